@@ -1,0 +1,121 @@
+/* env.h - the engine's only way to the operating system (layer 0).
+ *
+ * Every allocation, clock, random number, thread, lock, wait, file and name goes through
+ * a struct faster_env, so that a test can own all of them, run everything on one thread
+ * and replay a seed. The functions never fail silently, never abort, and retry EINTR and
+ * short transfers themselves where noted.
+ *
+ * All functions take the environment first. Objects are opaque and heap-allocated by the
+ * environment. A const struct faster_env is shared by all threads.
+ */
+#ifndef FST_BASE_ENV_H
+#define FST_BASE_ENV_H
+
+#include "faster.h"
+
+struct fst_thread;
+struct fst_mutex;
+struct fst_condition;
+struct fst_file;
+
+enum fst_file_kind { FST_KIND_FILE = 1, FST_KIND_DIRECTORY = 2, FST_KIND_OTHER = 3 };
+
+struct fst_file_info {
+    enum fst_file_kind kind; /* links are not followed: a link is OTHER */
+    uint64_t size_bytes;
+    uint64_t device;
+    uint64_t inode;
+    uint32_t mode; /* permission bits */
+    uint32_t user;
+    uint32_t group;
+};
+
+/* Flags of file_open. */
+#define FST_OPEN_READ 1u   /* reading only */
+#define FST_OPEN_WRITE 2u  /* reading and writing */
+#define FST_OPEN_CREATE 4u /* with WRITE: create if missing, mode `mode` */
+#define FST_OPEN_NEW 8u    /* with CREATE: fail with EXISTS if it is there */
+
+/* Called with each name in a directory except "." and ".."; false ends the listing. */
+typedef bool fst_name_fn(void *context, const char *name);
+
+struct faster_env {
+    void *self; /* the implementation's own state, may be NULL */
+
+    /* Memory. allocate() returns 16-byte aligned memory or NULL. map() returns zeroed,
+     * page-aligned memory that costs nothing until touched; large blocks only. */
+    void *(*allocate)(const struct faster_env *env, size_t bytes);
+    void (*release)(const struct faster_env *env, void *memory);
+    void *(*map)(const struct faster_env *env, size_t bytes);
+    void (*unmap)(const struct faster_env *env, void *memory, size_t bytes);
+
+    /* Time and chance. */
+    uint64_t (*monotonic_ns)(const struct faster_env *env);
+    uint64_t (*wall_clock_ns)(const struct faster_env *env); /* since 1970, UTC */
+    void (*sleep_ns)(const struct faster_env *env, uint64_t duration_ns);
+    void (*yield)(const struct faster_env *env);
+    enum faster_status (*random)(const struct faster_env *env, void *bytes, size_t count);
+    uint64_t (*process_id)(const struct faster_env *env);
+
+    /* Threads and locks. Locks are not recursive. condition_wait with timeout_ns
+     * UINT64_MAX waits for ever; it returns false on timeout; spurious wakes happen. */
+    enum faster_status (*thread_start)(const struct faster_env *env, void (*run)(void *),
+                                       void *argument, struct fst_thread **thread);
+    void (*thread_join)(const struct faster_env *env, struct fst_thread *thread);
+    enum faster_status (*mutex_create)(const struct faster_env *env, struct fst_mutex **mutex);
+    void (*mutex_destroy)(const struct faster_env *env, struct fst_mutex *mutex);
+    void (*mutex_lock)(const struct faster_env *env, struct fst_mutex *mutex);
+    bool (*mutex_try_lock)(const struct faster_env *env, struct fst_mutex *mutex);
+    void (*mutex_unlock)(const struct faster_env *env, struct fst_mutex *mutex);
+    enum faster_status (*condition_create)(const struct faster_env *env,
+                                           struct fst_condition **condition);
+    void (*condition_destroy)(const struct faster_env *env, struct fst_condition *condition);
+    bool (*condition_wait)(const struct faster_env *env, struct fst_condition *condition,
+                           struct fst_mutex *mutex, uint64_t timeout_ns);
+    void (*condition_signal)(const struct faster_env *env, struct fst_condition *condition);
+    void (*condition_broadcast)(const struct faster_env *env, struct fst_condition *condition);
+
+    /* Files. file_open: OK, MISSING, EXISTS, FULL, READ_ONLY (permission or file system),
+     * FOREIGN (a link, or not a regular file: links are never followed), NOMEM, IO.
+     * Descriptors are close-on-exec. Reads and writes continue short transfers;
+     * *count_done is the total and less than asked only at end of file (reads). Writes:
+     * OK, FULL (no space, quota, or file size limit), IO. sync makes data and the size
+     * durable. lock takes an exclusive lock that lives with this open file (not POSIX
+     * record locks): OK or BUSY, never waits. */
+    enum faster_status (*file_open)(const struct faster_env *env, const char *path, unsigned flags,
+                                    uint32_t mode, struct fst_file **file);
+    void (*file_close)(const struct faster_env *env, struct fst_file *file);
+    enum faster_status (*file_read)(const struct faster_env *env, struct fst_file *file,
+                                    uint64_t offset, void *bytes, size_t count,
+                                    size_t *count_done);
+    enum faster_status (*file_write)(const struct faster_env *env, struct fst_file *file,
+                                     uint64_t offset, const void *bytes, size_t count);
+    enum faster_status (*file_sync)(const struct faster_env *env, struct fst_file *file);
+    enum faster_status (*file_truncate)(const struct faster_env *env, struct fst_file *file,
+                                        uint64_t size_bytes);
+    enum faster_status (*file_size)(const struct faster_env *env, struct fst_file *file,
+                                    uint64_t *size_bytes);
+    enum faster_status (*file_lock)(const struct faster_env *env, struct fst_file *file);
+    /* Gives the file this mode and, where permitted, this owner. Best effort: OK or IO. */
+    enum faster_status (*file_own)(const struct faster_env *env, struct fst_file *file,
+                                   uint32_t mode, uint32_t user, uint32_t group);
+
+    /* Names. OK, MISSING, EXISTS, READ_ONLY, FULL, IO. */
+    enum faster_status (*path_info)(const struct faster_env *env, const char *path,
+                                    struct fst_file_info *info);
+    enum faster_status (*path_info_follow)(const struct faster_env *env, const char *path,
+                                           struct fst_file_info *info); /* follows links */
+    enum faster_status (*directory_create)(const struct faster_env *env, const char *path,
+                                           uint32_t mode);
+    enum faster_status (*directory_own)(const struct faster_env *env, const char *path,
+                                        uint32_t mode, uint32_t user, uint32_t group);
+    enum faster_status (*directory_remove)(const struct faster_env *env, const char *path);
+    enum faster_status (*directory_sync)(const struct faster_env *env, const char *path);
+    enum faster_status (*directory_list)(const struct faster_env *env, const char *path,
+                                         fst_name_fn *each, void *context);
+    enum faster_status (*path_rename)(const struct faster_env *env, const char *from,
+                                      const char *to);
+    enum faster_status (*path_remove)(const struct faster_env *env, const char *path);
+};
+
+#endif

@@ -1,0 +1,513 @@
+/* faster.h - the public interface of the FASTER/F2 storage engine.
+ *
+ * A store is a concurrent, log-structured hash table of byte strings in a
+ * directory of its own. Its design follows FASTER (Chandramouli et al., SIGMOD
+ * 2018), its recovery CPR (Prasaad et al., SIGMOD 2019), its tiers F2
+ * (Kanellis et al., VLDB 2025).
+ *
+ * A *transactional* store is one half of a joint commit. The other half, the
+ * *decider*, is any database with atomic transactions that can keep one small
+ * row per commit (struct faster_commit_row). A commit counts if and only if the
+ * decider has its row: the store never decides by itself. The usual decider is
+ * SQLite through the extension in ext/; engine/DESIGN.md tells the protocol.
+ *
+ *     store    one directory, one index, one log; shared by all threads
+ *     session  one thread's way in; cheap; never used by two threads at once
+ *     txn      the one open write transaction of a store
+ *     snapshot what a reader sees: everything committed below one address
+ *
+ * Conventions. Sizes are bytes unless the name says otherwise. Functions that
+ * can fail return enum faster_status and must be checked. Positive statuses are
+ * outcomes, negative ones failures. Nothing here prints, exits, aborts, or
+ * installs a signal handler. All functions accept NULL where they release.
+ * "Blocks" means: may wait for I/O or for a lock.
+ */
+#ifndef FASTER_H
+#define FASTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define FASTER_VERSION "0.1.0"
+#define FASTER_VERSION_NUMBER 100
+
+/* Limits. A key is 0 to 65,536 bytes. A record must fit one log page; see
+ * faster_value_bytes_max(). */
+#define FASTER_KEY_BYTES_MAX 65536u
+#define FASTER_MEMORY_BYTES_MIN (1024u * 1024u)
+#define FASTER_PAGE_BYTES_MIN (16u * 1024u)
+#define FASTER_PAGE_BYTES_MAX (64u * 1024u * 1024u)
+#define FASTER_SEGMENT_BYTES_MAX (UINT64_C(64) * 1024 * 1024 * 1024)
+#define FASTER_UUID_BYTES 16u
+#define FASTER_UUID_TEXT_BYTES 37u /* 36 characters and the terminating zero */
+#define FASTER_SAVEPOINTS_MAX 65536
+#define FASTER_MESSAGE_BYTES 512u
+
+#if defined(__GNUC__)
+#define FASTER_MUST_CHECK __attribute__((warn_unused_result))
+#define FASTER_PUBLIC __attribute__((visibility("default")))
+#else
+#define FASTER_MUST_CHECK
+#define FASTER_PUBLIC
+#endif
+
+enum faster_status {
+    FASTER_OK = 0,
+
+    /* Outcomes. */
+    FASTER_PENDING = 1,   /* waits for I/O; see faster_complete_pending() */
+    FASTER_NOT_FOUND = 2, /* the key does not exist in this view */
+    FASTER_EXISTS = 3,    /* insert or compare-and-set met another value */
+    FASTER_END = 4,       /* a scan has no more records */
+    FASTER_BEHIND = 5,    /* the store must read more commit rows: faster_catch_up() */
+
+    /* Failures. */
+    FASTER_IO = -1,          /* the operating system reported an error */
+    FASTER_CORRUPT = -2,     /* bytes on disk are not what was written */
+    FASTER_NOMEM = -3,       /* the environment's allocator returned NULL */
+    FASTER_FULL = -4,        /* disk, or the memory budget, is used up; the message says which */
+    FASTER_MISUSE = -5,      /* the caller broke this interface's contract */
+    FASTER_BUSY = -6,        /* another process owns the store; the message names it */
+    FASTER_TOO_BIG = -7,     /* key or value above the limit */
+    FASTER_INVALID = -8,     /* an option out of range; the message says what is allowed */
+    FASTER_MISSING = -9,     /* there is no store at this place */
+    FASTER_FOREIGN = -10,    /* not a store of this library, or another store's file */
+    FASTER_VERSION_NEWER = -11, /* written by a newer format */
+    FASTER_COPY = -12,       /* database and store are not a pair (copy or old backup) */
+    FASTER_SNAPSHOT_GONE = -13, /* truncation passed this snapshot */
+    FASTER_READ_ONLY = -14,  /* opened read-only, or the file system is */
+    FASTER_INTERRUPTED = -15, /* the interrupt callback asked to stop */
+    FASTER_FAILED = -16      /* an earlier write or sync failed: writes are refused until reopen */
+};
+
+/* "FASTER_OK", "FASTER_CORRUPT", ... Any thread; never NULL. */
+FASTER_PUBLIC const char *faster_status_name(enum faster_status status);
+
+/* A failure with what a person needs to know. Owned by the caller. `message` is
+ * empty when the status says it all. */
+struct faster_error {
+    enum faster_status status;
+    char message[FASTER_MESSAGE_BYTES];
+};
+
+/* Borrowed bytes: the owner keeps them alive and unchanged until the call, or the
+ * operation they belong to, has completed. */
+struct faster_bytes {
+    const void *data;
+    size_t size_bytes;
+};
+
+/* The substitution point for the operating system: memory, time, random numbers,
+ * threads, locks and files. Opaque here; tests own another one. */
+struct faster_env;
+
+/* The POSIX environment. A constant: no ownership, any thread. */
+FASTER_PUBLIC const struct faster_env *faster_env_posix(void);
+
+/* Growable bytes owned by the caller. Memory comes from `env`. All zeroes with an
+ * `env` is a valid empty buffer. */
+struct faster_buffer {
+    const struct faster_env *env;
+    void *data;
+    size_t size_bytes;
+    size_t capacity_bytes;
+};
+
+/* Makes room for `capacity_bytes` and keeps the content. OK or NOMEM. */
+FASTER_PUBLIC enum faster_status faster_buffer_reserve(struct faster_buffer *buffer,
+                                                       size_t capacity_bytes) FASTER_MUST_CHECK;
+/* Replaces the content with a copy. OK or NOMEM. */
+FASTER_PUBLIC enum faster_status faster_buffer_assign(struct faster_buffer *buffer,
+                                                      const void *data,
+                                                      size_t size_bytes) FASTER_MUST_CHECK;
+/* Releases the memory; the buffer is then empty and usable. */
+FASTER_PUBLIC void faster_buffer_finish(struct faster_buffer *buffer);
+
+/* Diagnostics: what an operator may want to know and no return value carries. */
+enum faster_diagnostic_level {
+    FASTER_DIAGNOSTIC_ERROR = 1,
+    FASTER_DIAGNOSTIC_WARNING = 2,
+    FASTER_DIAGNOSTIC_INFO = 3
+};
+
+/* `module` and `message` are zero-terminated and live for the call only. May be
+ * called from any thread that is inside the library, also from its own. */
+typedef void faster_diagnostic_fn(void *context, enum faster_diagnostic_level level,
+                                  const char *module, const char *message);
+
+/* Asked regularly by long work and waits; true stops them with INTERRUPTED. Called
+ * on the thread that made the call. */
+typedef bool faster_interrupt_fn(void *context);
+
+/* ---------------------------------------------------------------- stores */
+
+/* Where the decider's file is. The store remembers it, to tell a moved pair from a
+ * copied one. All zero when the decider has no file. */
+struct faster_place {
+    char path[1024]; /* absolute, zero-terminated */
+    uint64_t device;
+    uint64_t inode;
+};
+
+/* Fills `place` from a file's path with stat(); the file is never opened.
+ * OK, MISSING, INVALID (path too long) or IO. */
+FASTER_PUBLIC enum faster_status faster_place_of(const struct faster_env *env, const char *path,
+                                                 struct faster_place *place) FASTER_MUST_CHECK;
+
+/* Options of a store. Zero-initialise, then set what you need; 0 means the default
+ * given in brackets. The strings are borrowed for the call only. */
+struct faster_options {
+    const struct faster_env *env; /* [faster_env_posix()] */
+    const char *directory;        /* the store's own directory; NULL: in memory only */
+    uint8_t uuid[FASTER_UUID_BYTES]; /* create: all zero lets the store draw one;
+                                        open: must match, all zero accepts any */
+    uint64_t memory_bytes;        /* budget for everything: index, log pages, I/O buffers
+                                     [256 MiB], at least FASTER_MEMORY_BYTES_MIN */
+    uint64_t page_bytes;          /* create only: power of two [by budget, at most 1 MiB] */
+    uint64_t segment_bytes;       /* create only: power of two >= page [64 MiB or page] */
+    uint64_t inline_commit_bytes; /* a commit whose log bytes fit is carried by its row
+                                     [32 KiB]; UINT64_MAX: never inline */
+    uint32_t io_threads;          /* workers of the file device [2], 1 to 64 */
+    bool read_only;               /* nothing on disk is created or changed */
+    const char *owner_path;       /* create: mode and owner of new files follow this file */
+    struct faster_place place;    /* the decider's file, or zeroes */
+    uint64_t lock_wait_ns;        /* how long open waits for another process */
+    faster_interrupt_fn *interrupt;
+    void *interrupt_context;
+    faster_diagnostic_fn *diagnostic;
+    void *diagnostic_context;
+};
+
+struct faster_store;
+
+/* Creates the directory and an empty transactional store in it, and syncs both and
+ * the parent directory, so that the store survives a power cut once this returns.
+ * The parent is created if it is missing. With directory NULL this does nothing:
+ * faster_store_open() makes the store. `uuid_out` (may be NULL) gets the UUID.
+ * Blocks. Any thread. OK, INVALID, NOMEM, IO, FULL, READ_ONLY, or EXISTS when the
+ * directory already holds something. On failure nothing is left behind. */
+FASTER_PUBLIC enum faster_status faster_store_create(const struct faster_options *options,
+                                                     uint8_t uuid_out[FASTER_UUID_BYTES],
+                                                     struct faster_error *error) FASTER_MUST_CHECK;
+
+/* Opens a store and takes its lock (one process at a time). Writes nothing else.
+ * The new store knows no commit: the first faster_meet_row() reads them.
+ * Blocks up to lock_wait_ns. Any thread. On OK the caller owns *store.
+ * OK, MISSING, FOREIGN, VERSION_NEWER, CORRUPT, COPY, BUSY, INVALID, NOMEM, IO, FULL,
+ * INTERRUPTED. */
+FASTER_PUBLIC enum faster_status faster_store_open(const struct faster_options *options,
+                                                   struct faster_store **store,
+                                                   struct faster_error *error) FASTER_MUST_CHECK;
+
+/* Writes and syncs what is committed, then releases everything. All sessions must be
+ * closed. A failure to write is reported by diagnostics only: the commit rows still
+ * hold what the log lacks. Blocks. */
+FASTER_PUBLIC void faster_store_close(struct faster_store *store);
+
+/* Removes a store's files and directory if its lock is free and its UUID matches.
+ * OK, MISSING, FOREIGN, BUSY, IO. */
+FASTER_PUBLIC enum faster_status faster_store_remove(const struct faster_env *env,
+                                                     const char *directory,
+                                                     const uint8_t uuid[FASTER_UUID_BYTES],
+                                                     struct faster_error *error) FASTER_MUST_CHECK;
+
+/* The same for a store this process has open: closes it and removes its files. */
+FASTER_PUBLIC enum faster_status faster_store_close_and_remove(struct faster_store *store,
+                                                               struct faster_error *error);
+
+/* Calls `each` with the name of every entry of `parent` that is named like a UUID.
+ * OK, MISSING, IO. */
+typedef void faster_directory_fn(void *context, const uint8_t uuid[FASTER_UUID_BYTES]);
+FASTER_PUBLIC enum faster_status faster_store_list(const struct faster_env *env,
+                                                   const char *parent, faster_directory_fn *each,
+                                                   void *context) FASTER_MUST_CHECK;
+
+FASTER_PUBLIC void faster_uuid_text(const uint8_t uuid[FASTER_UUID_BYTES],
+                                    char text[FASTER_UUID_TEXT_BYTES]);
+/* True if `text` is exactly the 36 characters of a UUID. */
+FASTER_PUBLIC bool faster_uuid_parse(const char *text, uint8_t uuid[FASTER_UUID_BYTES]);
+
+FASTER_PUBLIC void faster_store_uuid(const struct faster_store *store,
+                                     uint8_t uuid[FASTER_UUID_BYTES]);
+
+/* The largest value that fits one record beside a key of `key_bytes`. */
+FASTER_PUBLIC size_t faster_value_bytes_max(const struct faster_store *store, size_t key_bytes);
+
+/* -------------------------------------------------------------- sessions */
+
+struct faster_session;
+
+/* Opens a session. Any thread may call it; afterwards one thread at a time uses the
+ * session. An idle session blocks nobody. OK, NOMEM, FULL (512 are open). */
+FASTER_PUBLIC enum faster_status faster_session_open(struct faster_store *store,
+                                                     struct faster_session **session)
+    FASTER_MUST_CHECK;
+
+/* Waits for the session's own pending operations, then closes it. Its snapshots and
+ * scans must be closed; an open transaction is rolled back. */
+FASTER_PUBLIC void faster_session_close(struct faster_session *session);
+
+/* What a person should read about the session's last failure; "" if the status says
+ * it all. Valid until the session's next call. */
+FASTER_PUBLIC const char *faster_session_message(const struct faster_session *session);
+
+/* ------------------------------------------------------ commits and rows */
+
+/* One commit as the decider keeps it. `number` counts from 1 without gaps. Bytes
+ * [start, end) of the log belong to the transaction; its control record, at
+ * `control_address`, is the last thing below `end`. `redo` (may be empty) holds the
+ * log's bytes [end - redo_bytes, end). `checksum` covers all of it and the UUID. */
+struct faster_commit_row {
+    uint64_t number;
+    uint64_t start;
+    uint64_t end;
+    uint64_t nonce;
+    uint64_t control_address;
+    uint64_t checksum;
+    const void *redo;
+    size_t redo_bytes;
+};
+
+/* A source of the decider's rows in ascending order of number, all from one snapshot
+ * of the decider. OK with *row filled (redo valid until the next call), END, or a
+ * failure, which ends the caller's work. */
+typedef enum faster_status faster_row_source_fn(void *context, struct faster_commit_row *row);
+
+/* Tells the store the newest row in the caller's snapshot of the decider (NULL: there
+ * is none). Whoever reads a row calls this: a commit of another session that is
+ * prepared, or in doubt, becomes committed by it. Redo is not looked at.
+ * OK: the store knows every commit up to it. BEHIND: call faster_catch_up().
+ * COPY: the row contradicts what the store knows (an old backup, or a copy).
+ * Never does I/O. */
+FASTER_PUBLIC enum faster_status faster_meet_row(struct faster_session *session,
+                                                 const struct faster_commit_row *newest)
+    FASTER_MUST_CHECK;
+
+/* Reads all rows of the caller's snapshot and makes memory know every commit up to
+ * the newest: redo bytes are applied, the log above the last known commit is read and
+ * its committed ranges are indexed. Writes nothing to disk. Blocks; asks `interrupt`.
+ * OK, CORRUPT (a gap or a damaged byte below the newest end), COPY, FULL (index or redo
+ * does not fit `memory`), NOMEM, IO, INTERRUPTED. After a failure the store keeps what
+ * it knew and the call may be repeated. */
+FASTER_PUBLIC enum faster_status faster_catch_up(struct faster_session *session,
+                                                 faster_row_source_fn *next, void *context,
+                                                 faster_interrupt_fn *interrupt,
+                                                 void *interrupt_context) FASTER_MUST_CHECK;
+
+/* ------------------------------------------------------------- snapshots */
+
+/* What a reader sees. Filled by faster_snapshot_open*(), memory owned by the caller,
+ * who must close it before it goes away. */
+struct faster_snapshot {
+    struct faster_session *session;
+    struct faster_txn *txn;  /* set: the view of the transaction's owner */
+    uint64_t upper;          /* committed records below this address are visible */
+    int32_t pin_index;       /* private */
+};
+
+/* Opens the view of a commit: `row` as read in the decider's snapshot, NULL for the
+ * empty store. The session must have met the row. Pins the view against truncation.
+ * OK, BEHIND, SNAPSHOT_GONE, BUSY (too many snapshots are open). */
+FASTER_PUBLIC enum faster_status faster_snapshot_open(struct faster_session *session,
+                                                      const struct faster_commit_row *row,
+                                                      struct faster_snapshot *snapshot)
+    FASTER_MUST_CHECK;
+
+/* Opens the view of the newest commit the store knows. */
+FASTER_PUBLIC enum faster_status faster_snapshot_open_newest(struct faster_session *session,
+                                                             struct faster_snapshot *snapshot)
+    FASTER_MUST_CHECK;
+
+/* Opens the view of an open transaction: everything committed when it began, and its
+ * own writes so far. Later writes of the transaction stay invisible, so that a
+ * statement that writes what it reads ends. */
+FASTER_PUBLIC enum faster_status faster_snapshot_open_txn(struct faster_session *session,
+                                                          struct faster_txn *txn,
+                                                          struct faster_snapshot *snapshot)
+    FASTER_MUST_CHECK;
+
+FASTER_PUBLIC void faster_snapshot_close(struct faster_snapshot *snapshot);
+
+/* ------------------------------------------------------------ operations */
+
+/* Computes the new value of a read-modify-write. `old` is NULL when the key does not
+ * exist. Writes the new value with faster_buffer_*(). May be called several times for
+ * one operation. OK, NOT_FOUND (leave the key as it is; the operation returns
+ * NOT_FOUND), or a failure, which the operation returns. */
+typedef enum faster_status faster_merge_fn(void *context, const struct faster_bytes *old,
+                                           struct faster_buffer *new_value);
+
+/* One operation. The caller owns it and keeps it, its key and its values alive and in
+ * place until its status is not PENDING. Zero-initialise. */
+struct faster_op {
+    struct faster_bytes key;      /* in */
+    struct faster_bytes value;    /* in: upsert, insert, compare-and-set */
+    struct faster_bytes expected; /* in: compare-and-set */
+    faster_merge_fn *merge;       /* in: read-modify-write */
+    void *context;                /* in: for merge, and for the caller */
+    struct faster_buffer *result; /* out: the value read, or the new value; may be NULL */
+    enum faster_status status;    /* out: same as the call's result once complete */
+
+    /* Private to the engine while PENDING. */
+    struct fst_pending *pending;
+    struct faster_op *next;
+};
+
+/* Reads a key in a snapshot. The session's own thread. Does not block: goes PENDING
+ * when the record is on disk. OK (with the value in `result`), NOT_FOUND, PENDING,
+ * CORRUPT, IO, NOMEM, SNAPSHOT_GONE. */
+FASTER_PUBLIC enum faster_status faster_read(const struct faster_snapshot *snapshot,
+                                             struct faster_op *op) FASTER_MUST_CHECK;
+
+/* Writes inside a transaction. All may block for room in the log.
+ *
+ * upsert   sets the value, whatever was there; reads nothing.
+ * insert   sets the value if the key does not exist; else EXISTS.
+ * cas      sets the value if the present one equals `expected`; else EXISTS, or
+ *          NOT_FOUND if there is none.
+ * rmw      sets what `merge` makes of the present value.
+ * delete   removes the key; OK also when it may not have existed (it reads nothing).
+ *
+ * OK, the outcomes above, PENDING (insert, cas, rmw), TOO_BIG, FULL (index or disk; the
+ * session's message says which), FAILED, IO, CORRUPT, NOMEM, MISUSE. A failed write has
+ * no effect and leaves the transaction usable, except after FAILED. */
+FASTER_PUBLIC enum faster_status faster_upsert(struct faster_txn *txn,
+                                               struct faster_op *op) FASTER_MUST_CHECK;
+FASTER_PUBLIC enum faster_status faster_insert(struct faster_txn *txn,
+                                               struct faster_op *op) FASTER_MUST_CHECK;
+FASTER_PUBLIC enum faster_status faster_compare_and_set(struct faster_txn *txn,
+                                                        struct faster_op *op) FASTER_MUST_CHECK;
+FASTER_PUBLIC enum faster_status faster_rmw(struct faster_txn *txn,
+                                            struct faster_op *op) FASTER_MUST_CHECK;
+FASTER_PUBLIC enum faster_status faster_delete(struct faster_txn *txn,
+                                               struct faster_op *op) FASTER_MUST_CHECK;
+
+/* Completes the session's pending operations: those whose I/O is done, or, with `wait`,
+ * all of them. Each completed operation's status is set. OK: none is left. PENDING: some
+ * are (only without `wait`). Never fails as a whole. */
+FASTER_PUBLIC enum faster_status faster_complete_pending(struct faster_session *session,
+                                                         bool wait);
+
+/* ---------------------------------------------------------- transactions */
+
+struct faster_txn;
+
+/* Begins the store's write transaction. The caller holds the decider's write lock and
+ * has read `newest` (NULL: none) under it. A transaction of another session that is
+ * still open or prepared is settled by that row: it lost the lock, so it is over. The
+ * first begin after an unclean end writes and syncs (a jump record). Blocks.
+ * On OK the caller owns *txn until faster_txn_commit() or faster_txn_rollback().
+ * OK, BEHIND, COPY, FAILED, READ_ONLY, FULL, IO, NOMEM, MISUSE (the session has one). */
+FASTER_PUBLIC enum faster_status faster_txn_begin(struct faster_session *session,
+                                                  const struct faster_commit_row *newest,
+                                                  struct faster_txn **txn) FASTER_MUST_CHECK;
+
+/* Marks the present position as savepoint `level` (0 to FASTER_SAVEPOINTS_MAX - 1), and
+ * as every lower level that is not set. */
+FASTER_PUBLIC enum faster_status faster_txn_savepoint(struct faster_txn *txn,
+                                                      int level) FASTER_MUST_CHECK;
+/* Forgets savepoint `level` and all above it; their writes stay. */
+FASTER_PUBLIC void faster_txn_release(struct faster_txn *txn, int level);
+/* Undoes everything written since savepoint `level`, which stays set; levels above it
+ * go. A negative or never-set level undoes the whole transaction. OK or NOMEM. */
+FASTER_PUBLIC enum faster_status faster_txn_rollback_to(struct faster_txn *txn,
+                                                        int level) FASTER_MUST_CHECK;
+
+/* True if the transaction has written something that is not undone. */
+FASTER_PUBLIC bool faster_txn_has_writes(const struct faster_txn *txn);
+
+/* First phase of the joint commit. Ends the transaction's range with a control record
+ * and fills `row` for the decider to insert (or to replace, if this is called again
+ * after a commit that came back BUSY). Either row->redo carries the log's bytes, or the
+ * log has been written and synced to row->end when this returns. Rows with
+ * number < *obsolete_below are no longer needed and may be deleted in the same
+ * transaction of the decider. row->redo is valid until the transaction's next call.
+ * A transaction without writes gets NOT_FOUND: nothing to insert. Writes after this
+ * reopen the transaction. Blocks. OK, NOT_FOUND, FULL, FAILED, IO, NOMEM. */
+FASTER_PUBLIC enum faster_status faster_txn_prepare(struct faster_txn *txn,
+                                                    struct faster_commit_row *row,
+                                                    uint64_t *obsolete_below) FASTER_MUST_CHECK;
+
+/* Second phase: the decider has committed the row. Idempotent against
+ * faster_meet_row() by another session. Consumes txn. Never fails. */
+FASTER_PUBLIC void faster_txn_commit(struct faster_txn *txn);
+
+/* The decider has rolled back. Before prepare: the writes are undone. After prepare: the
+ * outcome is unknown (a failed sync may still have written the row), so the transaction
+ * is in doubt until a row settles it; see faster_meet_row() and faster_txn_begin().
+ * Consumes txn. Never fails. */
+FASTER_PUBLIC void faster_txn_rollback(struct faster_txn *txn);
+
+/* Writes and syncs the log up to `durable`, then a manifest that records the row, then
+ * gives disk space whose records are all dead back to the file system. The caller has
+ * made `durable`, a committed row, safe against power loss in the decider. Rows with
+ * number < *obsolete_below may be deleted. Blocks; asks `interrupt`.
+ * OK, BEHIND, FAILED, FULL, IO, CORRUPT, NOMEM, READ_ONLY, INTERRUPTED. */
+FASTER_PUBLIC enum faster_status faster_checkpoint(struct faster_session *session,
+                                                   const struct faster_commit_row *durable,
+                                                   uint64_t *obsolete_below,
+                                                   faster_interrupt_fn *interrupt,
+                                                   void *interrupt_context) FASTER_MUST_CHECK;
+
+/* ------------------------------------------------------------------ scan */
+
+struct faster_scan;
+
+/* Opens a scan of all keys that live in `snapshot`, each once, in the order of the log.
+ * Memory: two read-ahead buffers of at most a page. The snapshot must outlive the scan.
+ * OK, NOMEM, SNAPSHOT_GONE. */
+FASTER_PUBLIC enum faster_status faster_scan_open(const struct faster_snapshot *snapshot,
+                                                  struct faster_scan **scan) FASTER_MUST_CHECK;
+
+/* The next record. key and value are valid until the scan's next call. Blocks.
+ * OK, END, CORRUPT, IO, NOMEM, SNAPSHOT_GONE. */
+FASTER_PUBLIC enum faster_status faster_scan_next(struct faster_scan *scan,
+                                                  struct faster_bytes *key,
+                                                  struct faster_bytes *value) FASTER_MUST_CHECK;
+
+FASTER_PUBLIC void faster_scan_close(struct faster_scan *scan);
+
+/* --------------------------------------------------- verify and counters */
+
+/* One thing found wrong. Strings and bytes live for the call only. */
+struct faster_finding {
+    const char *what;
+    const char *file;     /* name inside the store's directory, or "" */
+    uint64_t address;     /* of the log, or the file offset for other files */
+    struct faster_bytes key; /* empty if unknown */
+};
+typedef void faster_finding_fn(void *context, const struct faster_finding *finding);
+
+/* Reads everything on disk and in memory below the newest commit and checks each
+ * checksum, chain and reachable record, the files' headers and the manifests. Works
+ * beside readers and writers. *finding_count gets the number of findings; `each` may be
+ * NULL. Blocks; asks `interrupt`. OK (also with findings), IO, NOMEM, INTERRUPTED. */
+FASTER_PUBLIC enum faster_status faster_verify(struct faster_session *session,
+                                               faster_finding_fn *each, void *context,
+                                               faster_interrupt_fn *interrupt,
+                                               void *interrupt_context,
+                                               uint64_t *finding_count) FASTER_MUST_CHECK;
+
+/* One figure. The strings are constants. */
+struct faster_stat {
+    const char *name;
+    uint64_t value;
+    const char *unit; /* "bytes", "count", "address", ... */
+    const char *help;
+};
+
+/* Fills at most `count_max` figures and returns how many there are. Relaxed: figures of
+ * one call need not belong to one moment. Any thread; never blocks. */
+FASTER_PUBLIC size_t faster_store_stats(const struct faster_store *store,
+                                        struct faster_stat *stats, size_t count_max);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,110 @@
+/* device.h - where log bytes are kept (layer 2).
+ *
+ * A device maps addresses to storage in segments of 2^segment_bits bytes. Requests are
+ * asynchronous: submit() takes a request, a worker (or the kernel) carries it out, and the
+ * thread that owns the queue learns of it in poll(), which runs the callback. So callbacks
+ * run only on the thread that polls, and a session's completions touch no other thread.
+ *
+ * A failure is reported once, in the request's status; nothing is resubmitted. A request
+ * may cross a segment boundary. Short transfers are continued; a read past the end of what
+ * was written gives zero bytes there and FASTER_OK, with done_bytes the bytes that existed.
+ */
+#ifndef FST_PRIMITIVES_DEVICE_H
+#define FST_PRIMITIVES_DEVICE_H
+
+#include "base/env.h"
+#include "shapes/address.h"
+
+enum fst_io_kind {
+    FST_IO_READ = 1,
+    FST_IO_WRITE = 2,
+    FST_IO_SYNC = 3 /* all writes that completed before it was submitted become durable,
+                       with the names of the files that hold them; addr and bytes unused */
+};
+
+struct fst_io_request;
+typedef void fst_io_done_fn(struct fst_io_request *request);
+
+/* Owned by the caller, untouched by it between submit and callback. */
+struct fst_io_request {
+    enum fst_io_kind kind;
+    fst_addr addr;
+    void *bytes; /* read into, or written from; stays alive until the callback */
+    size_t count_bytes;
+    fst_io_done_fn *done;
+    void *context;
+    enum faster_status status; /* out: OK, IO, FULL, CORRUPT (segment header), MISSING */
+    size_t done_bytes;         /* out */
+    struct fst_io_request *next; /* the device's */
+    struct fst_device_queue *queue; /* the device's */
+};
+
+struct fst_device_queue; /* one owner at a time */
+struct fst_device;
+
+struct fst_device_ops {
+    const char *name; /* "file", "memory", ... */
+    /* OK, NOMEM, FULL (descriptors). */
+    enum faster_status (*queue_open)(struct fst_device *device, struct fst_device_queue **queue);
+    /* Nothing of it may be in flight. */
+    void (*queue_close)(struct fst_device *device, struct fst_device_queue *queue);
+    /* Never blocks, never fails: an error becomes the request's status. */
+    void (*submit)(struct fst_device *device, struct fst_device_queue *queue,
+                   struct fst_io_request *request);
+    /* Runs the callbacks of completed requests and returns how many; waits at most
+     * timeout_ns for the first if none is complete and some are in flight. */
+    unsigned (*poll)(struct fst_device *device, struct fst_device_queue *queue,
+                     uint64_t timeout_ns);
+    /* Frees all segments that lie wholly below `begin`; may be repeated. Readers of those
+     * addresses get MISSING. Blocks. OK or IO (some remain; nothing is lost). */
+    enum faster_status (*truncate)(struct fst_device *device, fst_addr begin);
+    /* Where the lowest existing segment starts and where the highest written byte ends, both
+     * FST_ADDR 0 if there is none. Blocks. OK or IO. */
+    enum faster_status (*extent)(struct fst_device *device, fst_addr *first, fst_addr *end);
+    /* Bytes this device holds on storage. */
+    uint64_t (*stored_bytes)(struct fst_device *device);
+    void (*close)(struct fst_device *device);
+};
+
+/* The common head of every device. */
+struct fst_device {
+    const struct fst_device_ops *ops;
+    const struct faster_env *env;
+    uint32_t segment_bits;
+};
+
+/* What a file device needs to know of its store. Strings and pointers are copied. */
+struct fst_device_file_config {
+    const struct faster_env *env;
+    const char *directory;
+    uint8_t uuid[FASTER_UUID_BYTES];
+    uint64_t generation;
+    uint64_t checksum_seed;
+    uint32_t segment_bits;
+    uint32_t thread_count; /* workers are started at the first submit */
+    uint32_t mode, user, group; /* of new segment files, given with file_own() */
+    bool read_only;
+};
+
+/* Segment files in a directory, POSIX calls on worker threads. Creates nothing before the
+ * first write. At most 64 files are open at a time. OK, NOMEM, IO. */
+enum faster_status fst_device_file_open(const struct fst_device_file_config *config,
+                                        struct fst_device **device) FASTER_MUST_CHECK;
+
+/* Segments in memory (not part of any budget: they are the storage of a database that
+ * lives in memory). Requests complete at the next poll. OK or NOMEM. */
+enum faster_status fst_device_memory_open(const struct faster_env *env, uint32_t segment_bits,
+                                          struct fst_device **device) FASTER_MUST_CHECK;
+
+/* Submits one request on a queue of its own owner and polls until it is done: for recovery
+ * and other code that has nothing else to do. Returns the request's status. */
+enum faster_status fst_device_run(struct fst_device *device, struct fst_device_queue *queue,
+                                  enum fst_io_kind kind, fst_addr addr, void *bytes,
+                                  size_t count_bytes, size_t *done_bytes) FASTER_MUST_CHECK;
+
+/* "log.00000000002a" */
+#define FST_SEGMENT_NAME_BYTES 32
+void fst_segment_name(uint64_t segment_index, char name[FST_SEGMENT_NAME_BYTES]);
+bool fst_segment_name_parse(const char *name, uint64_t *segment_index);
+
+#endif
