@@ -45,18 +45,15 @@ static inline uint64_t fst_exchange_seq_cst_u64(fst_atomic_u64 *word, uint64_t v
     return atomic_exchange_explicit(word, value, memory_order_seq_cst);
 }
 /* On failure *expected gets the present value, loaded with acquire. */
-static inline bool fst_cas_acq_rel_u64(fst_atomic_u64 *word, uint64_t *expected,
-                                       uint64_t desired) {
+static inline bool fst_cas_acq_rel_u64(fst_atomic_u64 *word, uint64_t *expected, uint64_t desired) {
     return atomic_compare_exchange_strong_explicit(word, expected, desired, memory_order_acq_rel,
                                                    memory_order_acquire);
 }
-static inline bool fst_cas_relaxed_u64(fst_atomic_u64 *word, uint64_t *expected,
-                                       uint64_t desired) {
+static inline bool fst_cas_relaxed_u64(fst_atomic_u64 *word, uint64_t *expected, uint64_t desired) {
     return atomic_compare_exchange_strong_explicit(word, expected, desired, memory_order_relaxed,
                                                    memory_order_relaxed);
 }
-static inline bool fst_cas_seq_cst_u64(fst_atomic_u64 *word, uint64_t *expected,
-                                       uint64_t desired) {
+static inline bool fst_cas_seq_cst_u64(fst_atomic_u64 *word, uint64_t *expected, uint64_t desired) {
     return atomic_compare_exchange_strong_explicit(word, expected, desired, memory_order_seq_cst,
                                                    memory_order_seq_cst);
 }
@@ -73,8 +70,7 @@ static inline void fst_store_relaxed_u32(fst_atomic_u32 *word, uint32_t value) {
 static inline void fst_store_release_u32(fst_atomic_u32 *word, uint32_t value) {
     atomic_store_explicit(word, value, memory_order_release);
 }
-static inline bool fst_cas_acq_rel_u32(fst_atomic_u32 *word, uint32_t *expected,
-                                       uint32_t desired) {
+static inline bool fst_cas_acq_rel_u32(fst_atomic_u32 *word, uint32_t *expected, uint32_t desired) {
     return atomic_compare_exchange_strong_explicit(word, expected, desired, memory_order_acq_rel,
                                                    memory_order_acquire);
 }

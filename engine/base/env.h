@@ -18,7 +18,7 @@ struct fst_mutex;
 struct fst_condition;
 struct fst_file;
 
-enum fst_file_kind { FST_KIND_FILE = 1, FST_KIND_DIRECTORY = 2, FST_KIND_OTHER = 3 };
+enum fst_file_kind { FST_FILE_REGULAR = 1, FST_FILE_DIRECTORY = 2, FST_FILE_OTHER = 3 };
 
 struct fst_file_info {
     enum fst_file_kind kind; /* links are not followed: a link is OTHER */
@@ -86,8 +86,7 @@ struct faster_env {
                                     uint32_t mode, struct fst_file **file);
     void (*file_close)(const struct faster_env *env, struct fst_file *file);
     enum faster_status (*file_read)(const struct faster_env *env, struct fst_file *file,
-                                    uint64_t offset, void *bytes, size_t count,
-                                    size_t *count_done);
+                                    uint64_t offset, void *bytes, size_t count, size_t *count_done);
     enum faster_status (*file_write)(const struct faster_env *env, struct fst_file *file,
                                      uint64_t offset, const void *bytes, size_t count);
     enum faster_status (*file_sync)(const struct faster_env *env, struct fst_file *file);

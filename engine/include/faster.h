@@ -67,22 +67,22 @@ enum faster_status {
     FASTER_BEHIND = 5,    /* the store must read more commit rows: faster_catch_up() */
 
     /* Failures. */
-    FASTER_IO = -1,          /* the operating system reported an error */
-    FASTER_CORRUPT = -2,     /* bytes on disk are not what was written */
-    FASTER_NOMEM = -3,       /* the environment's allocator returned NULL */
-    FASTER_FULL = -4,        /* disk, or the memory budget, is used up; the message says which */
-    FASTER_MISUSE = -5,      /* the caller broke this interface's contract */
-    FASTER_BUSY = -6,        /* another process owns the store; the message names it */
-    FASTER_TOO_BIG = -7,     /* key or value above the limit */
-    FASTER_INVALID = -8,     /* an option out of range; the message says what is allowed */
-    FASTER_MISSING = -9,     /* there is no store at this place */
-    FASTER_FOREIGN = -10,    /* not a store of this library, or another store's file */
+    FASTER_IO = -1,             /* the operating system reported an error */
+    FASTER_CORRUPT = -2,        /* bytes on disk are not what was written */
+    FASTER_NOMEM = -3,          /* the environment's allocator returned NULL */
+    FASTER_FULL = -4,           /* disk, or the memory budget, is used up; the message says which */
+    FASTER_MISUSE = -5,         /* the caller broke this interface's contract */
+    FASTER_BUSY = -6,           /* another process owns the store; the message names it */
+    FASTER_TOO_BIG = -7,        /* key or value above the limit */
+    FASTER_INVALID = -8,        /* an option out of range; the message says what is allowed */
+    FASTER_MISSING = -9,        /* there is no store at this place */
+    FASTER_FOREIGN = -10,       /* not a store of this library, or another store's file */
     FASTER_VERSION_NEWER = -11, /* written by a newer format */
-    FASTER_COPY = -12,       /* database and store are not a pair (copy or old backup) */
+    FASTER_COPY = -12,          /* database and store are not a pair (copy or old backup) */
     FASTER_SNAPSHOT_GONE = -13, /* truncation passed this snapshot */
-    FASTER_READ_ONLY = -14,  /* opened read-only, or the file system is */
-    FASTER_INTERRUPTED = -15, /* the interrupt callback asked to stop */
-    FASTER_FAILED = -16      /* an earlier write or sync failed: writes are refused until reopen */
+    FASTER_READ_ONLY = -14,     /* opened read-only, or the file system is */
+    FASTER_INTERRUPTED = -15,   /* the interrupt callback asked to stop */
+    FASTER_FAILED = -16 /* an earlier write or sync failed: writes are refused until reopen */
 };
 
 /* "FASTER_OK", "FASTER_CORRUPT", ... Any thread; never NULL. */
@@ -162,21 +162,21 @@ FASTER_PUBLIC enum faster_status faster_place_of(const struct faster_env *env, c
 /* Options of a store. Zero-initialise, then set what you need; 0 means the default
  * given in brackets. The strings are borrowed for the call only. */
 struct faster_options {
-    const struct faster_env *env; /* [faster_env_posix()] */
-    const char *directory;        /* the store's own directory; NULL: in memory only */
+    const struct faster_env *env;    /* [faster_env_posix()] */
+    const char *directory;           /* the store's own directory; NULL: in memory only */
     uint8_t uuid[FASTER_UUID_BYTES]; /* create: all zero lets the store draw one;
                                         open: must match, all zero accepts any */
-    uint64_t memory_bytes;        /* budget for everything: index, log pages, I/O buffers
-                                     [256 MiB], at least FASTER_MEMORY_BYTES_MIN */
-    uint64_t page_bytes;          /* create only: power of two [by budget, at most 1 MiB] */
-    uint64_t segment_bytes;       /* create only: power of two >= page [64 MiB or page] */
-    uint64_t inline_commit_bytes; /* a commit whose log bytes fit is carried by its row
-                                     [32 KiB]; UINT64_MAX: never inline */
-    uint32_t io_threads;          /* workers of the file device [2], 1 to 64 */
-    bool read_only;               /* nothing on disk is created or changed */
-    const char *owner_path;       /* create: mode and owner of new files follow this file */
-    struct faster_place place;    /* the decider's file, or zeroes */
-    uint64_t lock_wait_ns;        /* how long open waits for another process */
+    uint64_t memory_bytes;           /* budget for everything: index, log pages, I/O buffers
+                                        [256 MiB], at least FASTER_MEMORY_BYTES_MIN */
+    uint64_t page_bytes;             /* create only: power of two [by budget, at most 1 MiB] */
+    uint64_t segment_bytes;          /* create only: power of two >= page [64 MiB or page] */
+    uint64_t inline_commit_bytes;    /* a commit whose log bytes fit is carried by its row
+                                        [32 KiB]; UINT64_MAX: never inline */
+    uint32_t io_threads;             /* workers of the file device [2], 1 to 64 */
+    bool read_only;                  /* nothing on disk is created or changed */
+    const char *owner_path;          /* create: mode and owner of new files follow this file */
+    struct faster_place place;       /* the decider's file, or zeroes */
+    uint64_t lock_wait_ns;           /* how long open waits for another process */
     faster_interrupt_fn *interrupt;
     void *interrupt_context;
     faster_diagnostic_fn *diagnostic;
@@ -223,8 +223,8 @@ FASTER_PUBLIC enum faster_status faster_store_close_and_remove(struct faster_sto
 /* Calls `each` with the name of every entry of `parent` that is named like a UUID.
  * OK, MISSING, IO. */
 typedef void faster_directory_fn(void *context, const uint8_t uuid[FASTER_UUID_BYTES]);
-FASTER_PUBLIC enum faster_status faster_store_list(const struct faster_env *env,
-                                                   const char *parent, faster_directory_fn *each,
+FASTER_PUBLIC enum faster_status faster_store_list(const struct faster_env *env, const char *parent,
+                                                   faster_directory_fn *each,
                                                    void *context) FASTER_MUST_CHECK;
 
 FASTER_PUBLIC void faster_uuid_text(const uint8_t uuid[FASTER_UUID_BYTES],
@@ -244,9 +244,8 @@ struct faster_session;
 
 /* Opens a session. Any thread may call it; afterwards one thread at a time uses the
  * session. An idle session blocks nobody. OK, NOMEM, FULL (512 are open). */
-FASTER_PUBLIC enum faster_status faster_session_open(struct faster_store *store,
-                                                     struct faster_session **session)
-    FASTER_MUST_CHECK;
+FASTER_PUBLIC enum faster_status
+faster_session_open(struct faster_store *store, struct faster_session **session) FASTER_MUST_CHECK;
 
 /* Waits for the session's own pending operations, then closes it. Its snapshots and
  * scans must be closed; an open transaction is rolled back. */
@@ -284,9 +283,9 @@ typedef enum faster_status faster_row_source_fn(void *context, struct faster_com
  * OK: the store knows every commit up to it. BEHIND: call faster_catch_up().
  * COPY: the row contradicts what the store knows (an old backup, or a copy).
  * Never does I/O. */
-FASTER_PUBLIC enum faster_status faster_meet_row(struct faster_session *session,
-                                                 const struct faster_commit_row *newest)
-    FASTER_MUST_CHECK;
+FASTER_PUBLIC enum faster_status
+faster_meet_row(struct faster_session *session,
+                const struct faster_commit_row *newest) FASTER_MUST_CHECK;
 
 /* Reads all rows of the caller's snapshot and makes memory know every commit up to
  * the newest: redo bytes are applied, the log above the last known commit is read and
@@ -305,31 +304,29 @@ FASTER_PUBLIC enum faster_status faster_catch_up(struct faster_session *session,
  * who must close it before it goes away. */
 struct faster_snapshot {
     struct faster_session *session;
-    struct faster_txn *txn;  /* set: the view of the transaction's owner */
-    uint64_t upper;          /* committed records below this address are visible */
-    int32_t pin_index;       /* private */
+    struct faster_txn *txn; /* set: the view of the transaction's owner */
+    uint64_t upper;         /* committed records below this address are visible */
+    int32_t pin_index;      /* private */
 };
 
 /* Opens the view of a commit: `row` as read in the decider's snapshot, NULL for the
  * empty store. The session must have met the row. Pins the view against truncation.
  * OK, BEHIND, SNAPSHOT_GONE, BUSY (too many snapshots are open). */
-FASTER_PUBLIC enum faster_status faster_snapshot_open(struct faster_session *session,
-                                                      const struct faster_commit_row *row,
-                                                      struct faster_snapshot *snapshot)
-    FASTER_MUST_CHECK;
+FASTER_PUBLIC enum faster_status
+faster_snapshot_open(struct faster_session *session, const struct faster_commit_row *row,
+                     struct faster_snapshot *snapshot) FASTER_MUST_CHECK;
 
 /* Opens the view of the newest commit the store knows. */
-FASTER_PUBLIC enum faster_status faster_snapshot_open_newest(struct faster_session *session,
-                                                             struct faster_snapshot *snapshot)
-    FASTER_MUST_CHECK;
+FASTER_PUBLIC enum faster_status
+faster_snapshot_open_newest(struct faster_session *session,
+                            struct faster_snapshot *snapshot) FASTER_MUST_CHECK;
 
 /* Opens the view of an open transaction: everything committed when it began, and its
  * own writes so far. Later writes of the transaction stay invisible, so that a
  * statement that writes what it reads ends. */
-FASTER_PUBLIC enum faster_status faster_snapshot_open_txn(struct faster_session *session,
-                                                          struct faster_txn *txn,
-                                                          struct faster_snapshot *snapshot)
-    FASTER_MUST_CHECK;
+FASTER_PUBLIC enum faster_status
+faster_snapshot_open_txn(struct faster_session *session, struct faster_txn *txn,
+                         struct faster_snapshot *snapshot) FASTER_MUST_CHECK;
 
 FASTER_PUBLIC void faster_snapshot_close(struct faster_snapshot *snapshot);
 
@@ -390,8 +387,7 @@ FASTER_PUBLIC enum faster_status faster_delete(struct faster_txn *txn,
 /* Completes the session's pending operations: those whose I/O is done, or, with `wait`,
  * all of them. Each completed operation's status is set. OK: none is left. PENDING: some
  * are (only without `wait`). Never fails as a whole. */
-FASTER_PUBLIC enum faster_status faster_complete_pending(struct faster_session *session,
-                                                         bool wait);
+FASTER_PUBLIC enum faster_status faster_complete_pending(struct faster_session *session, bool wait);
 
 /* ---------------------------------------------------------- transactions */
 
@@ -477,8 +473,8 @@ FASTER_PUBLIC void faster_scan_close(struct faster_scan *scan);
 /* One thing found wrong. Strings and bytes live for the call only. */
 struct faster_finding {
     const char *what;
-    const char *file;     /* name inside the store's directory, or "" */
-    uint64_t address;     /* of the log, or the file offset for other files */
+    const char *file;        /* name inside the store's directory, or "" */
+    uint64_t address;        /* of the log, or the file offset for other files */
     struct faster_bytes key; /* empty if unknown */
 };
 typedef void faster_finding_fn(void *context, const struct faster_finding *finding);
@@ -503,8 +499,8 @@ struct faster_stat {
 
 /* Fills at most `count_max` figures and returns how many there are. Relaxed: figures of
  * one call need not belong to one moment. Any thread; never blocks. */
-FASTER_PUBLIC size_t faster_store_stats(const struct faster_store *store,
-                                        struct faster_stat *stats, size_t count_max);
+FASTER_PUBLIC size_t faster_store_stats(const struct faster_store *store, struct faster_stat *stats,
+                                        size_t count_max);
 
 #ifdef __cplusplus
 }

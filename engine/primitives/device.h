@@ -33,9 +33,9 @@ struct fst_io_request {
     size_t count_bytes;
     fst_io_done_fn *done;
     void *context;
-    enum faster_status status; /* out: OK, IO, FULL, CORRUPT (segment header), MISSING */
-    size_t done_bytes;         /* out */
-    struct fst_io_request *next; /* the device's */
+    enum faster_status status;      /* out: OK, IO, FULL, CORRUPT (segment header), MISSING */
+    size_t done_bytes;              /* out */
+    struct fst_io_request *next;    /* the device's */
     struct fst_device_queue *queue; /* the device's */
 };
 
@@ -81,7 +81,7 @@ struct fst_device_file_config {
     uint64_t generation;
     uint64_t checksum_seed;
     uint32_t segment_bits;
-    uint32_t thread_count; /* workers are started at the first submit */
+    uint32_t thread_count;      /* workers are started at the first submit */
     uint32_t mode, user, group; /* of new segment files, given with file_own() */
     bool read_only;
 };

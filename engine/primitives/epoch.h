@@ -26,8 +26,8 @@ struct fst_epoch_slot;
 typedef void fst_epoch_action(void *context, uint64_t argument);
 
 /* OK or NOMEM. Destroy: no slot is open, remaining actions are run. */
-enum faster_status fst_epoch_create(const struct faster_env *env, struct fst_epoch **epoch)
-    FASTER_MUST_CHECK;
+enum faster_status fst_epoch_create(const struct faster_env *env,
+                                    struct fst_epoch **epoch) FASTER_MUST_CHECK;
 void fst_epoch_destroy(struct fst_epoch *epoch);
 
 /* Any thread. NULL if all FST_EPOCH_SLOTS are open. */

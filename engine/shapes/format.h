@@ -55,10 +55,10 @@ struct fst_manifest {
     uint8_t uuid[16];
     uint64_t generation;
     uint64_t sequence;
-    uint64_t begin;           /* no record below this address is needed */
-    uint64_t durable_end;     /* log bytes below this were synced */
-    uint64_t durable_number;  /* the newest commit known to be safe in the decider */
-    uint64_t durable_nonce;   /*   "sqlite_durable"; all zero: none */
+    uint64_t begin;          /* no record below this address is needed */
+    uint64_t durable_end;    /* log bytes below this were synced */
+    uint64_t durable_number; /* the newest commit known to be safe in the decider */
+    uint64_t durable_nonce;  /*   "sqlite_durable"; all zero: none */
     uint64_t durable_control_address;
     uint64_t durable_row_end;
     uint64_t place_device; /* the decider's file */
@@ -66,7 +66,7 @@ struct fst_manifest {
     uint64_t cold_index_generation; /* reserved, zero */
     uint64_t reserved[16];          /* zero */
     char place_path[1024];          /* absolute, padded with zeroes */
-    uint64_t checksum;              /* XXH3 of all bytes before it, seeded like log records, address 0 */
+    uint64_t checksum; /* XXH3 of all bytes before it, seeded like log records, address 0 */
 };
 
 /* The first FST_SEGMENT_HEADER_BYTES of each log segment hold this, the rest is zero and

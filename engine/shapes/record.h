@@ -101,8 +101,8 @@ void fst_record_write_pad(void *bytes, uint64_t gap_bytes);
 /* Checksum of the record at `bytes` as it stands on disk at `addr`: XXH3 of all its bytes
  * with the guard taken as zero and SEALED cleared (of a PAD: the header only), seeded with
  * the store's checksum seed (UUID and generation) and the address. */
-uint32_t fst_record_checksum(const void *bytes, const struct fst_record_shape *shape,
-                             fst_addr addr, uint64_t checksum_seed);
+uint32_t fst_record_checksum(const void *bytes, const struct fst_record_shape *shape, fst_addr addr,
+                             uint64_t checksum_seed);
 
 /* Parse and checksum of disk bytes: true if a whole, intact record lies at `bytes`. */
 bool fst_record_is_intact(const void *bytes, size_t available_bytes, fst_addr addr,

@@ -5,8 +5,8 @@
  *      |               | disk too    | be written    |                  |
  *
  * Always begin <= head <= flushed <= safe read-only <= read-only <= tail, except that
- * truncation may move begin above head's place of old; then nothing lies between. Records do not cross
- * pages. Below `head` a record is read from the device; at or above it, from memory.
+ * truncation may move begin above head's place of old; then nothing lies between. Records do not
+ * cross pages. Below `head` a record is read from the device; at or above it, from memory.
  *
  *   tail       moved by fst_log_allocate() with compare-and-swap; whoever closes a page
  *              fills its rest with a pad
@@ -90,8 +90,8 @@ enum faster_status fst_log_help(struct fst_hybrid_log *log) FASTER_MUST_CHECK;
 /* Pads the tail to a write unit (if it is not there already) and returns it in *sealed:
  * everything below can then be written without rewriting a unit. OK, FULL, FAILED. May wait
  * for a frame. */
-enum faster_status fst_log_seal_tail(struct fst_hybrid_log *log, fst_addr *sealed)
-    FASTER_MUST_CHECK;
+enum faster_status fst_log_seal_tail(struct fst_hybrid_log *log,
+                                     fst_addr *sealed) FASTER_MUST_CHECK;
 
 /* Writes everything below `until` (a sealed tail, or a lower address of which the unit is
  * complete) and syncs; then durable >= until. Blocks. OK, FULL, FAILED, IO (now failed). */
@@ -103,8 +103,8 @@ enum faster_status fst_log_health(const struct fst_hybrid_log *log);
 /* Copies bytes [from, to), all in memory and none of them changing any more, as they will
  * stand on disk (guards replaced by checksums), to `out`. from and to are record
  * boundaries. False if some are not in memory. */
-bool fst_log_image(struct fst_hybrid_log *log, fst_addr from, fst_addr to, void *out)
-    FASTER_MUST_CHECK;
+bool fst_log_image(struct fst_hybrid_log *log, fst_addr from, fst_addr to,
+                   void *out) FASTER_MUST_CHECK;
 
 /* Raises the read-only address to `to` (at most tail) and returns once it is safe: no
  * thread changes bytes below it any more. Does not write. */
