@@ -15,6 +15,9 @@
 #include "base/env.h"
 
 #define FST_EPOCH_SLOTS 512
+#ifndef FST_EPOCH_ACTIONS_MAX /* simulations set a small one */
+#define FST_EPOCH_ACTIONS_MAX 256
+#endif
 
 struct fst_epoch;
 
@@ -41,17 +44,18 @@ bool fst_epoch_is_inside(const struct fst_epoch_slot *slot);
 
 /* Starts a new epoch and has `action` run when all who are inside now have left. May run
  * it, and other ready actions, before it returns; if the caller is inside itself, its own
- * action waits until it leaves. When the drain list is full the caller helps and yields
- * until there is room, so callers that are inside must leave and re-enter first if
- * fst_epoch_bump returns false (action not taken). */
+ * action waits until it leaves. When FST_EPOCH_ACTIONS_MAX actions are waiting, the caller
+ * helps and yields for a short while; false: still no room, and the action is not taken.
+ * Callers that are inside must then leave before they try again. */
 bool fst_epoch_bump(struct fst_epoch *epoch, fst_epoch_action *action, void *context,
                     uint64_t argument) FASTER_MUST_CHECK;
 
-/* Runs every action that is ready. Called on leave when some are waiting; may be called at
- * any time, inside or outside. */
+/* Runs every action that is ready; may be called at any time, inside or outside. Leave does
+ * it when actions may wait for the leaver, so none is left behind. */
 void fst_epoch_drain(struct fst_epoch *epoch);
 
-/* True while actions are waiting. */
+/* True while actions wait or run; false means that all actions taken have finished, and
+ * that the caller sees what they did. */
 bool fst_epoch_has_actions(const struct fst_epoch *epoch);
 
 #endif
