@@ -2,7 +2,7 @@
  *
  * A table of 64-byte buckets: seven entries and a link to an overflow bucket. An entry is
  * one word: address (48 bits, bit 47: read cache), tag (14 bits of the hash), a tentative
- * bit, one spare bit. All keys with the same bucket and tag share one entry and one chain.
+ * bit, a used bit. All keys with the same bucket and tag share one entry and one chain.
  * Entries change by compare-and-swap only; a new entry is inserted in two phases
  * (tentative, then final) so that no tag ever has two entries. The proof is at the head of
  * hash_index.c. Source: FASTER (SIGMOD 2018), section 3.
@@ -52,8 +52,9 @@ uint32_t fst_hash_index_bits_for(uint64_t budget_bytes, uint32_t bits_min);
 bool fst_hash_index_find(const struct fst_hash_index *index, uint64_t hash,
                          struct fst_index_slot *slot);
 
-/* Finds or inserts it; a new entry has address 0. OK or FULL (no overflow bucket left in
- * the budget). */
+/* Finds or inserts it; a new entry has address 0. An entry of this tag below begin is handed
+ * out as it is: its address ends the chain, as 0 does. OK or FULL (no overflow bucket left
+ * in the budget). An entry stays at address 0 until somebody publishes there. */
 enum faster_status fst_hash_index_find_or_create(struct fst_hash_index *index, uint64_t hash,
                                                  struct fst_index_slot *slot) FASTER_MUST_CHECK;
 
@@ -63,9 +64,9 @@ static inline fst_addr fst_index_slot_addr(const struct fst_index_slot *slot) {
 }
 
 /* Publishes `addr` as the chain's head if the entry is unchanged (acquire-release: the
- * record's bytes are visible to whoever reads the entry). On failure the slot holds the
- * entry's present value if it is still this tag's; else false with slot->word NULL: find
- * again. */
+ * record's bytes are visible to whoever reads the entry); the slot then holds the new value.
+ * On failure the slot holds the entry's present value if it is still this tag's; else false
+ * with slot->word NULL: find again. */
 bool fst_hash_index_publish(struct fst_hash_index *index, struct fst_index_slot *slot,
                             fst_addr addr) FASTER_MUST_CHECK;
 
@@ -75,15 +76,16 @@ void fst_hash_index_prefetch(const struct fst_hash_index *index, uint64_t hash);
 struct fst_hash_index_stats {
     uint64_t bucket_count;
     uint64_t overflow_count;
-    uint64_t entry_count; /* used entries, estimated */
+    uint64_t entry_count; /* used entries; above 4,096 buckets estimated from a sample */
     uint64_t used_bytes;  /* buckets and overflow buckets */
 };
 void fst_hash_index_get_stats(const struct fst_hash_index *index,
                               struct fst_hash_index_stats *stats);
 uint32_t fst_hash_index_bits(const struct fst_hash_index *index);
 
-/* Calls `each` with every used entry's bucket, tag and address until it returns false.
- * For verify: entries that change meanwhile may be seen either way. */
+/* Calls `each` with every used entry's bucket, tag and address (0: nothing published yet;
+ * never below begin) until it returns false. For verify: entries that change meanwhile may
+ * be seen either way. */
 typedef bool fst_index_entry_fn(void *context, uint64_t bucket, uint32_t tag, fst_addr addr);
 void fst_hash_index_walk(const struct fst_hash_index *index, fst_index_entry_fn *each,
                          void *context);
