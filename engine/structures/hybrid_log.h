@@ -47,7 +47,8 @@ struct fst_hybrid_log_config {
 };
 
 /* An empty log whose tail is FST_ADDR_FIRST_RAW. Memory: (frame_count +
- * flush_buffer_count) pages, mapped. OK, NOMEM. */
+ * flush_buffer_count) pages, mapped; one epoch slot and one device queue until destroyed.
+ * OK, NOMEM, or what the device's queue_open() says. */
 enum faster_status fst_log_create(const struct fst_hybrid_log_config *config,
                                   struct fst_hybrid_log **log) FASTER_MUST_CHECK;
 /* Waits for its writes in flight. */
@@ -125,8 +126,9 @@ void fst_log_resume(struct fst_hybrid_log *log, fst_addr begin, fst_addr end);
 
 /* Appends log bytes that come from a redo row to memory at the tail, as they stood on disk
  * (checksums in the guards; guards are reset): [tail, tail + count). A page's records are
- * complete in memory only once all its rows are appended. OK, or FULL if the bytes from
- * head on do not fit the frames. The bytes count as read-only and not flushed. */
+ * complete in memory only once all its rows are appended. OK; FULL if the bytes from head on
+ * do not fit the frames; CORRUPT, and nothing appended, if they are not whole records within
+ * pages (checksums are the caller's to check). They count as read-only and not flushed. */
 enum faster_status fst_log_append_redo(struct fst_hybrid_log *log, const void *bytes,
                                        size_t count_bytes) FASTER_MUST_CHECK;
 
