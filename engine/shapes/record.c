@@ -1,0 +1,253 @@
+/* record.c - writes and reads the shape of records (layer 1).
+ *
+ * Parsing takes bytes from disk at their word for nothing: every size is checked against
+ * what is available, and against the others, before it is used.
+ */
+#include "shapes/record.h"
+
+#include "base/bytes.h"
+#include "base/checksum.h"
+#include "faster.h"
+
+#define GUARD_OFF 8u
+#define SIZES_OFF 12u
+#define LARGE_KEY_OFF 16u
+#define LARGE_VALUE_OFF 20u
+
+#define SMALL_UNITS_BITS 10u
+#define SMALL_KEY_BITS 8u
+#define SMALL_VALUE_BITS 13u
+#define SMALL_KEY_SHIFT SMALL_UNITS_BITS
+#define SMALL_VALUE_SHIFT (SMALL_UNITS_BITS + SMALL_KEY_BITS)
+#define SMALL_RESERVED_SHIFT (SMALL_VALUE_SHIFT + SMALL_VALUE_BITS)
+
+#define HEADER_FLAGS_RESERVED (FST_HEADER_EXPIRES | (UINT64_C(0xff) << FST_HEADER_VERSION_SHIFT))
+
+/* The large form is used exactly when the small one does not fit, so that a record has one
+ * shape only. Whoever needs 24 bytes of header for its size is too big for the small form
+ * with 16 bytes, too: the rule may look at either whole size. */
+static bool needs_large(uint64_t key_bytes, uint64_t whole_bytes) {
+    return key_bytes > FST_RECORD_SMALL_KEY_MAX ||
+           whole_bytes > FST_RECORD_SMALL_UNITS_MAX * FST_RECORD_ALIGN;
+}
+
+struct fst_record_shape fst_record_shape_for(uint32_t key_bytes, uint32_t value_bytes,
+                                             uint32_t value_capacity_bytes) {
+    const uint64_t payload = (uint64_t)key_bytes + value_capacity_bytes;
+    uint64_t whole = fst_align_up_u64(FST_RECORD_SMALL_HEADER_BYTES + payload, FST_RECORD_ALIGN);
+    const bool large = needs_large(key_bytes, whole);
+    const uint32_t header = large ? FST_RECORD_LARGE_HEADER_BYTES : FST_RECORD_SMALL_HEADER_BYTES;
+
+    whole = fst_align_up_u64(header + payload, FST_RECORD_ALIGN);
+    return (struct fst_record_shape){
+        .whole_bytes = (uint32_t)whole,
+        .key_offset_bytes = header,
+        .key_bytes = key_bytes,
+        .value_bytes = value_bytes,
+        .value_capacity_bytes = (uint32_t)whole - header - key_bytes,
+        .large = large,
+    };
+}
+
+/* ---- parsing ---- */
+
+/* What the header word must be like for its kind; see FORMAT.md, "Records". */
+static bool header_is_well_formed(uint64_t header) {
+    const uint64_t others = header & ~(FST_HEADER_KIND_MASK | FST_HEADER_LARGE);
+
+    switch (fst_header_kind(header)) {
+    case FST_KIND_DATA:
+        return (header & HEADER_FLAGS_RESERVED) == 0;
+    case FST_KIND_PAD_WORD:
+        return others == 0 && (header & FST_HEADER_LARGE) == 0;
+    case FST_KIND_PAD:
+    case FST_KIND_CONTROL:
+    case FST_KIND_ABORT_LIST:
+    case FST_KIND_JUMP:
+        return others == 0;
+    case FST_KIND_NONE:
+    case FST_KIND_CHUNK:
+        return false;
+    }
+    return false;
+}
+
+/* Sizes as they stand in the bytes, not yet believed. */
+struct raw_sizes {
+    uint64_t units;
+    uint64_t key_bytes;
+    uint64_t value_bytes;
+    uint32_t header_bytes;
+};
+
+static bool read_sizes(const unsigned char *bytes, size_t available_bytes, bool large,
+                       struct raw_sizes *sizes) {
+    const size_t header = large ? FST_RECORD_LARGE_HEADER_BYTES : FST_RECORD_SMALL_HEADER_BYTES;
+    uint32_t word;
+
+    if (available_bytes < header) {
+        return false;
+    }
+    sizes->header_bytes = (uint32_t)header;
+    word = fst_load_le_u32(bytes + SIZES_OFF);
+    if (large) {
+        sizes->units = word;
+        sizes->key_bytes = fst_load_le_u32(bytes + LARGE_KEY_OFF);
+        sizes->value_bytes = fst_load_le_u32(bytes + LARGE_VALUE_OFF);
+        return true;
+    }
+    sizes->units = word & ((1u << SMALL_UNITS_BITS) - 1);
+    sizes->key_bytes = (word >> SMALL_KEY_SHIFT) & ((1u << SMALL_KEY_BITS) - 1);
+    sizes->value_bytes = (word >> SMALL_VALUE_SHIFT) & ((1u << SMALL_VALUE_BITS) - 1);
+    return word >> SMALL_RESERVED_SHIFT == 0;
+}
+
+static bool sizes_agree(const struct raw_sizes *sizes, enum fst_record_kind kind, bool large) {
+    const uint64_t whole = sizes->units * FST_RECORD_ALIGN;
+
+    if (whole > FASTER_PAGE_BYTES_MAX || sizes->key_bytes > FASTER_KEY_BYTES_MAX ||
+        sizes->header_bytes + sizes->key_bytes + sizes->value_bytes > whole) {
+        return false;
+    }
+    if (kind != FST_KIND_DATA && sizes->key_bytes != 0) {
+        return false;
+    }
+    if (kind == FST_KIND_PAD && sizes->value_bytes != 0) {
+        return false;
+    }
+    return large == needs_large(sizes->key_bytes, whole);
+}
+
+bool fst_record_parse(const void *bytes, size_t available_bytes, struct fst_record_shape *shape) {
+    struct raw_sizes sizes;
+    uint64_t header;
+    bool large;
+
+    if (available_bytes < sizeof header) {
+        return false;
+    }
+    header = fst_load_le_u64(bytes);
+    if (!header_is_well_formed(header)) {
+        return false;
+    }
+    if (fst_header_kind(header) == FST_KIND_PAD_WORD) {
+        *shape = (struct fst_record_shape){.whole_bytes = 8, .key_offset_bytes = 8};
+        return true;
+    }
+    large = (header & FST_HEADER_LARGE) != 0;
+    if (!read_sizes(bytes, available_bytes, large, &sizes) ||
+        !sizes_agree(&sizes, fst_header_kind(header), large)) {
+        return false;
+    }
+    *shape = (struct fst_record_shape){
+        .whole_bytes = (uint32_t)(sizes.units * FST_RECORD_ALIGN),
+        .key_offset_bytes = sizes.header_bytes,
+        .key_bytes = (uint32_t)sizes.key_bytes,
+        .value_bytes = (uint32_t)sizes.value_bytes,
+        .large = large,
+    };
+    shape->value_capacity_bytes = shape->whole_bytes - shape->key_offset_bytes - shape->key_bytes;
+    return true;
+}
+
+/* ---- writing ---- */
+
+/* Header word, a guard of zero, and sizes. */
+static void write_head(unsigned char *bytes, const struct fst_record_shape *shape,
+                       uint64_t header) {
+    const uint32_t units = shape->whole_bytes / FST_RECORD_ALIGN;
+
+    fst_store_le_u64(bytes, shape->large ? header | FST_HEADER_LARGE : header);
+    fst_store_le_u32(bytes + GUARD_OFF, 0);
+    if (shape->large) {
+        fst_store_le_u32(bytes + SIZES_OFF, units);
+        fst_store_le_u32(bytes + LARGE_KEY_OFF, shape->key_bytes);
+        fst_store_le_u32(bytes + LARGE_VALUE_OFF, shape->value_bytes);
+    } else {
+        fst_store_le_u32(bytes + SIZES_OFF, units | shape->key_bytes << SMALL_KEY_SHIFT |
+                                                shape->value_bytes << SMALL_VALUE_SHIFT);
+    }
+}
+
+static uint64_t kind_bits(enum fst_record_kind kind) {
+    return (uint64_t)kind << FST_HEADER_KIND_SHIFT;
+}
+
+/* memcpy() and memset() want a valid pointer even for no bytes. */
+static void copy_bytes(unsigned char *to, const void *from, size_t count) {
+    if (count > 0) {
+        memcpy(to, from, count);
+    }
+}
+
+void fst_record_write(void *bytes, const struct fst_record_shape *shape, fst_addr previous,
+                      enum fst_record_kind kind, uint64_t flags, const void *key,
+                      const void *value) {
+    unsigned char *at = bytes;
+
+    write_head(at, shape, previous.raw | kind_bits(kind) | flags);
+    at += shape->key_offset_bytes;
+    copy_bytes(at, key, shape->key_bytes);
+    at += shape->key_bytes;
+    copy_bytes(at, value, shape->value_bytes);
+    at += shape->value_bytes;
+    memset(at, 0, shape->value_capacity_bytes - shape->value_bytes);
+}
+
+void fst_record_write_pad(void *bytes, uint64_t gap_bytes) {
+    if (gap_bytes == 8) {
+        fst_store_le_u64(bytes, kind_bits(FST_KIND_PAD_WORD));
+    } else {
+        const struct fst_record_shape shape = {
+            .whole_bytes = (uint32_t)gap_bytes,
+            .large = needs_large(0, gap_bytes),
+        };
+        write_head(bytes, &shape, kind_bits(FST_KIND_PAD));
+    }
+}
+
+/* ---- checksums ---- */
+
+/* Two links: the fixed 16 bytes, changed as the format says, are summed with the seed of the
+ * address; that sum is the seed for the rest. So nothing has to be copied or restored. */
+uint32_t fst_record_checksum(const void *bytes, const struct fst_record_shape *shape, fst_addr addr,
+                             uint64_t checksum_seed) {
+    const unsigned char *raw = bytes;
+    const uint64_t header = fst_load_le_u64(raw);
+    unsigned char head[FST_RECORD_SMALL_HEADER_BYTES] = {0};
+    size_t count = shape->whole_bytes;
+    uint64_t sum;
+
+    if (fst_header_kind(header) == FST_KIND_PAD_WORD) {
+        return 0;
+    }
+    if (fst_header_kind(header) == FST_KIND_PAD) {
+        count = shape->key_offset_bytes;
+    }
+    fst_store_le_u64(head, header & ~FST_HEADER_SEALED);
+    memcpy(head + SIZES_OFF, raw + SIZES_OFF, sizeof(uint32_t));
+    sum = fst_checksum64_at(head, sizeof head, addr.raw, checksum_seed);
+    if (count > sizeof head) {
+        sum = fst_checksum64(raw + sizeof head, count - sizeof head, sum);
+    }
+    return fst_checksum_fold32(sum);
+}
+
+bool fst_record_is_intact(const void *bytes, size_t available_bytes, fst_addr addr,
+                          uint64_t checksum_seed, struct fst_record_shape *shape) {
+    const unsigned char *raw = bytes;
+    uint64_t header;
+
+    if (!fst_record_parse(bytes, available_bytes, shape) || shape->whole_bytes > available_bytes) {
+        return false;
+    }
+    header = fst_load_le_u64(raw);
+    if ((header & (FST_HEADER_SEALED | FST_ADDR_READ_CACHE)) != 0) {
+        return false;
+    }
+    if (fst_header_kind(header) == FST_KIND_PAD_WORD) {
+        return true;
+    }
+    return fst_load_le_u32(raw + GUARD_OFF) ==
+           fst_record_checksum(bytes, shape, addr, checksum_seed);
+}
