@@ -77,6 +77,12 @@ struct fst_record_shape {
     bool large;
 };
 
+/* The sizes word of a small record. */
+static inline uint32_t fst_record_small_sizes(const struct fst_record_shape *shape) {
+    return shape->whole_bytes / FST_RECORD_ALIGN | shape->key_bytes << 10 |
+           shape->value_bytes << 18;
+}
+
 /* The shape of a new record. value_capacity_bytes >= value_bytes reserves slack.
  * key_bytes <= FASTER_KEY_BYTES_MAX and the whole below 2^32: checked by the caller. */
 struct fst_record_shape fst_record_shape_for(uint32_t key_bytes, uint32_t value_bytes,
@@ -100,7 +106,8 @@ void fst_record_write_pad(void *bytes, uint64_t gap_bytes);
 
 /* Checksum of the record at `bytes` as it stands on disk at `addr`: XXH3 of all its bytes
  * with the guard taken as zero and SEALED cleared (of a PAD: the header only), seeded with
- * the store's checksum seed (UUID and generation) and the address. */
+ * the store's checksum seed (UUID and generation) and the address, in two links: the sum of
+ * the first 16 bytes seeds that of the rest. 0 for a PAD_WORD, which has no guard. */
 uint32_t fst_record_checksum(const void *bytes, const struct fst_record_shape *shape, fst_addr addr,
                              uint64_t checksum_seed);
 
