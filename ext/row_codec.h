@@ -121,8 +121,8 @@ struct row_view {
     const struct table_schema *schema;
     struct faster_bytes key;
     struct faster_bytes value;
-    size_t header_end; /* private */
-    size_t header_at;
+    size_t head_end; /* private */
+    size_t head_at;
     size_t body_at;
     int column;
 };
