@@ -55,14 +55,15 @@ static sqlite3_stmt *prepare(sqlite3 *db, const char *sql, const char *table) {
     return statement;
 }
 
+static const char range_sql[] = "UPDATE %s SET n = n + ?3 WHERE key >= printf('k%%05d', ?1)"
+                                " AND key < printf('k%%05d', ?1 + 50)";
+
 static void prepare_all(struct load *load) {
     static const char *const sql[OPERATION_COUNTER] = {
         "INSERT OR REPLACE INTO %s(key, value, n) VALUES (printf('k%%05d', ?1), ?2, 0)",
         "INSERT OR IGNORE INTO %s(key, value, n) VALUES (printf('k%%05d', ?1), ?2, 0)",
         "UPDATE %s SET value = ?2, n = n + 1 WHERE key = printf('k%%05d', ?1)",
-        "DELETE FROM %s WHERE key = printf('k%%05d', ?1)",
-        "UPDATE %s SET n = n + ?3 WHERE key >= printf('k%%05d', ?1) AND key < printf('k%%05d', "
-        "?1+50)"};
+        "DELETE FROM %s WHERE key = printf('k%%05d', ?1)", range_sql};
     for (int i = 0; i < OPERATION_COUNTER; i++) {
         load->statement[i][0] = prepare(load->db, sql[i], "f");
         load->statement[i][1] = prepare(load->db, sql[i], "o");
