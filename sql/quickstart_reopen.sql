@@ -15,8 +15,7 @@ INSERT INTO found SELECT 'section', count(*) FROM (
   SELECT * FROM section_ordinary EXCEPT SELECT * FROM section);
 INSERT INTO found SELECT 'maintainer', count(*) FROM (
   SELECT * FROM maintainer_ordinary EXCEPT SELECT * FROM maintainer);
--- faster_verify() gives the number of things found wrong.
-INSERT INTO found SELECT 'verify', faster_verify('package');
+INSERT INTO found SELECT 'verify', faster_verify('package') IS NOT 'ok';
 INSERT INTO found SELECT 'integrity_check', integrity_check <> 'ok' FROM pragma_integrity_check;
 INSERT INTO package(package) VALUES ('checkpoint');
 INSERT INTO checked SELECT what, differences FROM found;
