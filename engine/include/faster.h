@@ -351,7 +351,9 @@ struct faster_op {
     enum faster_status status;    /* out: same as the call's result once complete */
 
     /* Private to the engine while PENDING. */
-    struct fst_pending *pending;
+    int32_t kind;
+    uint64_t upper;
+    uint64_t located;
     struct faster_op *next;
 };
 

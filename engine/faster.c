@@ -1,0 +1,448 @@
+/* faster.c - the public calls: argument checks, the writer lock, dispatch (layer 7).
+ *
+ * The lock gives out the writer role of store.h. It is held for one attempt of one
+ * operation and for the short steps of a transaction, and never while an operation waits
+ * for a record on disk or for room in the log. Readers do not take it.
+ */
+#include "faster.h"
+
+#include <string.h>
+
+#include "procedures/checkpoint.h"
+#include "procedures/recovery.h"
+#include "procedures/scan.h"
+#include "procedures/verify.h"
+#include "store/operations.h"
+#include "store/session.h"
+#include "store/store_open.h"
+#include "store/txn.h"
+
+#define WAIT_NS UINT64_C(50000000)
+
+static void lock_writer(struct faster_store *store) {
+    store->env->mutex_lock(store->env, store->lock);
+}
+
+static void unlock_writer(struct faster_store *store) {
+    store->env->mutex_unlock(store->env, store->lock);
+}
+
+static enum faster_status locked_result(struct faster_store *store, enum faster_status status) {
+    unlock_writer(store);
+    return status;
+}
+
+static void clear_message(struct faster_session *session) {
+    session->message[0] = '\0';
+}
+
+/* ---- stores ---- */
+
+enum faster_status faster_store_create(const struct faster_options *options,
+                                       uint8_t uuid_out[FASTER_UUID_BYTES],
+                                       struct faster_error *error) {
+    fst_error_clear(error);
+    if (options == NULL) {
+        return FASTER_MISUSE;
+    }
+    return fst_store_create(options, uuid_out, error);
+}
+
+enum faster_status faster_store_open(const struct faster_options *options,
+                                     struct faster_store **store, struct faster_error *error) {
+    if (options == NULL || store == NULL) {
+        return FASTER_MISUSE;
+    }
+    *store = NULL;
+    return fst_store_open(options, store, error);
+}
+
+void faster_store_close(struct faster_store *store) {
+    if (store == NULL) {
+        return;
+    }
+    enum faster_status status = fst_checkpoint_close(store);
+    if (status != FASTER_OK) {
+        fst_diagnose(&store->diagnostics, FASTER_DIAGNOSTIC_ERROR, "close",
+                     "the log could not be written: %s; the database's commit rows hold what it "
+                     "lacks",
+                     faster_status_name(status));
+    }
+    fst_txn_forget(store);
+    (void)fst_store_release(store, false, NULL);
+}
+
+enum faster_status faster_store_close_and_remove(struct faster_store *store,
+                                                 struct faster_error *error) {
+    fst_error_clear(error);
+    if (store == NULL) {
+        return FASTER_OK;
+    }
+    fst_txn_forget(store);
+    return fst_store_release(store, true, error);
+}
+
+enum faster_status faster_store_remove(const struct faster_env *env, const char *directory,
+                                       const uint8_t uuid[FASTER_UUID_BYTES],
+                                       struct faster_error *error) {
+    fst_error_clear(error);
+    return fst_store_files_remove(env != NULL ? env : faster_env_posix(), directory, uuid, error);
+}
+
+enum faster_status faster_store_list(const struct faster_env *env, const char *parent,
+                                     faster_directory_fn *each, void *context) {
+    return fst_store_files_list(env != NULL ? env : faster_env_posix(), parent, each, context);
+}
+
+enum faster_status faster_place_of(const struct faster_env *env, const char *path,
+                                   struct faster_place *place) {
+    const struct faster_env *used = env != NULL ? env : faster_env_posix();
+    struct fst_file_info info;
+    memset(place, 0, sizeof *place);
+    if (strlen(path) >= sizeof place->path) {
+        return FASTER_INVALID;
+    }
+    enum faster_status status = used->path_info_follow(used, path, &info);
+    if (status == FASTER_OK) {
+        memcpy(place->path, path, strlen(path));
+        place->device = info.device;
+        place->inode = info.inode;
+    }
+    return status;
+}
+
+void faster_store_uuid(const struct faster_store *store, uint8_t uuid[FASTER_UUID_BYTES]) {
+    memcpy(uuid, store->identity.uuid, FASTER_UUID_BYTES);
+}
+
+size_t faster_value_bytes_max(const struct faster_store *store, size_t key_bytes) {
+    size_t page = (size_t)1 << store->budget.page_bits;
+    size_t taken = FST_RECORD_LARGE_HEADER_BYTES + key_bytes;
+    return key_bytes <= FASTER_KEY_BYTES_MAX && taken < page ? page - taken : 0;
+}
+
+/* ---- sessions and snapshots ---- */
+
+enum faster_status faster_session_open(struct faster_store *store,
+                                       struct faster_session **session) {
+    return fst_session_open(store, session);
+}
+
+void faster_session_close(struct faster_session *session) {
+    if (session == NULL) {
+        return;
+    }
+    faster_complete_pending(session, true);
+    if (session->txn != NULL) {
+        faster_txn_rollback(session->txn);
+    }
+    fst_session_close(session);
+}
+
+const char *faster_session_message(const struct faster_session *session) {
+    return session == NULL ? "" : session->message;
+}
+
+enum faster_status faster_meet_row(struct faster_session *session,
+                                   const struct faster_commit_row *newest) {
+    clear_message(session);
+    lock_writer(session->store);
+    return locked_result(session->store, fst_txn_meet_row(session, newest));
+}
+
+enum faster_status faster_catch_up(struct faster_session *session, faster_row_source_fn *next,
+                                   void *context, faster_interrupt_fn *interrupt,
+                                   void *interrupt_context) {
+    clear_message(session);
+    lock_writer(session->store);
+    return locked_result(session->store,
+                         fst_catch_up(session, next, context, interrupt, interrupt_context));
+}
+
+enum faster_status faster_snapshot_open(struct faster_session *session,
+                                        const struct faster_commit_row *row,
+                                        struct faster_snapshot *snapshot) {
+    return fst_snapshot_open_row(session, row, snapshot);
+}
+
+enum faster_status faster_snapshot_open_newest(struct faster_session *session,
+                                               struct faster_snapshot *snapshot) {
+    struct faster_store *store = session->store;
+    /* acquire: pairs with the release in fst_publish_commit() */
+    if (fst_load_acquire_u64(&store->knows_rows) == 0) {
+        return FASTER_BEHIND;
+    }
+    return fst_snapshot_open_upper(session, fst_load_acquire_u64(&store->committed_end), snapshot);
+}
+
+enum faster_status faster_snapshot_open_txn(struct faster_session *session, struct faster_txn *txn,
+                                            struct faster_snapshot *snapshot) {
+    return session->txn != txn ? FASTER_MISUSE : fst_snapshot_open_txn(session, txn, snapshot);
+}
+
+void faster_snapshot_close(struct faster_snapshot *snapshot) {
+    if (snapshot != NULL) {
+        fst_snapshot_close(snapshot);
+    }
+}
+
+/* ---- operations ---- */
+
+static enum fst_attempt attempt_locked(struct faster_session *session, struct faster_op *op,
+                                       const struct fst_pending *walk) {
+    if (!fst_op_writes((enum fst_op_kind)op->kind)) {
+        return fst_op_attempt(session, op, walk);
+    }
+    lock_writer(session->store);
+    enum fst_attempt attempt = fst_op_attempt(session, op, walk);
+    unlock_writer(session->store);
+    return attempt;
+}
+
+static void explain_full(struct faster_session *session, const struct faster_op *op) {
+    struct faster_store *store = session->store;
+    if (op->status == FASTER_FULL && store->index_full) {
+        store->index_full = false;
+        fst_session_fail(session, FASTER_FULL, "the index is full: raise memory (now %llu bytes)",
+                         (unsigned long long)store->budget.memory_bytes);
+    } else if (op->status == FASTER_FULL) {
+        fst_session_fail(session, FASTER_FULL, "the disk is full");
+    } else if (op->status == FASTER_FAILED) {
+        fst_session_fail(session, FASTER_FAILED,
+                         "an earlier write or sync failed: close the store and open it again");
+    }
+}
+
+/* Attempts an operation until it is done or waits for a record. */
+static void run(struct faster_session *session, struct faster_op *op,
+                const struct fst_pending *walk) {
+    for (;;) {
+        switch (attempt_locked(session, op, walk)) {
+        case FST_ATTEMPT_DONE:
+            explain_full(session, op);
+            return;
+        case FST_ATTEMPT_IO:
+            return;
+        case FST_ATTEMPT_ROOM: {
+            enum faster_status status = fst_log_help(session->store->log);
+            if (status != FASTER_OK) {
+                op->status = status;
+                explain_full(session, op);
+                return;
+            }
+            break;
+        }
+        case FST_ATTEMPT_FOUND:
+        case FST_ATTEMPT_AGAIN:
+            break;
+        }
+    }
+}
+
+enum faster_status faster_read(const struct faster_snapshot *snapshot, struct faster_op *op) {
+    op->kind = FST_OP_READ;
+    op->upper = snapshot->upper;
+    clear_message(snapshot->session);
+    run(snapshot->session, op, NULL);
+    return op->status;
+}
+
+static enum faster_status write_in_txn(struct faster_txn *txn, struct faster_op *op,
+                                       enum fst_op_kind kind) {
+    struct faster_session *session = txn->session;
+    clear_message(session);
+    if (op->key.size_bytes > FASTER_KEY_BYTES_MAX ||
+        op->value.size_bytes > faster_value_bytes_max(txn->store, op->key.size_bytes)) {
+        return op->status = fst_session_fail(
+                   session, FASTER_TOO_BIG,
+                   "the row needs %zu bytes of key and %zu of value: a key may have %u bytes, "
+                   "and both together must fit a page of %llu bytes",
+                   op->key.size_bytes, op->value.size_bytes, FASTER_KEY_BYTES_MAX,
+                   (unsigned long long)fst_log_page_bytes(txn->store->log));
+    }
+    op->status = fst_txn_enter_write(txn);
+    if (op->status == FASTER_OK) {
+        op->kind = (int32_t)kind;
+        run(session, op, NULL);
+    }
+    return op->status;
+}
+
+enum faster_status faster_upsert(struct faster_txn *txn, struct faster_op *op) {
+    return write_in_txn(txn, op, FST_OP_UPSERT);
+}
+
+enum faster_status faster_insert(struct faster_txn *txn, struct faster_op *op) {
+    return write_in_txn(txn, op, FST_OP_INSERT);
+}
+
+enum faster_status faster_compare_and_set(struct faster_txn *txn, struct faster_op *op) {
+    return write_in_txn(txn, op, FST_OP_COMPARE_AND_SET);
+}
+
+enum faster_status faster_rmw(struct faster_txn *txn, struct faster_op *op) {
+    return write_in_txn(txn, op, FST_OP_RMW);
+}
+
+enum faster_status faster_delete(struct faster_txn *txn, struct faster_op *op) {
+    op->value = (struct faster_bytes){NULL, 0};
+    return write_in_txn(txn, op, FST_OP_DELETE);
+}
+
+static void continue_one(struct faster_session *session, struct fst_pending *slot) {
+    run(session, slot->op, slot);
+    struct faster_op *waiting = fst_pending_release(slot);
+    if (waiting != NULL) {
+        run(session, waiting, NULL);
+    }
+}
+
+enum faster_status faster_complete_pending(struct faster_session *session, bool wait) {
+    bool polled = false;
+    while (session->pending_count > 0) {
+        struct fst_pending *slot = fst_pending_take(session);
+        if (slot != NULL) {
+            continue_one(session, slot);
+        } else if (wait || !polled) {
+            fst_pending_poll(session, wait ? WAIT_NS : 0);
+            polled = true;
+        } else {
+            return FASTER_PENDING;
+        }
+    }
+    return FASTER_OK;
+}
+
+/* ---- transactions ---- */
+
+enum faster_status faster_txn_begin(struct faster_session *session,
+                                    const struct faster_commit_row *newest,
+                                    struct faster_txn **txn) {
+    clear_message(session);
+    *txn = NULL;
+    lock_writer(session->store);
+    return locked_result(session->store, fst_txn_begin(session, newest, txn));
+}
+
+enum faster_status faster_txn_savepoint(struct faster_txn *txn, int level) {
+    lock_writer(txn->store);
+    return locked_result(txn->store, fst_txn_savepoint(txn, level));
+}
+
+void faster_txn_release(struct faster_txn *txn, int level) {
+    lock_writer(txn->store);
+    fst_txn_release(txn, level);
+    unlock_writer(txn->store);
+}
+
+enum faster_status faster_txn_rollback_to(struct faster_txn *txn, int level) {
+    lock_writer(txn->store);
+    return locked_result(txn->store, fst_txn_rollback_to(txn, level));
+}
+
+bool faster_txn_has_writes(const struct faster_txn *txn) {
+    return txn->record_count > 0;
+}
+
+enum faster_status faster_txn_prepare(struct faster_txn *txn, struct faster_commit_row *row,
+                                      uint64_t *obsolete_below) {
+    clear_message(txn->session);
+    lock_writer(txn->store);
+    return locked_result(txn->store, fst_txn_prepare(txn, row, obsolete_below));
+}
+
+/* The store outlives its transactions: sessions, and so handles, end before it. */
+void faster_txn_commit(struct faster_txn *txn) {
+    if (txn != NULL) {
+        struct faster_store *store = txn->store;
+        lock_writer(store);
+        fst_txn_commit(txn);
+        unlock_writer(store);
+    }
+}
+
+void faster_txn_rollback(struct faster_txn *txn) {
+    if (txn != NULL) {
+        struct faster_store *store = txn->store;
+        lock_writer(store);
+        fst_txn_rollback(txn);
+        unlock_writer(store);
+    }
+}
+
+enum faster_status faster_checkpoint(struct faster_session *session,
+                                     const struct faster_commit_row *durable,
+                                     uint64_t *obsolete_below, faster_interrupt_fn *interrupt,
+                                     void *interrupt_context) {
+    struct faster_store *store = session->store;
+    clear_message(session);
+    *obsolete_below = 0;
+    if (durable == NULL || durable->number == 0) {
+        return FASTER_OK;
+    }
+    lock_writer(store);
+    enum faster_status status = locked_result(store, fst_checkpoint_prepare(session, durable));
+    if (status == FASTER_OK) {
+        status = fst_checkpoint_run(session, durable, interrupt, interrupt_context);
+    }
+    if (status == FASTER_OK) {
+        lock_writer(store);
+        fst_aborted_trim(&store->aborted, fst_log_begin(store->log).raw);
+        unlock_writer(store);
+        *obsolete_below = durable->number;
+    }
+    return status;
+}
+
+/* ---- scan, verify ---- */
+
+struct faster_scan {
+    const struct faster_env *env;
+    struct fst_live_scan live;
+};
+
+enum faster_status faster_scan_open(const struct faster_snapshot *snapshot,
+                                    struct faster_scan **out) {
+    struct faster_store *store = snapshot->session->store;
+    struct faster_scan *scan = store->env->allocate(store->env, sizeof *scan);
+    if (scan == NULL) {
+        return FASTER_NOMEM;
+    }
+    scan->env = store->env;
+    enum faster_status status =
+        fst_live_scan_init(&scan->live, store, fst_log_begin(store->log), snapshot->upper);
+    if (status != FASTER_OK) {
+        store->env->release(store->env, scan);
+        return status;
+    }
+    *out = scan;
+    return FASTER_OK;
+}
+
+enum faster_status faster_scan_next(struct faster_scan *scan, struct faster_bytes *key,
+                                    struct faster_bytes *value) {
+    const struct fst_scan_entry *entry;
+    enum faster_status status = fst_live_scan_next(&scan->live, &entry);
+    if (status == FASTER_OK) {
+        struct fst_found found = {
+            .addr = entry->item.addr, .bytes = entry->item.bytes, .shape = entry->item.shape};
+        *key = (struct faster_bytes){found.bytes + found.shape.key_offset_bytes,
+                                     found.shape.key_bytes};
+        *value = fst_found_value(&found);
+    }
+    return status;
+}
+
+void faster_scan_close(struct faster_scan *scan) {
+    if (scan != NULL) {
+        fst_live_scan_finish(&scan->live);
+        scan->env->release(scan->env, scan);
+    }
+}
+
+enum faster_status faster_verify(struct faster_session *session, faster_finding_fn *each,
+                                 void *context, faster_interrupt_fn *interrupt,
+                                 void *interrupt_context, uint64_t *finding_count) {
+    clear_message(session);
+    return fst_verify(session, each, context, interrupt, interrupt_context, finding_count);
+}

@@ -1,0 +1,169 @@
+/* verify.c - checking a store from end to end (layer 5).
+ *
+ * Two passes below the newest committed end. The first reads the log record by record:
+ * shape, checksum, and that each record points back. The second looks up every visible
+ * record through the index, as a scan does: it must find that record or a newer one of the
+ * same key, and every record on the way must be intact.
+ */
+#include "procedures/verify.h"
+
+#include "procedures/scan.h"
+#include "store/session.h"
+
+/* Records between two questions whether to go on. */
+#define ASK_EVERY 4096u
+
+struct verify {
+    struct faster_store *store;
+    struct faster_session *session; /* its own */
+    faster_finding_fn *each;
+    void *context;
+    faster_interrupt_fn *interrupt;
+    void *interrupt_context;
+    uint64_t upper;
+    uint64_t finding_count;
+};
+
+static void find(struct verify *verify, const char *what, const char *file, uint64_t address,
+                 struct faster_bytes key) {
+    verify->finding_count++;
+    if (verify->each != NULL) {
+        struct faster_finding finding = {what, file, address, key};
+        verify->each(verify->context, &finding);
+    }
+}
+
+static bool interrupted(const struct verify *verify) {
+    return verify->interrupt != NULL && verify->interrupt(verify->interrupt_context);
+}
+
+static struct faster_bytes no_key(void) {
+    return (struct faster_bytes){NULL, 0};
+}
+
+static void name_segment(const struct verify *verify, uint64_t address, char *name) {
+    fst_segment_name(address >> verify->store->identity.segment_bits, name);
+}
+
+/* ---- first pass ---- */
+
+static void check_item(struct verify *verify, const struct fst_log_item *item) {
+    fst_addr previous = fst_header_previous(item->header);
+    if (fst_header_kind(item->header) != FST_KIND_DATA ||
+        (item->header & FST_HEADER_INVALID) != 0) {
+        return;
+    }
+    if (!fst_addr_below(previous, item->addr)) {
+        char name[FST_SEGMENT_NAME_BYTES];
+        name_segment(verify, item->addr.raw, name);
+        struct faster_bytes key = {item->bytes + item->shape.key_offset_bytes,
+                                   item->shape.key_bytes};
+        find(verify, "the previous address does not lie before the record", name, item->addr.raw,
+             key);
+    }
+}
+
+/* After a damaged record the next page is tried: records do not cross pages. */
+static bool skip_page(const struct verify *verify, struct fst_log_cursor *cursor) {
+    uint64_t page_bytes = fst_log_page_bytes(verify->store->log);
+    cursor->at = fst_addr_of((cursor->at.raw | (page_bytes - 1)) + 1);
+    return fst_addr_below(cursor->at, cursor->until);
+}
+
+static enum faster_status read_log(struct verify *verify) {
+    struct fst_log_cursor cursor;
+    struct fst_log_item item;
+    enum faster_status status =
+        fst_log_cursor_init(&cursor, verify->session, fst_log_begin(verify->store->log),
+                            fst_addr_of(verify->upper), true);
+    while (status == FASTER_OK) {
+        if (fst_log_cursor_at_stretch_end(&cursor) && interrupted(verify)) {
+            status = FASTER_INTERRUPTED;
+            break;
+        }
+        status = fst_log_cursor_next(&cursor, &item);
+        if (status == FASTER_OK) {
+            check_item(verify, &item);
+        } else if (status == FASTER_CORRUPT) {
+            char name[FST_SEGMENT_NAME_BYTES];
+            name_segment(verify, cursor.at.raw, name);
+            find(verify, "a record is damaged", name, cursor.at.raw, no_key());
+            status = skip_page(verify, &cursor) ? FASTER_OK : FASTER_END;
+        }
+    }
+    fst_log_cursor_finish(&cursor);
+    return status == FASTER_END ? FASTER_OK : status;
+}
+
+/* ---- second pass ---- */
+
+static enum faster_status look_up_records(struct verify *verify) {
+    const struct faster_env *env = verify->store->env;
+    struct fst_live_scan *scan = env->allocate(env, sizeof *scan);
+    if (scan == NULL) {
+        return FASTER_NOMEM;
+    }
+    enum faster_status status =
+        fst_live_scan_init(scan, verify->store, fst_log_begin(verify->store->log), verify->upper);
+    const struct fst_scan_entry *entry;
+    uint64_t count = 0;
+    if (status != FASTER_OK) {
+        env->release(env, scan);
+        return status;
+    }
+    while (status == FASTER_OK) {
+        status = fst_live_scan_next(scan, &entry);
+        if (++count % ASK_EVERY == 0 && status == FASTER_OK && interrupted(verify)) {
+            status = FASTER_INTERRUPTED;
+        }
+    }
+    if (status == FASTER_CORRUPT) {
+        find(verify, "a record cannot be reached through its chain", "", scan->cursor.at.raw,
+             no_key());
+        status = FASTER_END;
+    }
+    fst_live_scan_finish(scan);
+    env->release(env, scan);
+    return status == FASTER_END ? FASTER_OK : status;
+}
+
+/* ---- small files ---- */
+
+static void check_files(struct verify *verify) {
+    const struct faster_store *store = verify->store;
+    if (!store->in_memory && store->files != NULL) {
+        fst_verify_files(store, verify->each, verify->context, &verify->finding_count);
+    }
+}
+
+enum faster_status fst_verify(struct faster_session *session, faster_finding_fn *each,
+                              void *context, faster_interrupt_fn *interrupt,
+                              void *interrupt_context, uint64_t *finding_count) {
+    struct faster_store *store = session->store;
+    struct verify verify = {.store = store,
+                            .each = each,
+                            .context = context,
+                            .interrupt = interrupt,
+                            .interrupt_context = interrupt_context};
+    struct faster_snapshot snapshot;
+    *finding_count = 0;
+    /* The snapshot keeps truncation away from what is being read. */
+    enum faster_status status =
+        fst_snapshot_open_upper(session, fst_load_acquire_u64(&store->committed_end), &snapshot);
+    if (status != FASTER_OK) {
+        return status;
+    }
+    verify.upper = snapshot.upper;
+    status = fst_session_open(store, &verify.session);
+    if (status == FASTER_OK) {
+        check_files(&verify);
+        status = read_log(&verify);
+        if (status == FASTER_OK && verify.finding_count == 0) {
+            status = look_up_records(&verify);
+        }
+        fst_session_close(verify.session);
+    }
+    fst_snapshot_close(&snapshot);
+    *finding_count = verify.finding_count;
+    return status;
+}

@@ -1,0 +1,99 @@
+/* verify_files.c - checking a store's small files and segment headers (layer 5). */
+#include "base/path.h"
+#include "procedures/verify.h"
+#include "shapes/format_codec.h"
+
+#define PATH_BYTES 4352u
+
+struct file_check {
+    const struct faster_store *store;
+    faster_finding_fn *each;
+    void *context;
+    uint64_t *finding_count;
+};
+
+static void report(const struct file_check *check, const char *what, const char *file) {
+    ++*check->finding_count;
+    if (check->each != NULL) {
+        struct faster_finding finding = {.what = what, .file = file};
+        check->each(check->context, &finding);
+    }
+}
+
+/* Reads at most `capacity` bytes from the start of a file in the store's directory. */
+static enum faster_status read_start(const struct file_check *check, const char *name, void *bytes,
+                                     size_t capacity, size_t *count) {
+    const struct faster_env *env = check->store->env;
+    char path[PATH_BYTES];
+    struct fst_file *file;
+    enum faster_status status =
+        fst_path_join(fst_store_files_directory(check->store->files), name, path, sizeof path);
+    if (status == FASTER_OK) {
+        status = env->file_open(env, path, FST_OPEN_READ, 0, &file);
+    }
+    if (status != FASTER_OK) {
+        return status;
+    }
+    status = env->file_read(env, file, 0, bytes, capacity, count);
+    env->file_close(env, file);
+    return status;
+}
+
+static void check_manifest(const struct file_check *check, const char *name) {
+    unsigned char bytes[sizeof(struct fst_manifest) + 1];
+    struct fst_manifest manifest;
+    size_t count = 0;
+    enum faster_status status = read_start(check, name, bytes, sizeof bytes, &count);
+    if (status == FASTER_MISSING) {
+        return; /* only one has been written so far */
+    }
+    if (status != FASTER_OK ||
+        fst_manifest_check(bytes, count, fst_store_files_owner(check->store->files), &manifest) !=
+            FASTER_OK) {
+        report(check, "the manifest is damaged", name);
+    }
+}
+
+static void check_identity(const struct file_check *check) {
+    unsigned char bytes[sizeof(struct fst_identity) + 1];
+    struct fst_identity identity;
+    size_t count = 0;
+    if (read_start(check, FST_NAME_IDENTITY, bytes, sizeof bytes, &count) != FASTER_OK ||
+        fst_identity_check(bytes, count, &identity) != FASTER_OK) {
+        report(check, "the identity is damaged", FST_NAME_IDENTITY);
+    }
+}
+
+static bool check_segment(void *context, const char *name) {
+    const struct file_check *check = context;
+    const struct faster_store *store = check->store;
+    unsigned char bytes[FST_SEGMENT_HEADER_BYTES];
+    uint64_t index;
+    size_t count = 0;
+    if (!fst_segment_name_parse(name, &index)) {
+        return true;
+    }
+    enum faster_status status = read_start(check, name, bytes, sizeof bytes, &count);
+    if (status == FASTER_MISSING) {
+        return true; /* truncated meanwhile */
+    }
+    if (status != FASTER_OK ||
+        fst_segment_header_check(bytes, count, fst_store_files_owner(store->files),
+                                 store->identity.segment_bits, index) != FASTER_OK) {
+        report(check, "the segment's header is damaged", name);
+    }
+    return true;
+}
+
+void fst_verify_files(const struct faster_store *store, faster_finding_fn *each, void *context,
+                      uint64_t *finding_count) {
+    struct file_check check = {store, each, context, finding_count};
+    const struct faster_env *env = store->env;
+    check_identity(&check);
+    check_manifest(&check, FST_NAME_MANIFEST_0);
+    check_manifest(&check, FST_NAME_MANIFEST_1);
+    if (env->directory_list(env, fst_store_files_directory(store->files), check_segment, &check) !=
+        FASTER_OK) {
+        report(&check, "the directory cannot be listed", "");
+    }
+}

@@ -1,0 +1,78 @@
+/* budget.c - how a store's memory is shared out (layer 4).
+ *
+ * Half of the budget is the index's. The other half holds the ring of log pages and, taken
+ * from it first, the copies in flight of a flush (2 pages), the cursor of a scan with its
+ * read-ahead (2 pages), and an eighth for sessions' I/O buffers, lists and small things.
+ */
+#include "base/bytes.h"
+#include "store/store_open.h"
+
+#define FLUSH_BUFFERS 2u
+#define SCAN_PAGES 2u
+#define FRAMES_MIN 4u
+#define PAGE_SHARE 64u /* a default page is at most this part of the budget */
+#define PAGE_BITS_DEFAULT_MAX 20u
+#define SEGMENT_BITS_DEFAULT 26u
+
+static uint64_t ring_bytes(uint64_t memory_bytes, uint64_t page_bytes) {
+    uint64_t half = memory_bytes / 2;
+    uint64_t taken = (FLUSH_BUFFERS + SCAN_PAGES) * page_bytes + half / 8;
+    return half > taken ? half - taken : 0;
+}
+
+enum faster_status fst_budget_for(uint64_t memory_bytes, uint32_t page_bits, uint32_t segment_bits,
+                                  struct fst_budget *budget, struct faster_error *error) {
+    if (memory_bytes < FASTER_MEMORY_BYTES_MIN) {
+        return fst_error_set(error, FASTER_INVALID,
+                             "memory = %llu bytes is out of range: at least %u are needed",
+                             (unsigned long long)memory_bytes, FASTER_MEMORY_BYTES_MIN);
+    }
+    uint64_t page_bytes = UINT64_C(1) << page_bits;
+    uint64_t frames = ring_bytes(memory_bytes, page_bytes) >> page_bits;
+    if (frames < FRAMES_MIN) {
+        return fst_error_set(error, FASTER_INVALID,
+                             "page_size = %llu bytes is too large for memory = %llu bytes: at "
+                             "most a twentieth of memory is allowed",
+                             (unsigned long long)page_bytes, (unsigned long long)memory_bytes);
+    }
+    *budget = (struct fst_budget){.memory_bytes = memory_bytes,
+                                  .index_bytes = memory_bytes / 2,
+                                  .page_bits = page_bits,
+                                  .segment_bits = segment_bits,
+                                  .frame_count = (uint32_t)fst_min_u64(frames, UINT32_MAX),
+                                  .flush_buffer_count = FLUSH_BUFFERS};
+    return FASTER_OK;
+}
+
+static enum faster_status check_power(const char *name, uint64_t value, uint64_t min, uint64_t max,
+                                      struct faster_error *error) {
+    if (fst_is_power_of_two_u64(value) && value >= min && value <= max) {
+        return FASTER_OK;
+    }
+    return fst_error_set(
+        error, FASTER_INVALID, "%s = %llu bytes: allowed are powers of two from %llu to %llu", name,
+        (unsigned long long)value, (unsigned long long)min, (unsigned long long)max);
+}
+
+enum faster_status fst_budget_bits(const struct faster_options *options, uint32_t *page_bits,
+                                   uint32_t *segment_bits, struct faster_error *error) {
+    uint64_t memory = options->memory_bytes ? options->memory_bytes : FST_MEMORY_BYTES_DEFAULT;
+    uint64_t page = options->page_bytes;
+    if (page == 0) {
+        uint64_t share = fst_max_u64(memory / PAGE_SHARE, FASTER_PAGE_BYTES_MIN);
+        page = UINT64_C(1) << fst_min_u64(fst_log2_floor_u64(share), PAGE_BITS_DEFAULT_MAX);
+    }
+    enum faster_status status =
+        check_power("page_size", page, FASTER_PAGE_BYTES_MIN, FASTER_PAGE_BYTES_MAX, error);
+    if (status != FASTER_OK) {
+        return status;
+    }
+    uint64_t segment = options->segment_bytes;
+    if (segment == 0) {
+        segment = fst_max_u64(page, UINT64_C(1) << SEGMENT_BITS_DEFAULT);
+    }
+    status = check_power("segment_size", segment, page, FASTER_SEGMENT_BYTES_MAX, error);
+    *page_bits = fst_log2_floor_u64(page);
+    *segment_bits = fst_log2_floor_u64(segment);
+    return status;
+}

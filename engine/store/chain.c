@@ -1,0 +1,60 @@
+/* chain.c - finding the version of a key that a view sees (layer 4). */
+#include "store/chain.h"
+
+#include <string.h>
+
+bool fst_is_visible(const struct faster_store *store, fst_addr addr, uint64_t upper) {
+    return addr.raw < upper && !fst_aborted_contains(&store->aborted, addr);
+}
+
+bool fst_found_has_key(const struct fst_found *found, const struct faster_bytes *key) {
+    return found->shape.key_bytes == key->size_bytes &&
+           (key->size_bytes == 0 ||
+            memcmp(found->bytes + found->shape.key_offset_bytes, key->data, key->size_bytes) == 0);
+}
+
+bool fst_found_is_tombstone(const struct fst_found *found) {
+    return (fst_raw_header(found->bytes) & FST_HEADER_TOMBSTONE) != 0;
+}
+
+struct faster_bytes fst_found_value(const struct fst_found *found) {
+    return (struct faster_bytes){found->bytes + found->shape.key_offset_bytes +
+                                     found->shape.key_bytes,
+                                 found->shape.value_bytes};
+}
+
+/* Only records below `upper` are looked into: those above may still change under their
+ * writer, of them only the header's previous address, which never changes, is read. */
+enum fst_walk fst_chain_walk(const struct faster_store *store, fst_addr from, uint64_t upper,
+                             uint64_t floor, const struct faster_bytes *key,
+                             struct fst_found *found) {
+    const uint64_t page_bytes = fst_log_page_bytes(store->log);
+    const fst_addr begin = fst_log_begin(store->log);
+    const fst_addr head = fst_log_head(store->log);
+    fst_addr at = from;
+    while (at.raw >= begin.raw && at.raw >= floor && fst_addr_is_valid(at)) {
+        found->addr = at;
+        if (fst_addr_below(at, head)) {
+            return FST_WALK_DISK;
+        }
+        struct fst_record *record = fst_log_at(store->log, at);
+        uint64_t header = fst_load_relaxed_u64(&record->header);
+        if (fst_is_visible(store, at, upper)) {
+            found->bytes = (const unsigned char *)record;
+            uint64_t available = page_bytes - (at.raw & (page_bytes - 1));
+            if (!fst_record_parse(record, (size_t)available, &found->shape) ||
+                found->shape.whole_bytes > available) {
+                return FST_WALK_CORRUPT;
+            }
+            if (fst_found_has_key(found, key)) {
+                return FST_WALK_FOUND;
+            }
+        }
+        fst_addr previous = fst_header_previous(header);
+        if (!fst_addr_below(previous, at)) {
+            return FST_WALK_CORRUPT;
+        }
+        at = previous;
+    }
+    return FST_WALK_END;
+}

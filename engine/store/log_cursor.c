@@ -1,0 +1,227 @@
+/* log_cursor.c - reading the log record by record, from memory and disk (layer 4). */
+#include "store/log_cursor.h"
+
+#include "shapes/format_codec.h"
+
+#define WAIT_NS UINT64_C(50000000)
+
+static uint64_t page_bytes_of(const struct fst_log_cursor *cursor) {
+    return fst_log_page_bytes(cursor->session->store->log);
+}
+
+enum faster_status fst_log_cursor_init(struct fst_log_cursor *cursor,
+                                       struct faster_session *session, fst_addr from,
+                                       fst_addr until, bool with_read_ahead) {
+    struct faster_store *store = session->store;
+    const struct faster_env *env = store->env;
+    size_t page = (size_t)fst_log_page_bytes(store->log);
+    *cursor = (struct fst_log_cursor){.session = session, .at = from, .until = until};
+    enum faster_status status = store->device->ops->queue_open(store->device, &cursor->queue);
+    if (status != FASTER_OK) {
+        return status;
+    }
+    cursor->buffer = env->map(env, page);
+    if (with_read_ahead) {
+        cursor->ahead_buffer = env->map(env, page);
+    }
+    if (cursor->buffer == NULL || (with_read_ahead && cursor->ahead_buffer == NULL)) {
+        fst_log_cursor_finish(cursor);
+        return FASTER_NOMEM;
+    }
+    return FASTER_OK;
+}
+
+static void wait_for_ahead(struct fst_log_cursor *cursor) {
+    struct fst_device *device = cursor->session->store->device;
+    while (cursor->ahead_submitted && !cursor->ahead_done) {
+        device->ops->poll(device, cursor->queue, WAIT_NS);
+    }
+}
+
+void fst_log_cursor_finish(struct fst_log_cursor *cursor) {
+    if (cursor->session == NULL || cursor->queue == NULL) {
+        return;
+    }
+    struct faster_store *store = cursor->session->store;
+    size_t page = (size_t)page_bytes_of(cursor);
+    wait_for_ahead(cursor);
+    if (cursor->buffer != NULL) {
+        store->env->unmap(store->env, cursor->buffer, page);
+    }
+    if (cursor->ahead_buffer != NULL) {
+        store->env->unmap(store->env, cursor->ahead_buffer, page);
+    }
+    store->device->ops->queue_close(store->device, cursor->queue);
+    *cursor = (struct fst_log_cursor){0};
+}
+
+static void ahead_completed(struct fst_io_request *request) {
+    struct fst_log_cursor *cursor = request->context;
+    cursor->ahead_done = true;
+}
+
+/* The end of the stretch that starts at `at`: its page's end, or `until`. */
+static fst_addr stretch_end(const struct fst_log_cursor *cursor, fst_addr at) {
+    fst_addr page_end = fst_addr_of((at.raw | (page_bytes_of(cursor) - 1)) + 1);
+    return fst_addr_min(page_end, cursor->until);
+}
+
+static void submit_ahead(struct fst_log_cursor *cursor, fst_addr from) {
+    struct fst_device *device = cursor->session->store->device;
+    if (cursor->ahead_buffer == NULL || !fst_addr_below(from, cursor->until) ||
+        !fst_addr_below(from, fst_log_head(cursor->session->store->log))) {
+        return;
+    }
+    fst_addr to = stretch_end(cursor, from);
+    cursor->ahead = (struct fst_io_request){.kind = FST_IO_READ,
+                                            .addr = from,
+                                            .bytes = cursor->ahead_buffer,
+                                            .count_bytes = (size_t)(to.raw - from.raw),
+                                            .done = ahead_completed,
+                                            .context = cursor};
+    cursor->ahead_done = false;
+    cursor->ahead_submitted = true;
+    device->ops->submit(device, cursor->queue, &cursor->ahead);
+}
+
+/* Takes over the page that was read ahead, if it is the one wanted. */
+static bool take_ahead(struct fst_log_cursor *cursor, fst_addr end, enum faster_status *status) {
+    if (!cursor->ahead_submitted) {
+        return false;
+    }
+    wait_for_ahead(cursor);
+    cursor->ahead_submitted = false;
+    if (!fst_addr_equal(cursor->ahead.addr, cursor->at) ||
+        cursor->ahead.count_bytes < end.raw - cursor->at.raw) {
+        return false;
+    }
+    unsigned char *buffer = cursor->buffer;
+    cursor->buffer = cursor->ahead_buffer;
+    cursor->ahead_buffer = buffer;
+    *status = cursor->ahead.status;
+    return true;
+}
+
+static enum faster_status load_from_disk(struct fst_log_cursor *cursor, fst_addr end) {
+    struct faster_store *store = cursor->session->store;
+    enum faster_status status = FASTER_OK;
+    if (!take_ahead(cursor, end, &status)) {
+        size_t done;
+        status = fst_device_run(store->device, cursor->queue, FST_IO_READ, cursor->at,
+                                cursor->buffer, (size_t)(end.raw - cursor->at.raw), &done);
+    }
+    if (status != FASTER_OK) {
+        /* A segment that should be there and is not is damage. */
+        return status == FASTER_MISSING ? FASTER_CORRUPT : status;
+    }
+    cursor->from_disk = true;
+    submit_ahead(cursor, fst_addr_of((cursor->at.raw | (page_bytes_of(cursor) - 1)) + 1));
+    return FASTER_OK;
+}
+
+/* Copies what is in memory. False if it has been evicted meanwhile. */
+static bool load_from_memory(struct fst_log_cursor *cursor, fst_addr end) {
+    struct faster_store *store = cursor->session->store;
+    fst_epoch_enter(store->epoch, cursor->session->slot);
+    bool in_memory = !fst_addr_below(cursor->at, fst_log_head(store->log));
+    if (in_memory) {
+        memcpy(cursor->buffer, fst_log_at(store->log, cursor->at),
+               (size_t)(end.raw - cursor->at.raw));
+        cursor->from_disk = false;
+    }
+    fst_epoch_leave(store->epoch, cursor->session->slot);
+    return in_memory;
+}
+
+/* Above the tail nothing is in memory yet: during recovery that part is on disk as well. */
+static enum faster_status load(struct fst_log_cursor *cursor) {
+    struct fst_hybrid_log *log = cursor->session->store->log;
+    enum faster_status status = FASTER_OK;
+    fst_addr end;
+    for (;;) {
+        fst_addr head = fst_log_head(log);
+        fst_addr tail = fst_log_tail(log);
+        end = stretch_end(cursor, cursor->at);
+        if (fst_addr_below(cursor->at, head) || !fst_addr_below(cursor->at, tail)) {
+            if (fst_addr_below(cursor->at, head)) {
+                end = fst_addr_min(end, head);
+            }
+            status = load_from_disk(cursor, end);
+            break;
+        }
+        end = fst_addr_min(end, tail);
+        if (load_from_memory(cursor, end)) {
+            break;
+        }
+    }
+    if (status == FASTER_OK) {
+        cursor->loaded_from = cursor->at;
+        cursor->loaded_to = end;
+    }
+    return status;
+}
+
+static bool is_loaded(const struct fst_log_cursor *cursor) {
+    return !fst_addr_below(cursor->at, cursor->loaded_from) &&
+           fst_addr_below(cursor->at, cursor->loaded_to);
+}
+
+bool fst_log_cursor_at_stretch_end(const struct fst_log_cursor *cursor) {
+    return !is_loaded(cursor);
+}
+
+/* Decodes the record at cursor->at. */
+static bool decode(const struct fst_log_cursor *cursor, struct fst_log_item *item) {
+    const struct faster_store *store = cursor->session->store;
+    size_t available = (size_t)(cursor->loaded_to.raw - cursor->at.raw);
+    item->addr = cursor->at;
+    item->bytes = cursor->buffer + (cursor->at.raw - cursor->loaded_from.raw);
+    if (cursor->from_disk) {
+        if (!fst_record_is_intact(item->bytes, available, item->addr, store->checksum_seed,
+                                  &item->shape)) {
+            return false;
+        }
+    } else if (!fst_record_parse(item->bytes, available, &item->shape) ||
+               item->shape.whole_bytes > available) {
+        return false;
+    }
+    item->header = fst_raw_header(item->bytes);
+    return true;
+}
+
+static bool follow_jump(struct fst_log_cursor *cursor, const struct fst_log_item *item) {
+    struct fst_jump jump;
+    const struct faster_store *store = cursor->session->store;
+    const unsigned char *value = item->bytes + item->shape.key_offset_bytes + item->shape.key_bytes;
+    if (!fst_jump_decode(value, item->shape.value_bytes, store->budget.page_bits, &jump) ||
+        jump.target <= cursor->at.raw) {
+        return false;
+    }
+    cursor->at = fst_addr_of(jump.target);
+    return true;
+}
+
+enum faster_status fst_log_cursor_next(struct fst_log_cursor *cursor, struct fst_log_item *item) {
+    for (;;) {
+        if (!fst_addr_below(cursor->at, cursor->until)) {
+            return FASTER_END;
+        }
+        if (!is_loaded(cursor)) {
+            enum faster_status status = load(cursor);
+            if (status != FASTER_OK) {
+                return status;
+            }
+        }
+        if (!decode(cursor, item)) {
+            return FASTER_CORRUPT;
+        }
+        enum fst_record_kind kind = fst_header_kind(item->header);
+        if (kind == FST_KIND_JUMP) {
+            return follow_jump(cursor, item) ? FASTER_OK : FASTER_CORRUPT;
+        }
+        cursor->at = fst_addr_plus(cursor->at, item->shape.whole_bytes);
+        if (kind != FST_KIND_PAD && kind != FST_KIND_PAD_WORD) {
+            return FASTER_OK;
+        }
+    }
+}

@@ -1,0 +1,39 @@
+/* operations.c - one attempt of any operation (layer 4). */
+#include "store/operations.h"
+
+enum fst_attempt fst_op_attempt(struct faster_session *session, struct faster_op *op,
+                                const struct fst_pending *walk) {
+    switch ((enum fst_op_kind)op->kind) {
+    case FST_OP_READ:
+    case FST_OP_LOCATE:
+        return fst_read_attempt(session, op, walk);
+    case FST_OP_UPSERT:
+        return fst_upsert_attempt(session, op);
+    case FST_OP_INSERT:
+    case FST_OP_COMPARE_AND_SET:
+        return fst_insert_if_attempt(session, op, walk);
+    case FST_OP_RMW:
+        return fst_rmw_attempt(session, op, walk);
+    case FST_OP_DELETE:
+        return fst_delete_attempt(session, op);
+    }
+    return fst_op_done(op, FASTER_MISUSE);
+}
+
+#define WAIT_NS UINT64_C(50000000)
+
+/* A read is DONE or goes pending; it never needs room and loses no race. */
+void fst_finish_reads(struct faster_session *session) {
+    while (session->pending_count > 0) {
+        struct fst_pending *slot = fst_pending_take(session);
+        if (slot == NULL) {
+            fst_pending_poll(session, WAIT_NS);
+            continue;
+        }
+        (void)!fst_op_attempt(session, slot->op, slot);
+        struct faster_op *waiting = fst_pending_release(slot);
+        if (waiting != NULL) {
+            (void)!fst_op_attempt(session, waiting, NULL);
+        }
+    }
+}

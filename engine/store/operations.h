@@ -1,0 +1,75 @@
+/* operations.h - the life of an operation (layer 4).
+ *
+ * Each attempt is: find (the chain's visible version, in memory or as a finished disk walk)
+ * -> decide (a pure function of kind and outcome) -> apply (nothing, in place, or append).
+ * An attempt never waits. What it lacks it returns as enum fst_attempt; the caller gets it
+ * and attempts again.
+ */
+#ifndef FST_STORE_OPERATIONS_H
+#define FST_STORE_OPERATIONS_H
+
+#include "store/pending.h"
+#include "store/txn.h"
+
+enum fst_op_kind {
+    FST_OP_READ = 1,
+    FST_OP_LOCATE, /* where is the visible version? sets op->located, 0 if there is none */
+    FST_OP_UPSERT,
+    FST_OP_INSERT,
+    FST_OP_COMPARE_AND_SET,
+    FST_OP_RMW,
+    FST_OP_DELETE
+};
+
+static inline bool fst_op_writes(enum fst_op_kind kind) {
+    return kind >= FST_OP_UPSERT;
+}
+
+/* One attempt; `walk` is the finished disk walk of this operation or NULL. Writes are
+ * [writer]. DONE: op->status is set. IO: fst_pending_start() has been called. */
+enum fst_attempt fst_op_attempt(struct faster_session *session, struct faster_op *op,
+                                const struct fst_pending *walk) FASTER_MUST_CHECK;
+
+/* Carries the session's pending READ and LOCATE operations to their end. For sessions that
+ * run nothing else. Outside the epoch. */
+void fst_finish_reads(struct faster_session *session);
+
+/* store_read.c: READ and LOCATE. Any session's own thread. */
+enum fst_attempt fst_read_attempt(struct faster_session *session, struct faster_op *op,
+                                  const struct fst_pending *walk) FASTER_MUST_CHECK;
+/* store_upsert.c */
+enum fst_attempt fst_upsert_attempt(struct faster_session *session,
+                                    struct faster_op *op) FASTER_MUST_CHECK;
+/* store_delete.c */
+enum fst_attempt fst_delete_attempt(struct faster_session *session,
+                                    struct faster_op *op) FASTER_MUST_CHECK;
+/* store_insert_if.c: INSERT, COMPARE_AND_SET; store_rmw.c: RMW */
+enum fst_attempt fst_insert_if_attempt(struct faster_session *session, struct faster_op *op,
+                                       const struct fst_pending *walk) FASTER_MUST_CHECK;
+enum fst_attempt fst_rmw_attempt(struct faster_session *session, struct faster_op *op,
+                                 const struct fst_pending *walk) FASTER_MUST_CHECK;
+
+/* ---- apply.c: shared by the writing operations; inside the epoch ---- */
+
+/* Ends an attempt: sets the status and returns DONE. */
+enum fst_attempt fst_op_done(struct faster_op *op, enum faster_status status);
+
+/* Finds or creates the key's entry, then the version that a writer sees, in memory or from
+ * `walk` if the chain's head is still the one the walk began at. FOUND (with *exists, a
+ * tombstone counts as absent), IO (found->addr is what must be read), or DONE. */
+enum fst_attempt fst_find_for_write(struct faster_session *session, struct faster_op *op,
+                                    const struct fst_pending *walk, struct fst_index_slot *slot,
+                                    struct fst_found *found, bool *exists);
+
+/* Sets the value: in place if `found` (NULL: unknown) may be changed and the value fits,
+ * else by a new record that becomes the chain's head. DONE with OK, ROOM, AGAIN, or DONE with
+ * TOO_BIG. */
+enum fst_attempt fst_apply_value(struct faster_session *session, struct faster_op *op,
+                                 struct fst_index_slot *slot, const struct fst_found *found,
+                                 const struct faster_bytes *value);
+
+/* Appends a tombstone. */
+enum fst_attempt fst_apply_tombstone(struct faster_session *session, struct faster_op *op,
+                                     struct fst_index_slot *slot);
+
+#endif

@@ -1,0 +1,226 @@
+/* pending.c - operations that wait for a record on disk (layer 4). */
+#include "store/pending.h"
+
+#define SECTOR_BYTES 512u
+/* Larger buffers are not kept in the pool, so that it stays within its share of memory. */
+#define KEPT_BUFFER_BYTES 16384u
+
+static void read_done(struct fst_io_request *request);
+
+static struct fst_pending *take_slot(struct faster_session *session) {
+    struct fst_pending *slot = session->free_pending;
+    if (slot != NULL) {
+        session->free_pending = slot->next;
+        return slot;
+    }
+    const struct faster_env *env = session->store->env;
+    if (session->pool_count == FST_SESSION_IO_MAX) {
+        return NULL;
+    }
+    slot = env->allocate(env, sizeof *slot);
+    if (slot != NULL) {
+        memset(slot, 0, sizeof *slot);
+        slot->session = session;
+        slot->buffer.env = env;
+        session->pool_count++;
+    }
+    return slot;
+}
+
+static void append_done(struct fst_pending *slot) {
+    struct faster_session *session = slot->session;
+    slot->next = NULL;
+    if (session->done_last == NULL) {
+        session->done_first = slot;
+    } else {
+        session->done_last->next = slot;
+    }
+    session->done_last = slot;
+}
+
+static void end_walk(struct fst_pending *slot, enum fst_walk walk) {
+    slot->walk = walk;
+    append_done(slot);
+}
+
+static void fail_walk(struct fst_pending *slot, enum faster_status failure) {
+    slot->failure = failure;
+    append_done(slot);
+}
+
+/* Reads `count_bytes` from the record's start on, in whole sectors. A record never leaves its
+ * page, and pages are whole sectors. */
+static void read_record(struct fst_pending *slot, uint64_t count_bytes) {
+    struct faster_store *store = slot->session->store;
+    uint64_t page_end = (slot->at.raw | (fst_log_page_bytes(store->log) - 1)) + 1;
+    fst_addr first = fst_addr_align_down(slot->at, SECTOR_BYTES);
+    fst_addr end = fst_addr_align_up(fst_addr_plus(slot->at, count_bytes), SECTOR_BYTES);
+    if (end.raw > page_end) {
+        end.raw = page_end;
+    }
+    size_t bytes = (size_t)(end.raw - first.raw);
+    slot->skip_bytes = (uint32_t)(slot->at.raw - first.raw);
+    slot->buffer.size_bytes = 0;
+    if (faster_buffer_reserve(&slot->buffer, bytes) != FASTER_OK) {
+        fail_walk(slot, FASTER_NOMEM);
+        return;
+    }
+    slot->buffer.size_bytes = bytes;
+    slot->io = (struct fst_io_request){.kind = FST_IO_READ,
+                                       .addr = first,
+                                       .bytes = slot->buffer.data,
+                                       .count_bytes = bytes,
+                                       .done = read_done,
+                                       .context = slot};
+    fst_add_relaxed_u64(&store->counters.disk_reads, 1);
+    fst_add_relaxed_u64(&store->counters.disk_read_bytes, bytes);
+    store->device->ops->submit(store->device, slot->session->queue, &slot->io);
+}
+
+static void read_at(struct fst_pending *slot, fst_addr at) {
+    slot->at = at;
+    read_record(slot, FST_READ_FIRST_BYTES);
+}
+
+/* A chain may lead below begin after a truncation: what lay there was dead. */
+static void go_on_from(struct fst_pending *slot, fst_addr previous) {
+    fst_addr begin = fst_log_begin(slot->session->store->log);
+    if (!fst_addr_is_valid(previous) || fst_addr_below(previous, begin) ||
+        previous.raw < slot->floor) {
+        end_walk(slot, FST_WALK_END);
+    } else if (!fst_addr_below(previous, slot->at)) {
+        slot->found.addr = slot->at;
+        end_walk(slot, FST_WALK_CORRUPT);
+    } else {
+        read_at(slot, previous);
+    }
+}
+
+static void examine(struct fst_pending *slot) {
+    struct faster_store *store = slot->session->store;
+    struct fst_found *found = &slot->found;
+    found->addr = slot->at;
+    found->bytes = (const unsigned char *)slot->buffer.data + slot->skip_bytes;
+    size_t available = slot->buffer.size_bytes - slot->skip_bytes;
+    if (!fst_record_parse(found->bytes, available, &found->shape)) {
+        end_walk(slot, FST_WALK_CORRUPT);
+        return;
+    }
+    if (found->shape.whole_bytes > available) {
+        uint64_t page_bytes = fst_log_page_bytes(store->log);
+        if (found->shape.whole_bytes > page_bytes - (slot->at.raw & (page_bytes - 1))) {
+            end_walk(slot, FST_WALK_CORRUPT);
+        } else {
+            read_record(slot, found->shape.whole_bytes);
+        }
+        return;
+    }
+    uint64_t header = fst_raw_header(found->bytes);
+    if (fst_header_kind(header) != FST_KIND_DATA ||
+        !fst_record_is_intact(found->bytes, available, slot->at, store->checksum_seed,
+                              &found->shape)) {
+        end_walk(slot, FST_WALK_CORRUPT);
+        return;
+    }
+    fst_epoch_enter(store->epoch, slot->session->slot);
+    bool visible = fst_is_visible(store, slot->at, slot->op->upper);
+    fst_epoch_leave(store->epoch, slot->session->slot);
+    if (visible && fst_found_has_key(found, &slot->op->key)) {
+        end_walk(slot, FST_WALK_FOUND);
+    } else {
+        go_on_from(slot, fst_header_previous(header));
+    }
+}
+
+static void read_done(struct fst_io_request *request) {
+    struct fst_pending *slot = request->context;
+    fst_addr begin = fst_log_begin(slot->session->store->log);
+    if (fst_addr_below(slot->at, begin)) {
+        end_walk(slot, FST_WALK_END);
+    } else if (request->status != FASTER_OK) {
+        /* A segment that is gone above begin is damage, not an answer. */
+        fail_walk(slot, request->status == FASTER_MISSING ? FASTER_CORRUPT : request->status);
+    } else {
+        examine(slot);
+    }
+}
+
+void fst_pending_start(struct faster_session *session, struct faster_op *op, fst_addr head_seen,
+                       fst_addr at, uint64_t floor) {
+    struct fst_pending *slot = take_slot(session);
+    op->status = FASTER_PENDING;
+    op->next = NULL;
+    session->pending_count++;
+    if (slot != NULL) {
+        slot->op = op;
+        slot->head_seen = head_seen;
+        slot->floor = floor;
+        slot->failure = FASTER_OK;
+        read_at(slot, at);
+        return;
+    }
+    if (session->pool_count == 0) {
+        session->pending_count--;
+        op->status = FASTER_NOMEM;
+        return;
+    }
+    if (session->waiting_last == NULL) {
+        session->waiting_first = op;
+    } else {
+        session->waiting_last->next = op;
+    }
+    session->waiting_last = op;
+}
+
+unsigned fst_pending_poll(struct faster_session *session, uint64_t timeout_ns) {
+    struct fst_device *device = session->store->device;
+    if (session->done_first == NULL) {
+        device->ops->poll(device, session->queue, timeout_ns);
+    }
+    unsigned count = 0;
+    for (struct fst_pending *slot = session->done_first; slot != NULL; slot = slot->next) {
+        count++;
+    }
+    return count;
+}
+
+struct fst_pending *fst_pending_take(struct faster_session *session) {
+    struct fst_pending *slot = session->done_first;
+    if (slot != NULL) {
+        session->done_first = slot->next;
+        if (session->done_first == NULL) {
+            session->done_last = NULL;
+        }
+    }
+    return slot;
+}
+
+struct faster_op *fst_pending_release(struct fst_pending *slot) {
+    struct faster_session *session = slot->session;
+    slot->op = NULL;
+    if (slot->buffer.capacity_bytes > KEPT_BUFFER_BYTES) {
+        faster_buffer_finish(&slot->buffer);
+    }
+    slot->next = session->free_pending;
+    session->free_pending = slot;
+    session->pending_count--;
+    struct faster_op *op = session->waiting_first;
+    if (op != NULL) {
+        session->waiting_first = op->next;
+        if (session->waiting_first == NULL) {
+            session->waiting_last = NULL;
+        }
+        session->pending_count--;
+    }
+    return op;
+}
+
+void fst_pending_finish(struct faster_session *session) {
+    const struct faster_env *env = session->store->env;
+    while (session->free_pending != NULL) {
+        struct fst_pending *slot = session->free_pending;
+        session->free_pending = slot->next;
+        faster_buffer_finish(&slot->buffer);
+        env->release(env, slot);
+    }
+}

@@ -1,0 +1,51 @@
+/* pending.h - operations that wait for a record on disk (layer 4).
+ *
+ * An operation that meets an address below head takes a struct fst_pending from its
+ * session's pool and reads the record: the sectors that hold its first
+ * FST_READ_FIRST_BYTES, then the rest if it is longer. Every record read is checked
+ * (shape, checksum). The walk goes on from it on disk until the visible version is found
+ * or the chain ends; then the operation is continued by fst_op_continue() in operations.c.
+ *
+ * All of it happens on the session's own thread, in fst_pending_poll().
+ */
+#ifndef FST_STORE_PENDING_H
+#define FST_STORE_PENDING_H
+
+#include "store/chain.h"
+
+struct fst_pending {
+    struct fst_io_request io;
+    struct faster_session *session;
+    struct faster_op *op;
+    fst_addr head_seen; /* the chain's head when its walk began */
+    fst_addr at;        /* the record being read */
+    uint64_t floor;     /* the walk ends below */
+    struct faster_buffer buffer;
+    uint32_t skip_bytes; /* from the first sector's start to the record */
+    /* The result of the walk. */
+    enum fst_walk walk;
+    enum faster_status failure; /* set: the walk could not be finished */
+    struct fst_found found;
+    struct fst_pending *next;
+};
+
+/* Starts reading for `op` at address `at`, or queues the operation until a slot of the pool
+ * is free. op->status becomes PENDING. Outside the epoch. */
+void fst_pending_start(struct faster_session *session, struct faster_op *op, fst_addr head_seen,
+                       fst_addr at, uint64_t floor);
+
+/* Collects finished I/O, waiting at most timeout_ns for the first. Returns how many walks
+ * have come to their end and wait in fst_pending_take(). Outside the epoch. */
+unsigned fst_pending_poll(struct faster_session *session, uint64_t timeout_ns);
+
+/* A walk that has ended, in order of completion, or NULL. */
+struct fst_pending *fst_pending_take(struct faster_session *session);
+
+/* Gives the slot back; `again` operations that found the pool empty may now be started: the
+ * next of them is returned for the caller to attempt anew, or NULL. */
+struct faster_op *fst_pending_release(struct fst_pending *pending);
+
+/* Frees the pool. Nothing is pending. */
+void fst_pending_finish(struct faster_session *session);
+
+#endif

@@ -1,0 +1,116 @@
+/* session.c - sessions and snapshots (layer 4). */
+#include "store/session.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "store/pending.h"
+#include "store/txn.h"
+
+enum faster_status fst_session_fail(struct faster_session *session, enum faster_status status,
+                                    const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(session->message, sizeof session->message, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+enum faster_status fst_session_open(struct faster_store *store, struct faster_session **out) {
+    const struct faster_env *env = store->env;
+    struct faster_session *session = env->allocate(env, sizeof *session);
+    if (session == NULL) {
+        return FASTER_NOMEM;
+    }
+    memset(session, 0, sizeof *session);
+    session->store = store;
+    session->scratch.env = env;
+    enum faster_status status = FASTER_FULL;
+    session->slot = fst_epoch_slot_open(store->epoch);
+    if (session->slot == NULL) {
+        goto fail_slot;
+    }
+    status = store->device->ops->queue_open(store->device, &session->queue);
+    if (status != FASTER_OK) {
+        goto fail_queue;
+    }
+    fst_add_relaxed_u64(&store->session_count, 1);
+    *out = session;
+    return FASTER_OK;
+
+fail_queue:
+    fst_epoch_slot_close(store->epoch, session->slot);
+fail_slot:
+    env->release(env, session);
+    return status;
+}
+
+void fst_session_close(struct faster_session *session) {
+    struct faster_store *store = session->store;
+    fst_pending_finish(session);
+    faster_buffer_finish(&session->scratch);
+    store->device->ops->queue_close(store->device, session->queue);
+    fst_epoch_slot_close(store->epoch, session->slot);
+    fst_add_relaxed_u64(&store->session_count, UINT64_MAX);
+    store->env->release(store->env, session);
+}
+
+enum faster_status fst_snapshot_open_upper(struct faster_session *session, uint64_t upper,
+                                           struct faster_snapshot *snapshot) {
+    *snapshot = (struct faster_snapshot){.session = session, .upper = upper, .pin_index = -1};
+    enum faster_status status = fst_pins_take(&session->store->pins, upper, &snapshot->pin_index);
+    if (status == FASTER_BUSY) {
+        return fst_session_fail(session, status, "more than %d snapshots are open", FST_PIN_COUNT);
+    }
+    if (status == FASTER_OK) {
+        session->snapshot_count++;
+    }
+    return status;
+}
+
+enum faster_status fst_snapshot_open_row(struct faster_session *session,
+                                         const struct faster_commit_row *row,
+                                         struct faster_snapshot *snapshot) {
+    struct faster_store *store = session->store;
+    /* acquire: pairs with the release in fst_publish_commit() */
+    if (fst_load_acquire_u64(&store->knows_rows) == 0) {
+        return FASTER_BEHIND;
+    }
+    if (row == NULL || row->number == 0) {
+        return fst_snapshot_open_upper(session, FST_ADDR_FIRST_RAW, snapshot);
+    }
+    if (row->number > fst_load_acquire_u64(&store->committed_number)) {
+        return FASTER_BEHIND;
+    }
+    return fst_snapshot_open_upper(session, row->end, snapshot);
+}
+
+/* The owner's own writes up to now, and no later ones; what it sees must not change under
+ * it, so nothing below may be updated in place while the snapshot is open. */
+enum faster_status fst_snapshot_open_txn(struct faster_session *session, struct faster_txn *txn,
+                                         struct faster_snapshot *snapshot) {
+    uint64_t tail = fst_log_tail(session->store->log).raw;
+    enum faster_status status = fst_snapshot_open_upper(session, tail, snapshot);
+    if (status == FASTER_OK) {
+        snapshot->txn = txn;
+        txn->cursor_floor = tail;
+        txn->cursor_count++;
+    }
+    return status;
+}
+
+void fst_snapshot_close(struct faster_snapshot *snapshot) {
+    struct faster_session *session = snapshot->session;
+    if (session == NULL || snapshot->pin_index < 0) {
+        return;
+    }
+    fst_pins_release(&session->store->pins, snapshot->pin_index);
+    session->snapshot_count--;
+    /* The transaction may be over: then the session has another one, or none. */
+    if (snapshot->txn != NULL && snapshot->txn == session->txn && snapshot->txn->cursor_count > 0) {
+        if (--snapshot->txn->cursor_count == 0) {
+            snapshot->txn->cursor_floor = 0;
+        }
+    }
+    *snapshot = (struct faster_snapshot){.pin_index = -1};
+}

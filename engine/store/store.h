@@ -1,0 +1,140 @@
+/* store.h - one store: its parts and who may change them (layer 4, private to the engine).
+ *
+ * Threads. Readers (fst_store_read.c, scan.c) take no lock: they use the epoch, atomics and
+ * their own session. Everything marked [writer] is changed by one thread at a time, the
+ * one that holds the writer role: faster.c gives it out with one lock. Nothing below
+ * layer 7 takes that lock, waits for I/O while it is needed elsewhere, or knows of it.
+ */
+#ifndef FST_STORE_STORE_H
+#define FST_STORE_STORE_H
+
+#include "base/checksum.h"
+#include "base/diagnostics.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "primitives/device.h"
+#include "primitives/epoch.h"
+#include "shapes/format.h"
+#include "store/aborted.h"
+#include "store/pins.h"
+#include "store/store_files.h"
+#include "structures/hash_index.h"
+#include "structures/hybrid_log.h"
+
+/* How the memory budget is shared out; see DESIGN.md, "Memory". */
+struct fst_budget {
+    uint64_t memory_bytes;
+    uint64_t index_bytes;
+    uint32_t page_bits;
+    uint32_t segment_bits;
+    uint32_t frame_count;
+    uint32_t flush_buffer_count;
+};
+
+/* The newest commit memory knows, and what the next control record must name. */
+struct fst_commit_point {
+    uint64_t number; /* 0: nothing is committed */
+    uint64_t nonce;
+    uint64_t start;
+    uint64_t end;
+    uint64_t control_address;
+};
+
+/* Counters that are not on a hot path; relaxed. */
+struct fst_store_counters {
+    fst_atomic_u64 commits;
+    fst_atomic_u64 rollbacks;
+    fst_atomic_u64 log_syncs;
+    fst_atomic_u64 inline_commits;
+    fst_atomic_u64 disk_reads;
+    fst_atomic_u64 disk_read_bytes;
+    fst_atomic_u64 in_place_updates;
+    fst_atomic_u64 appended_records;
+    fst_atomic_u64 truncated_bytes;
+    fst_atomic_u64 recovered_records;
+};
+
+struct faster_store {
+    const struct faster_env *env;
+    struct fst_diagnostics diagnostics;
+    faster_interrupt_fn *interrupt; /* of the call to open, during open only */
+    void *interrupt_context;
+    bool in_memory;
+    bool read_only;
+    bool index_full;               /* [writer] the last FULL came from the index */
+    struct fst_store_files *files; /* NULL in memory */
+    struct fst_identity identity;
+    struct fst_manifest manifest; /* [writer] as last written */
+    struct fst_budget budget;
+    uint64_t inline_commit_bytes;
+    uint64_t redo_bytes_max; /* unsynced log that rows may carry altogether */
+    uint64_t checksum_seed;
+
+    struct fst_epoch *epoch;
+    struct fst_device *device;
+    struct fst_device_queue *queue; /* [writer] for recovery, verify and truncation */
+    struct fst_hybrid_log *log;
+    struct fst_hash_index *index;
+    struct fst_aborted aborted; /* changed by [writer] */
+    struct fst_pins pins;
+
+    /* Written by [writer] with release after everything a reader of that commit needs is
+     * in place; readers acquire. */
+    fst_atomic_u64 committed_number;
+    fst_atomic_u64 committed_end;
+    fst_atomic_u64 knows_rows; /* 0 until a decider's snapshot has been read */
+
+    struct fst_commit_point committed; /* [writer] */
+    bool writing_started;              /* [writer] the tail is fixed, see txn_start.c */
+    uint64_t jump_target;              /* [writer] of a jump appended but not yet written */
+    struct faster_txn *current;        /* [writer] the unsettled transaction, or NULL */
+    uint64_t obsolete_below;           /* [writer] rows below are covered by the synced log */
+    uint64_t obsolete_told;            /* [writer] and the decider has deleted those below */
+    struct fst_store_counters counters;
+
+    struct fst_mutex *lock; /* faster.c's, nobody else's */
+    fst_atomic_u64 session_count;
+};
+
+#define FST_SESSION_IO_MAX 64u
+#define FST_READ_FIRST_BYTES                                                                       \
+    1024u /* the first read of a record on disk; one more follows if                               \
+             the record is longer */
+
+struct faster_session {
+    struct faster_store *store;
+    struct fst_epoch_slot *slot;
+    struct fst_device_queue *queue;
+    struct fst_pending *free_pending; /* pool, at most FST_SESSION_IO_MAX in all */
+    struct fst_pending *done_first;   /* I/O finished, operation not yet continued */
+    struct fst_pending *done_last;
+    struct faster_op *waiting_first; /* operations that found the pool empty */
+    struct faster_op *waiting_last;
+    uint32_t pending_count; /* operations: in flight, done, or waiting */
+    uint32_t pool_count;
+    struct faster_txn *txn;       /* the transaction this session began */
+    struct faster_buffer scratch; /* merge results */
+    struct fst_commit_point met;  /* newest row told by faster_meet_row() */
+    uint32_t snapshot_count;
+    char message[FASTER_MESSAGE_BYTES];
+};
+
+static inline uint64_t fst_key_hash(const struct faster_store *store,
+                                    const struct faster_bytes *key) {
+    return fst_hash_key(key->data, key->size_bytes, store->identity.hash_seed);
+}
+
+/* Sets the session's message and returns `status`. */
+enum faster_status fst_session_fail(struct faster_session *session, enum faster_status status,
+                                    const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Results of one attempt that never leave the engine. */
+enum fst_attempt {
+    FST_ATTEMPT_DONE,  /* op->status is final */
+    FST_ATTEMPT_FOUND, /* the version that counts is known: decide and apply */
+    FST_ATTEMPT_IO,    /* a record on disk is needed first */
+    FST_ATTEMPT_ROOM,  /* the log has no free frame: help it, then try again */
+    FST_ATTEMPT_AGAIN  /* lost a race: try again at once */
+};
+
+#endif

@@ -1,0 +1,41 @@
+/* store_insert_if.c - conditional insert: insert-if-absent and compare-and-set (layer 4). */
+#include "store/operations.h"
+
+/* What a conditional insert does, given the present value (NULL: none). OK: write. */
+static enum faster_status decide(const struct faster_op *op, const struct faster_bytes *present) {
+    if (op->kind == FST_OP_INSERT) {
+        return present == NULL ? FASTER_OK : FASTER_EXISTS;
+    }
+    if (present == NULL) {
+        return FASTER_NOT_FOUND;
+    }
+    bool equal = present->size_bytes == op->expected.size_bytes &&
+                 (present->size_bytes == 0 ||
+                  memcmp(present->data, op->expected.data, present->size_bytes) == 0);
+    return equal ? FASTER_OK : FASTER_EXISTS;
+}
+
+enum fst_attempt fst_insert_if_attempt(struct faster_session *session, struct faster_op *op,
+                                       const struct fst_pending *walk) {
+    struct faster_store *store = session->store;
+    struct fst_index_slot slot;
+    struct fst_found found;
+    bool exists = false;
+    fst_epoch_enter(store->epoch, session->slot);
+    enum fst_attempt attempt = fst_find_for_write(session, op, walk, &slot, &found, &exists);
+    if (attempt == FST_ATTEMPT_FOUND) {
+        struct faster_bytes value = {NULL, 0};
+        if (exists) {
+            value = fst_found_value(&found);
+        }
+        enum faster_status status = decide(op, exists ? &value : NULL);
+        attempt = status == FASTER_OK
+                      ? fst_apply_value(session, op, &slot, exists ? &found : NULL, &op->value)
+                      : fst_op_done(op, status);
+    }
+    fst_epoch_leave(store->epoch, session->slot);
+    if (attempt == FST_ATTEMPT_IO) {
+        fst_pending_start(session, op, fst_index_slot_addr(&slot), found.addr, 0);
+    }
+    return attempt;
+}

@@ -1,0 +1,261 @@
+/* store_open.c - making, opening and closing a store (layer 4). */
+#include "store/store_open.h"
+
+#include "base/uuid.h"
+
+static const struct faster_env *env_of(const struct faster_options *options) {
+    return options->env != NULL ? options->env : faster_env_posix();
+}
+
+static enum faster_status draw_identity(const struct faster_options *options,
+                                        struct fst_identity *identity, struct faster_error *error) {
+    const struct faster_env *env = env_of(options);
+    memset(identity, 0, sizeof *identity);
+    enum faster_status status =
+        fst_budget_bits(options, &identity->page_bits, &identity->segment_bits, error);
+    if (status != FASTER_OK) {
+        return status;
+    }
+    memcpy(identity->uuid, options->uuid, sizeof identity->uuid);
+    if (fst_uuid_is_zero(identity->uuid)) {
+        status = fst_uuid_draw(env, identity->uuid);
+    }
+    if (status == FASTER_OK) {
+        status = env->random(env, &identity->hash_seed, sizeof identity->hash_seed);
+    }
+    if (status != FASTER_OK) {
+        return fst_error_set(error, status, "no random numbers could be had");
+    }
+    identity->write_discipline = FST_WRITES_TRANSACTIONAL;
+    identity->generation = 1;
+    identity->created_ns = env->wall_clock_ns(env);
+    identity->tier_count = 1;
+    return FASTER_OK;
+}
+
+enum faster_status fst_store_create(const struct faster_options *options,
+                                    uint8_t uuid_out[FASTER_UUID_BYTES],
+                                    struct faster_error *error) {
+    struct fst_identity identity;
+    struct fst_budget budget;
+    uint64_t memory = options->memory_bytes ? options->memory_bytes : FST_MEMORY_BYTES_DEFAULT;
+    enum faster_status status = draw_identity(options, &identity, error);
+    if (status == FASTER_OK) {
+        status = fst_budget_for(memory, identity.page_bits, identity.segment_bits, &budget, error);
+    }
+    if (status == FASTER_OK && options->directory != NULL) {
+        struct fst_store_files_create_config config = {.env = env_of(options),
+                                                       .directory = options->directory,
+                                                       .owner_path = options->owner_path,
+                                                       .identity = &identity,
+                                                       .place = options->place};
+        status = fst_store_files_create(&config, error);
+    }
+    if (status == FASTER_OK && uuid_out != NULL) {
+        memcpy(uuid_out, identity.uuid, sizeof identity.uuid);
+    }
+    return status;
+}
+
+/* ---- open ---- */
+
+static enum faster_status check_place(struct faster_store *store,
+                                      const struct faster_options *options,
+                                      struct faster_error *error) {
+    bool moved = false;
+    enum faster_status status =
+        fst_store_files_check_place(store->files, &options->place, &moved, error);
+    if (status == FASTER_OK && moved) {
+        /* Recorded with the next manifest: opening writes nothing. */
+        fst_manifest_set_place(&store->manifest, &options->place);
+    }
+    return status;
+}
+
+static enum faster_status open_files(struct faster_store *store,
+                                     const struct faster_options *options,
+                                     struct faster_error *error) {
+    struct fst_store_files_open_config config = {.env = store->env,
+                                                 .directory = options->directory,
+                                                 .read_only = options->read_only,
+                                                 .lock_wait_ns = options->lock_wait_ns,
+                                                 .interrupt = options->interrupt,
+                                                 .interrupt_context = options->interrupt_context,
+                                                 .diagnostics = &store->diagnostics};
+    memcpy(config.uuid, options->uuid, sizeof config.uuid);
+    enum faster_status status = fst_store_files_open(&config, &store->files, error);
+    if (status != FASTER_OK) {
+        return status;
+    }
+    store->identity = *fst_store_files_identity(store->files);
+    store->manifest = *fst_store_files_manifest(store->files);
+    if (store->identity.write_discipline != FST_WRITES_TRANSACTIONAL ||
+        store->identity.tier_count != 1) {
+        return fst_error_set(error, FASTER_VERSION_NEWER,
+                             "the store in %s uses features of a newer version",
+                             options->directory);
+    }
+    return check_place(store, options, error);
+}
+
+static enum faster_status open_identity(struct faster_store *store,
+                                        const struct faster_options *options,
+                                        struct faster_error *error) {
+    if (options->directory != NULL) {
+        return open_files(store, options, error);
+    }
+    store->in_memory = true;
+    store->manifest.begin = FST_ADDR_FIRST_RAW;
+    store->manifest.durable_end = FST_ADDR_FIRST_RAW;
+    return draw_identity(options, &store->identity, error);
+}
+
+static enum faster_status open_device(struct faster_store *store,
+                                      const struct faster_options *options) {
+    uint32_t segment_bits = store->identity.segment_bits;
+    if (store->in_memory) {
+        return fst_device_memory_open(store->env, segment_bits, &store->device);
+    }
+    struct fst_store_owner owner = fst_store_files_mode(store->files);
+    struct fst_device_file_config config = {
+        .env = store->env,
+        .directory = options->directory,
+        .generation = store->identity.generation,
+        .checksum_seed = store->checksum_seed,
+        .segment_bits = segment_bits,
+        .thread_count = options->io_threads ? options->io_threads : FST_IO_THREADS_DEFAULT,
+        .mode = owner.mode,
+        .user = owner.user,
+        .group = owner.group,
+        .read_only = options->read_only};
+    memcpy(config.uuid, store->identity.uuid, sizeof config.uuid);
+    return fst_device_file_open(&config, &store->device);
+}
+
+static enum faster_status open_index(struct faster_store *store, struct faster_error *error) {
+    uint32_t bits =
+        fst_hash_index_bits_for(store->budget.index_bytes, store->manifest.index_bits_min);
+    if (bits == 0) {
+        return fst_error_set(error, FASTER_FULL,
+                             "the index of this store needs more than memory = %llu bytes allow: "
+                             "raise memory",
+                             (unsigned long long)store->budget.memory_bytes);
+    }
+    return fst_hash_index_create(store->env, store->epoch, bits, store->budget.index_bytes,
+                                 fst_log_begin_word(store->log), &store->index);
+}
+
+static enum faster_status open_structures(struct faster_store *store,
+                                          const struct faster_options *options,
+                                          struct faster_error *error) {
+    enum faster_status status = fst_epoch_create(store->env, &store->epoch);
+    if (status == FASTER_OK) {
+        status = open_device(store, options);
+    }
+    if (status == FASTER_OK) {
+        status = store->device->ops->queue_open(store->device, &store->queue);
+    }
+    if (status == FASTER_OK) {
+        struct fst_hybrid_log_config config = {.env = store->env,
+                                               .epoch = store->epoch,
+                                               .device = store->device,
+                                               .checksum_seed = store->checksum_seed,
+                                               .page_bits = store->budget.page_bits,
+                                               .frame_count = store->budget.frame_count,
+                                               .flush_buffer_count =
+                                                   store->budget.flush_buffer_count};
+        status = fst_log_create(&config, &store->log);
+    }
+    if (status == FASTER_OK) {
+        fst_addr begin = fst_addr_of(store->manifest.begin);
+        fst_log_resume(store->log, begin, begin);
+        fst_store_seq_cst_u64(&store->pins.stable, begin.raw);
+        fst_aborted_init(&store->aborted, store->env, store->epoch);
+        status = open_index(store, error);
+    }
+    return status;
+}
+
+static enum faster_status open_all(struct faster_store *store, const struct faster_options *options,
+                                   struct faster_error *error) {
+    uint64_t memory = options->memory_bytes ? options->memory_bytes : FST_MEMORY_BYTES_DEFAULT;
+    if (options->io_threads > FST_IO_THREADS_MAX) {
+        return fst_error_set(error, FASTER_INVALID, "io_threads = %u: allowed are 1 to %u",
+                             options->io_threads, FST_IO_THREADS_MAX);
+    }
+    enum faster_status status = open_identity(store, options, error);
+    if (status == FASTER_OK) {
+        status = fst_budget_for(memory, store->identity.page_bits, store->identity.segment_bits,
+                                &store->budget, error);
+    }
+    if (status != FASTER_OK) {
+        return status;
+    }
+    store->checksum_seed = fst_checksum_seed_for(store->identity.uuid, store->identity.generation);
+    store->inline_commit_bytes = options->inline_commit_bytes ? options->inline_commit_bytes
+                                                              : FST_INLINE_COMMIT_BYTES_DEFAULT;
+    /* Redo must fit the ring when it is read again, with room for the page it starts in. */
+    store->redo_bytes_max =
+        (uint64_t)(store->budget.frame_count - 2) << store->budget.page_bits >> 1;
+    status = open_structures(store, options, error);
+    return status == FASTER_OK ? store->env->mutex_create(store->env, &store->lock) : status;
+}
+
+enum faster_status fst_store_open(const struct faster_options *options, struct faster_store **out,
+                                  struct faster_error *error) {
+    const struct faster_env *env = env_of(options);
+    struct faster_error unused;
+    if (error == NULL) {
+        error = &unused;
+    }
+    fst_error_clear(error);
+    struct faster_store *store = env->allocate(env, sizeof *store);
+    if (store == NULL) {
+        return fst_error_set(error, FASTER_NOMEM, "out of memory");
+    }
+    memset(store, 0, sizeof *store);
+    store->env = env;
+    store->read_only = options->read_only;
+    store->diagnostics = (struct fst_diagnostics){options->diagnostic, options->diagnostic_context};
+    enum faster_status status = open_all(store, options, error);
+    if (status != FASTER_OK) {
+        if (error->message[0] == '\0') {
+            fst_error_set(error, status, "%s", faster_status_name(status));
+        }
+        (void)fst_store_release(store, false, NULL);
+        return status;
+    }
+    *out = store;
+    return FASTER_OK;
+}
+
+/* In reverse order of open_all(); every part may be missing. No session is open, so every
+ * action that waits for the epoch can run while its targets still exist. */
+enum faster_status fst_store_release(struct faster_store *store, bool remove,
+                                     struct faster_error *error) {
+    const struct faster_env *env = store->env;
+    enum faster_status status = FASTER_OK;
+    if (store->epoch != NULL) {
+        fst_epoch_drain(store->epoch);
+    }
+    if (store->lock != NULL) {
+        env->mutex_destroy(env, store->lock);
+    }
+    fst_hash_index_destroy(store->index);
+    fst_log_destroy(store->log);
+    if (store->queue != NULL) {
+        store->device->ops->queue_close(store->device, store->queue);
+    }
+    if (store->device != NULL) {
+        store->device->ops->close(store->device);
+    }
+    fst_epoch_destroy(store->epoch);
+    fst_aborted_finish(&store->aborted);
+    if (remove && store->files != NULL) {
+        status = fst_store_files_close_and_remove(store->files, error);
+    } else {
+        fst_store_files_close(store->files);
+    }
+    env->release(env, store);
+    return status;
+}

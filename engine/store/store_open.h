@@ -1,0 +1,33 @@
+/* store_open.h - making, opening and closing a store (layer 4). */
+#ifndef FST_STORE_STORE_OPEN_H
+#define FST_STORE_STORE_OPEN_H
+
+#include "store/store.h"
+
+/* See faster_store_create() and faster_store_open(). */
+enum faster_status fst_store_create(const struct faster_options *options,
+                                    uint8_t uuid_out[FASTER_UUID_BYTES],
+                                    struct faster_error *error) FASTER_MUST_CHECK;
+enum faster_status fst_store_open(const struct faster_options *options, struct faster_store **store,
+                                  struct faster_error *error) FASTER_MUST_CHECK;
+/* Releases everything and, with `remove`, unlinks the store's files under their lock. The
+ * result is the removal's. */
+enum faster_status fst_store_release(struct faster_store *store, bool remove,
+                                     struct faster_error *error);
+
+/* budget.c: how a store's memory is shared out. OK or INVALID. */
+enum faster_status fst_budget_for(uint64_t memory_bytes, uint32_t page_bits, uint32_t segment_bits,
+                                  struct fst_budget *budget,
+                                  struct faster_error *error) FASTER_MUST_CHECK;
+/* The bits of a new store's pages and segments from the options and the defaults. OK or
+ * INVALID with a message that names option, value and range. */
+enum faster_status fst_budget_bits(const struct faster_options *options, uint32_t *page_bits,
+                                   uint32_t *segment_bits,
+                                   struct faster_error *error) FASTER_MUST_CHECK;
+
+#define FST_MEMORY_BYTES_DEFAULT (UINT64_C(256) << 20)
+#define FST_INLINE_COMMIT_BYTES_DEFAULT (UINT64_C(32) << 10)
+#define FST_IO_THREADS_DEFAULT 2u
+#define FST_IO_THREADS_MAX 64u
+
+#endif

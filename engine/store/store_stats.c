@@ -1,0 +1,84 @@
+/* store_stats.c - a store's figures (layer 4). */
+#include "store/store.h"
+
+struct figures {
+    struct faster_stat *stats;
+    size_t capacity;
+    size_t count;
+};
+
+static void add(struct figures *figures, const char *name, uint64_t value, const char *unit,
+                const char *help) {
+    if (figures->count < figures->capacity) {
+        figures->stats[figures->count] = (struct faster_stat){name, value, unit, help};
+    }
+    figures->count++;
+}
+
+static void add_log(struct figures *figures, const struct faster_store *store) {
+    const struct fst_hybrid_log *log = store->log;
+    add(figures, "log_begin", fst_log_begin(log).raw, "address", "no record below is needed");
+    add(figures, "log_head", fst_log_head(log).raw, "address", "records below are on disk only");
+    add(figures, "log_read_only", fst_log_read_only(log).raw, "address",
+        "records below never change in place");
+    add(figures, "log_flushed", fst_log_flushed(log).raw, "address", "written to the device");
+    add(figures, "log_durable", fst_log_durable(log).raw, "address", "written and synced");
+    add(figures, "log_tail", fst_log_tail(log).raw, "address", "where the next record goes");
+    add(figures, "log_page_bytes", fst_log_page_bytes(log), "bytes", "page_size");
+    add(figures, "log_memory_bytes", fst_log_memory_bytes(log), "bytes",
+        "log pages and flush buffers");
+    add(figures, "stored_bytes", store->device->ops->stored_bytes(store->device), "bytes",
+        "what the log's segments take on disk");
+}
+
+static void add_index(struct figures *figures, const struct faster_store *store) {
+    struct fst_hash_index_stats stats;
+    fst_hash_index_get_stats(store->index, &stats);
+    add(figures, "index_buckets", stats.bucket_count, "count", "64-byte buckets");
+    add(figures, "index_overflow_buckets", stats.overflow_count, "count",
+        "buckets beyond the table");
+    add(figures, "index_entries", stats.entry_count, "count", "used entries, estimated");
+    add(figures, "index_bytes", stats.used_bytes, "bytes", "buckets and overflow buckets");
+    add(figures, "index_bytes_max", store->budget.index_bytes, "bytes",
+        "the index's share of memory");
+}
+
+static void add_events(struct figures *figures, const struct faster_store *store) {
+    const struct fst_store_counters *counters = &store->counters;
+    add(figures, "commits", fst_load_relaxed_u64(&counters->commits), "count", "since open");
+    add(figures, "rollbacks", fst_load_relaxed_u64(&counters->rollbacks), "count", "since open");
+    add(figures, "inline_commits", fst_load_relaxed_u64(&counters->inline_commits), "count",
+        "carried by their row, without a sync of the log");
+    add(figures, "log_syncs", fst_load_relaxed_u64(&counters->log_syncs), "count",
+        "commits that synced the log");
+    add(figures, "appended_records", fst_load_relaxed_u64(&counters->appended_records), "count",
+        "since open");
+    add(figures, "in_place_updates", fst_load_relaxed_u64(&counters->in_place_updates), "count",
+        "since open");
+    add(figures, "disk_reads", fst_load_relaxed_u64(&counters->disk_reads), "count",
+        "reads of single records since open");
+    add(figures, "disk_read_bytes", fst_load_relaxed_u64(&counters->disk_read_bytes), "bytes",
+        "since open");
+    add(figures, "truncated_bytes", fst_load_relaxed_u64(&counters->truncated_bytes), "bytes",
+        "log given back since open");
+    add(figures, "recovered_records", fst_load_relaxed_u64(&counters->recovered_records), "count",
+        "records read to rebuild the index");
+}
+
+size_t faster_store_stats(const struct faster_store *store, struct faster_stat *stats,
+                          size_t count_max) {
+    struct figures figures = {stats, count_max, 0};
+    add(&figures, "memory_bytes_max", store->budget.memory_bytes, "bytes", "the budget");
+    add_log(&figures, store);
+    add_index(&figures, store);
+    add(&figures, "committed_number", fst_load_acquire_u64(&store->committed_number), "count",
+        "the newest commit known");
+    add(&figures, "committed_end", fst_load_acquire_u64(&store->committed_end), "address",
+        "where it ends in the log");
+    add(&figures, "sessions", fst_load_relaxed_u64(&store->session_count), "count", "open");
+    add(&figures, "snapshots", fst_pins_open_count(&store->pins), "count", "open");
+    add(&figures, "aborted_ranges", fst_aborted_count(&store->aborted), "count",
+        "of the log, hidden from readers");
+    add_events(&figures, store);
+    return figures.count;
+}

@@ -1,0 +1,103 @@
+/* txn_start.c - fixing the tail before the first transaction after an open (layer 4).
+ *
+ * Until then nothing was written. Bytes may lie on disk beyond the newest commit: of
+ * transactions that were rolled back, or whose commit the decider lost. Their addresses are
+ * never used again: a JUMP record at the recovered end leads to a page beyond every
+ * existing byte, and is synced before anything is appended there. A log that ended cleanly
+ * (nothing but its own padding follows) goes on without a jump.
+ */
+#include "base/bytes.h"
+#include "store/txn.h"
+
+static enum faster_status random_nonce(const struct faster_env *env, uint64_t *nonce) {
+    return env->random(env, nonce, sizeof *nonce);
+}
+
+/* Bytes below E may still be in the page cache of a process that was killed. */
+static enum faster_status sync_existing(struct faster_store *store, fst_addr end) {
+    size_t done;
+    if (end.raw <= store->manifest.durable_end || store->in_memory) {
+        return FASTER_OK;
+    }
+    return fst_device_run(store->device, store->queue, FST_IO_SYNC, fst_addr_of(0), NULL, 0, &done);
+}
+
+/* True if the unit in which the log ends holds nothing but the log and its padding. */
+static bool ends_with_padding(struct faster_store *store, fst_addr end, fst_addr unit_end) {
+    unsigned char bytes[FST_WRITE_UNIT_BYTES];
+    size_t count = (size_t)(unit_end.raw - end.raw);
+    size_t done;
+    struct fst_record_shape shape;
+    if (count == 0) {
+        return true;
+    }
+    enum faster_status status =
+        fst_device_run(store->device, store->queue, FST_IO_READ, end, bytes, count, &done);
+    if (status != FASTER_OK || done < FST_RECORD_ALIGN ||
+        !fst_record_is_intact(bytes, count, end, store->checksum_seed, &shape)) {
+        return false;
+    }
+    enum fst_record_kind kind = fst_header_kind(fst_raw_header(bytes));
+    return (kind == FST_KIND_PAD || kind == FST_KIND_PAD_WORD) && shape.whole_bytes == count;
+}
+
+/* A jump that was appended but could not be written (a full disk) is not appended again. */
+static enum faster_status jump(struct faster_session *session, fst_addr existing_end) {
+    struct faster_store *store = session->store;
+    if (store->jump_target != 0) {
+        return fst_log_jump(store->log, fst_addr_of(store->jump_target));
+    }
+    struct fst_jump value = {.last_control_address = store->committed.control_address,
+                             .last_number = store->committed.number,
+                             .index_bits = fst_hash_index_bits(store->index)};
+    uint64_t page_bytes = fst_log_page_bytes(store->log);
+    enum faster_status status = fst_log_load_partial_unit(store->log, store->queue);
+    if (status == FASTER_OK) {
+        status = random_nonce(store->env, &value.nonce);
+    }
+    if (status != FASTER_OK) {
+        return status;
+    }
+    /* The jump itself may have to go to the next page; beyond that it needs one more. */
+    uint64_t beyond = fst_max_u64(existing_end.raw, fst_log_tail(store->log).raw + page_bytes);
+    value.target = fst_align_up_u64(beyond, page_bytes) + page_bytes;
+    if (value.target > FST_ADDR_MAX - page_bytes) {
+        return fst_session_fail(session, FASTER_FULL, "the log has no addresses left");
+    }
+    fst_addr addr;
+    status = fst_append_unchained(session, FST_KIND_JUMP, &value, sizeof value, NULL, &addr);
+    if (status != FASTER_OK) {
+        return status;
+    }
+    store->jump_target = value.target;
+    return fst_log_jump(store->log, fst_addr_of(value.target));
+}
+
+enum faster_status fst_txn_start_writing(struct faster_session *session) {
+    struct faster_store *store = session->store;
+    fst_addr end = fst_log_tail(store->log);
+    fst_addr first;
+    fst_addr existing_end;
+    enum faster_status status = store->device->ops->extent(store->device, &first, &existing_end);
+    if (status == FASTER_OK) {
+        status = sync_existing(store, end);
+    }
+    if (status != FASTER_OK) {
+        return fst_session_fail(session, status, "the log's files cannot be prepared for writing");
+    }
+    fst_addr unit_end = fst_addr_align_up(end, FST_WRITE_UNIT_BYTES);
+    bool all_on_disk = fst_addr_equal(fst_log_head(store->log), end);
+    bool clean = store->jump_target == 0 && all_on_disk && existing_end.raw <= unit_end.raw &&
+                 ends_with_padding(store, end, unit_end);
+    if (clean) {
+        fst_log_resume(store->log, fst_log_begin(store->log), unit_end);
+    } else {
+        status = jump(session, existing_end);
+    }
+    if (status == FASTER_OK) {
+        store->writing_started = true;
+        store->jump_target = 0;
+        store->obsolete_below = store->committed.number;
+    }
+    return status;
+}
