@@ -89,16 +89,18 @@ enum fst_log_result fst_log_allocate(struct fst_hybrid_log *log, uint32_t bytes,
 enum faster_status fst_log_help(struct fst_hybrid_log *log) FASTER_MUST_CHECK;
 
 /* Pads the tail to a write unit (if it is not there already) and returns it in *sealed:
- * everything below can then be written without rewriting a unit. OK, FULL, FAILED. May wait
- * for a frame. */
+ * everything below can then be written without rewriting a unit. Needs no frame and no I/O.
+ * OK or FAILED. */
 enum faster_status fst_log_seal_tail(struct fst_hybrid_log *log,
                                      fst_addr *sealed) FASTER_MUST_CHECK;
 
-/* Writes everything below `until` (a sealed tail, or a lower address of which the unit is
- * complete) and syncs; then durable >= until. Blocks. OK, FULL, FAILED, IO (now failed). */
+/* Writes everything below `until` (a sealed tail, or a lower record boundary, whose unit is
+ * padded first if it is not complete) and syncs; then durable >= until. Blocks. Freezes what
+ * it writes. OK, FULL, FAILED, IO (now failed), MISUSE (a partial unit was not loaded). */
 enum faster_status fst_log_sync(struct fst_hybrid_log *log, fst_addr until) FASTER_MUST_CHECK;
 
-/* OK, or why appends are refused: FULL or FAILED. */
+/* OK, or why appends are refused: FULL or FAILED. FULL stays until a fst_log_help() or
+ * fst_log_sync() that tries again has succeeded, so it is no reason not to call them. */
 enum faster_status fst_log_health(const struct fst_hybrid_log *log);
 
 /* Copies bytes [from, to), all in memory and none of them changing any more, as they will
@@ -107,8 +109,8 @@ enum faster_status fst_log_health(const struct fst_hybrid_log *log);
 bool fst_log_image(struct fst_hybrid_log *log, fst_addr from, fst_addr to,
                    void *out) FASTER_MUST_CHECK;
 
-/* Raises the read-only address to `to` (at most tail) and returns once it is safe: no
- * thread changes bytes below it any more. Does not write. */
+/* Raises the read-only address to `to` (a record boundary, at most tail) and returns once it is
+ * safe: no thread changes bytes below it any more. Does not write. */
 void fst_log_freeze(struct fst_hybrid_log *log, fst_addr to);
 
 /* Moves begin up (never down). The caller has made sure that no reader needs what lies

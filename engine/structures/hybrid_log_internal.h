@@ -15,6 +15,8 @@
 /* How long one wait for the device, or one sleep between two tries, may take. */
 #define FST_LOG_POLL_NS UINT64_C(2000000)
 #define FST_LOG_NAP_NS UINT64_C(50000)
+/* Two cache lines: processors fetch them in pairs. */
+#define FST_LOG_APART_BYTES 120
 
 /*   FREE    -> WRITING   [start_flight]      WRITING -> WRITTEN  [flight_done, OK]
  *   WRITING -> NO_SPACE  [flight_done, FULL] WRITING -> DEAD     [flight_done, else]
@@ -64,7 +66,12 @@ struct fst_hybrid_log {
     fst_atomic_u64 flushed;        /* changed under `flush` */
     fst_atomic_u64 safe_read_only; /* raised by the epoch action of read-only */
     fst_atomic_u64 read_only;      /* raised by anyone, never above tail */
-    fst_atomic_u64 tail;           /* raised by allocation, by anyone inside the epoch */
+
+    /* Raised by allocation, by anyone inside the epoch; on cache lines of its own, as every
+     * append changes it while every operation reads the words above. */
+    unsigned char apart_0[FST_LOG_APART_BYTES];
+    fst_atomic_u64 tail;
+    unsigned char apart_1[FST_LOG_APART_BYTES];
 
     /* The highest values for which an epoch action was accepted. */
     fst_atomic_u64 bumped_read_only;
