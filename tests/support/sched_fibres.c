@@ -1,11 +1,11 @@
-/* sched.c - see sched.h.
+/* sched_fibres.c - see sched_fibres.h.
  *
  * Exhaustive search repeats the scenario with a prefix of choices and 0 after it. The
  * deepest step with an untried choice is then advanced: depth first, without stored states.
  * Switching away from a fibre that could go on is a preemption; their number is bounded. A
  * fibre that yields is not preempted to before another one has made a step.
  */
-#include "sched.h"
+#include "sched_fibres.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -78,9 +78,10 @@ static uint32_t decide(uint32_t option_count) {
     }
     sched.option_counts[step] = (uint8_t)option_count;
     if (sched.is_random) {
-        bool is_switch = option_count > 1 && next_random() % sched.switch_odds == 0;
-
-        sched.choices[step] = is_switch ? (uint8_t)(next_random() % option_count) : 0;
+        sched.choices[step] = 0;
+        if (option_count > 1 && next_random() % sched.switch_odds == 0) {
+            sched.choices[step] = (uint8_t)(next_random() % option_count);
+        }
     }
     return sched.choices[step] < option_count ? sched.choices[step] : 0;
 }
