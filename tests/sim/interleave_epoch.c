@@ -2,7 +2,7 @@
  *
  * Readers enter, read which object is current, look at it, and leave; writers replace the
  * object and hand the old one to fst_epoch_bump(). Every schedule with at most two
- * preemptions is run, then random ones; support/sched_fibres.h tells how a failing one is replayed.
+ * preemptions is run, then random ones; support/sched.h tells how a failing one is replayed.
  *
  * Invariants: nobody inside looks at an object that was freed; each replaced object is freed
  * once; when all have left, no action waits.
@@ -11,8 +11,8 @@
 #define FST_EPOCH_ACTIONS_MAX 2
 #include "../../engine/primitives/epoch.c"
 
+#include "support/sched.h"
 #include "support/sched_env.h"
-#include "support/sched_fibres.h"
 
 #define OBJECTS_MAX 16u
 #define ARRAY_COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -1,7 +1,7 @@
 /* interleave_index.c - the hash index under a controlled scheduler.
  *
  * Two or three fibres insert, publish, revive and reuse entries of one bucket. Every
- * schedule with at most two preemptions is run, then random ones; support/sched_fibres.h tells how
+ * schedule with at most two preemptions is run, then random ones; support/sched.h tells how
  * a failing one is replayed.
  *
  * Invariants at the end of each schedule: no tentative word is left; a tag has at most one
@@ -12,8 +12,8 @@
 #define FST_ATOMIC_SHIM "../../tests/support/sched_atomic.h"
 #include "../../engine/structures/hash_index.c"
 
+#include "support/sched.h"
 #include "support/sched_env.h"
-#include "support/sched_fibres.h"
 
 #define BITS FST_INDEX_BITS_MIN
 #define BUCKET_COUNT (UINT64_C(1) << BITS)

@@ -1,9 +1,9 @@
 /* sched_atomic.h - the calls of base/atomic.h on plain words, each with a point at which
- * the scheduler of sched_fibres.h may switch. Used as FST_ATOMIC_SHIM, by one thread. */
+ * the scheduler of sched.h may switch. Used as FST_ATOMIC_SHIM, by one thread. */
 #ifndef FST_TESTS_SUPPORT_SCHED_ATOMIC_H
 #define FST_TESTS_SUPPORT_SCHED_ATOMIC_H
 
-#include "sched_fibres.h"
+#include "sched.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,9 +1,9 @@
-/* sched_env.h - an environment for code under sched_fibres.h: memory, and yielding to fibres. */
+/* sched_env.h - an environment for code under sched.h: memory, and yielding to fibres. */
 #ifndef FST_TESTS_SUPPORT_SCHED_ENV_H
 #define FST_TESTS_SUPPORT_SCHED_ENV_H
 
 #include "base/env.h"
-#include "sched_fibres.h"
+#include "sched.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,11 +1,11 @@
-/* sched_fibres.c - see sched_fibres.h.
+/* sched.c - see sched.h.
  *
  * Exhaustive search repeats the scenario with a prefix of choices and 0 after it. The
  * deepest step with an untried choice is then advanced: depth first, without stored states.
  * Switching away from a fibre that could go on is a preemption; their number is bounded. A
  * fibre that yields is not preempted to before another one has made a step.
  */
-#include "sched_fibres.h"
+#include "sched.h"
 
 #include <inttypes.h>
 #include <stdio.h>

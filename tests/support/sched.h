@@ -1,4 +1,4 @@
-/* sched_fibres.h - runs a few fibres on one thread in every order, or in random ones.
+/* sched.h - runs a few fibres on one thread in every order, or in random ones.
  *
  * Code built with sched_atomic.h as FST_ATOMIC_SHIM calls sched_point() before each access
  * to a shared word; there the scheduler may let another fibre go on. A schedule is the list
@@ -11,8 +11,8 @@
  * Memory is sequentially consistent here: what weaker orders allow is for thread sanitizers
  * and for the proofs.
  */
-#ifndef FST_TESTS_SUPPORT_SCHED_FIBRES_H
-#define FST_TESTS_SUPPORT_SCHED_FIBRES_H
+#ifndef FST_TESTS_SUPPORT_SCHED_H
+#define FST_TESTS_SUPPORT_SCHED_H
 
 #include <stdbool.h>
 #include <stdint.h>
