@@ -542,6 +542,36 @@ Test(hybrid_log, failed_eviction_is_final) {
     finish(&rig);
 }
 
+Test(hybrid_log, file_without_space_goes_on_when_there_is_some) {
+    struct rig rig;
+    start_on_files(&rig);
+    put_many(&rig, 3 * PAGE_BYTES, 16);
+    fst_test_env_fail(rig.test, FST_TEST_FILE_WRITE, 1, FST_TEST_FOR_EVER, FASTER_FULL);
+    fst_test_env_tear_writes(rig.test, true);
+    cr_assert_eq(fst_log_sync(rig.log, fst_log_tail(rig.log)), FASTER_FULL);
+    cr_assert_eq(fst_log_sync(rig.log, fst_log_tail(rig.log)), FASTER_FULL);
+    fst_test_env_heal_all(rig.test);
+    put_many(&rig, 10 * PAGE_BYTES, 17);
+    check_all(&rig);
+    finish(&rig);
+}
+
+Test(hybrid_log, failed_file_write_or_sync_is_final) {
+    const enum fst_test_operation operations[] = {FST_TEST_FILE_WRITE, FST_TEST_FILE_SYNC,
+                                                  FST_TEST_DIRECTORY_SYNC};
+    for (int i = 0; i < 3; i++) {
+        struct rig rig;
+        start_on_files(&rig);
+        put_many(&rig, 2 * PAGE_BYTES, 18);
+        fst_test_env_fail(rig.test, operations[i], 1, 1, FASTER_IO);
+        cr_assert_eq(fst_log_sync(rig.log, fst_log_tail(rig.log)), FASTER_IO);
+        cr_assert_eq(fst_test_env_failed(rig.test, operations[i]), 1);
+        fst_test_env_heal_all(rig.test);
+        expect_failed_for_ever(&rig);
+        finish(&rig);
+    }
+}
+
 Test(hybrid_log, create_without_memory_leaks_nothing) {
     struct rig rig;
     start(&rig);
