@@ -7,7 +7,8 @@
  *
  * A failure is reported once, in the request's status; nothing is resubmitted. A request
  * may cross a segment boundary. Short transfers are continued; a read past the end of what
- * was written gives zero bytes there and FASTER_OK, with done_bytes the bytes that existed.
+ * was written gives zero bytes there and FASTER_OK, with done_bytes the bytes that existed, up to
+ * the first that did not. So does a read of a segment that was never written.
  */
 #ifndef FST_PRIMITIVES_DEVICE_H
 #define FST_PRIMITIVES_DEVICE_H
@@ -59,7 +60,7 @@ struct fst_device_ops {
      * addresses get MISSING. Blocks. OK or IO (some remain; nothing is lost). */
     enum faster_status (*truncate)(struct fst_device *device, fst_addr begin);
     /* Where the lowest existing segment starts and where the highest written byte ends, both
-     * FST_ADDR 0 if there is none. Blocks. OK or IO. */
+     * FST_ADDR 0 if there is none. Blocks. OK, CORRUPT (a segment beyond all addresses), IO. */
     enum faster_status (*extent)(struct fst_device *device, fst_addr *first, fst_addr *end);
     /* Bytes this device holds on storage. */
     uint64_t (*stored_bytes)(struct fst_device *device);

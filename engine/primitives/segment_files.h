@@ -1,0 +1,92 @@
+/* segment_files.h - a bounded set of open segment files (layer 2, private to device_file).
+ *
+ * At most FST_SEGMENT_FILES_MAX files are open. A file that somebody uses is never closed;
+ * if all are in use, the next user waits for one. Each thread uses one at a time, and there
+ * are no more threads than files, so that wait ends.
+ *
+ * Life of a slot, under the set's lock:
+ *
+ *     FREE -> BUSY     [fst_segment_files_use]   one thread opens the file, unlocked
+ *     BUSY -> OPEN     [fst_segment_files_use]   header checked, or written and synced
+ *     BUSY -> FREE     [fst_segment_files_use]   it could not be opened
+ *     OPEN -> BUSY     [make_room]               unused; synced first if it is dirty
+ *     BUSY -> FREE     [make_room]
+ *     OPEN -> FREE     [close_slot]              unused and truncated, or the set is finished
+ */
+#ifndef FST_PRIMITIVES_SEGMENT_FILES_H
+#define FST_PRIMITIVES_SEGMENT_FILES_H
+
+#include "base/atomic.h"
+#include "primitives/device.h"
+#include "shapes/format_codec.h"
+
+#define FST_SEGMENT_FILES_MAX 64u
+
+enum fst_segment_state { FST_SEGMENT_FREE = 0, FST_SEGMENT_BUSY, FST_SEGMENT_OPEN };
+
+struct fst_segment_file {
+    enum fst_segment_state state;
+    bool dirty; /* written since the last sync began */
+    uint32_t user_count;
+    uint64_t index;
+    uint64_t size_bytes; /* of the file; for stored_bytes */
+    uint64_t last_use;
+    struct fst_file *file;
+};
+
+struct fst_segment_files {
+    const struct faster_env *env;
+    char *directory;
+    struct fst_format_owner owner;
+    uint32_t segment_bits;
+    uint32_t mode, user, group;
+    bool read_only;
+
+    struct fst_mutex *mutex; /* protects all below */
+    struct fst_condition *changed;
+    struct fst_segment_file slots[FST_SEGMENT_FILES_MAX];
+    uint64_t use_count;
+    uint64_t first_index; /* truncation has passed the segments below */
+    bool directory_dirty; /* a file was created since the last sync of the directory began */
+    bool syncing;         /* one sync at a time: it clears dirty marks before it is done */
+    enum faster_status sync_status; /* the first failure of a sync; final */
+
+    fst_atomic_u64 stored_bytes; /* written under the lock, read by anybody, relaxed */
+};
+
+/* OK, NOMEM, INVALID (path too long), IO (the directory cannot be listed). */
+enum faster_status
+fst_segment_files_init(struct fst_segment_files *files,
+                       const struct fst_device_file_config *config) FASTER_MUST_CHECK;
+/* Nobody uses it any more. Accepts zeroes. */
+void fst_segment_files_finish(struct fst_segment_files *files);
+
+/* Opens the segment's file, or joins its users. With `create` a missing file is made. Without,
+ * a file that does not exist or has no log bytes yet is NOT_FOUND. OK, NOT_FOUND, MISSING
+ * (truncated), CORRUPT, FOREIGN, VERSION_NEWER, FULL, READ_ONLY, NOMEM, IO. Blocks. */
+enum faster_status fst_segment_files_use(struct fst_segment_files *files, uint64_t index,
+                                         bool create,
+                                         struct fst_segment_file **file) FASTER_MUST_CHECK;
+/* Ends a use. `written_end` is the file offset up to which it was written, 0: only read. */
+void fst_segment_files_leave(struct fst_segment_files *files, struct fst_segment_file *file,
+                             uint64_t written_end);
+
+/* Makes every write whose use has ended durable, and the names of the files. OK, or the
+ * failure of this sync or of any before it: once failed, always failed. Blocks. */
+enum faster_status fst_segment_files_sync(struct fst_segment_files *files) FASTER_MUST_CHECK;
+
+/* See struct fst_device_ops. */
+enum faster_status fst_segment_files_truncate(struct fst_segment_files *files,
+                                              uint64_t first_index) FASTER_MUST_CHECK;
+
+enum faster_status fst_segment_files_extent(struct fst_segment_files *files, fst_addr *first,
+                                            fst_addr *end) FASTER_MUST_CHECK;
+
+/* In segment_open.c, without the lock: opens or creates one segment's file and checks its
+ * header. Fills file and size_bytes (what it was before) of `opened`; *created tells that the
+ * header is new, and may be the name. */
+enum faster_status fst_segment_open(const struct fst_segment_files *files, uint64_t index,
+                                    bool create, struct fst_segment_file *opened,
+                                    bool *created) FASTER_MUST_CHECK;
+
+#endif
