@@ -387,29 +387,51 @@ static enum plan_answer answer_of(const struct candidates *candidates, int count
     return is_unbounded ? PLAN_ALL : PLAN_EXACT;
 }
 
-static int probe_key(const struct table_schema *schema, sqlite3_value *const *values,
-                     enum key_text text, struct plan_keys *keys, enum plan_answer *answer) {
-    size_t count = (size_t)schema->key_count;
-    struct candidates *candidates = sqlite3_malloc64(count * sizeof *candidates);
-    if (candidates == NULL) {
-        return SQLITE_NOMEM;
-    }
-    memset(candidates, 0, count * sizeof *candidates);
+/* Fills `candidates` (zeroed, one per part), answers, and adds the keys. */
+static int probe_parts(const struct table_schema *schema, sqlite3_value *const *values,
+                       enum key_text text, struct candidates *candidates, struct plan_keys *keys,
+                       enum plan_answer *answer) {
     int rc = SQLITE_OK;
+    size_t combination_count;
     for (int i = 0; i < schema->key_count && rc == SQLITE_OK; i++) {
         rc = find_candidates(schema, i, values[i], text, &candidates[i]);
     }
-    if (rc == SQLITE_OK) {
-        size_t combination_count;
-        *answer = answer_of(candidates, schema->key_count, &combination_count);
-        if (*answer == PLAN_EXACT) {
-            rc = add_combinations(schema, candidates, combination_count, keys);
-        }
+    if (rc != SQLITE_OK) {
+        return rc;
     }
+    *answer = answer_of(candidates, schema->key_count, &combination_count);
+    if (*answer != PLAN_EXACT) {
+        return SQLITE_OK;
+    }
+    if (schema->key_count > 1) {
+        return add_combinations(schema, candidates, combination_count, keys);
+    }
+    for (unsigned i = 0; i < candidates->count && rc == SQLITE_OK; i++) {
+        rc = add_key(schema, &candidates->values[i], keys);
+    }
+    return rc;
+}
+
+static int probe_key(const struct table_schema *schema, sqlite3_value *const *values,
+                     enum key_text text, struct plan_keys *keys, enum plan_answer *answer) {
+    /* A key of one part, the usual one, is looked up without memory of its own. */
+    struct candidates single = {.count = 0};
+    struct candidates *candidates = &single;
+    size_t count = (size_t)schema->key_count;
+    if (count > 1) {
+        candidates = sqlite3_malloc64(count * sizeof *candidates);
+        if (candidates == NULL) {
+            return SQLITE_NOMEM;
+        }
+        memset(candidates, 0, count * sizeof *candidates);
+    }
+    int rc = probe_parts(schema, values, text, candidates, keys, answer);
     for (size_t i = 0; i < count; i++) {
         candidates_finish(&candidates[i]);
     }
-    sqlite3_free(candidates);
+    if (candidates != &single) {
+        sqlite3_free(candidates);
+    }
     return rc;
 }
 
