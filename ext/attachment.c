@@ -1,0 +1,233 @@
+/* attachment.c - see attachment.h. */
+#include "attachment.h"
+
+#include <string.h>
+
+#include "registry.h"
+#include "table.h"
+
+/* ------------------------------------------------------------------- life */
+
+void attachment_destroy(struct attachment *attachment) {
+    struct attachment **link = &attachment->connection->attachments;
+    while (*link != attachment) {
+        link = &(*link)->next;
+    }
+    *link = attachment->next;
+    if (!registry_forked()) {
+        faster_session_close(attachment->session);
+        registry_release(attachment->entry);
+    }
+    sqlite3_free(attachment->schema_name);
+    sqlite3_free(attachment->table_name);
+    sqlite3_free(attachment->parent);
+    sqlite3_free(attachment);
+}
+
+static void destroy_if_unused(struct attachment *attachment) {
+    if (attachment->ended && attachment->table_count == 0 && attachment->views == NULL &&
+        attachment->txn == NULL) {
+        attachment_destroy(attachment);
+    }
+}
+
+void attachment_end(struct attachment *attachment) {
+    attachment->ended = true;
+    destroy_if_unused(attachment);
+}
+
+void attachment_detach_table(struct table *table) {
+    struct attachment *attachment = table->attachment;
+    if (attachment == NULL) {
+        return;
+    }
+    table->attachment = NULL;
+    attachment->table_count--;
+    /* The schema's name is unknown once its database was detached. */
+    if (attachment->table_count == 0 && attachment->txn == NULL &&
+        sqlite3_txn_state(attachment->connection->db, attachment->schema_name) < 0) {
+        attachment->ended = true;
+    }
+    destroy_if_unused(attachment);
+}
+
+static int open_session(struct connection *connection, const struct table *table,
+                        struct attachment *attachment) {
+    attachment->store = registry_store(attachment->entry);
+    enum faster_status status = faster_session_open(attachment->store, &attachment->session);
+    if (status != FASTER_OK) {
+        return connection_engine_error(connection, table->name, status, NULL);
+    }
+    return SQLITE_OK;
+}
+
+static int open_store(struct connection *connection, const struct table *table,
+                      const struct store_home *home, const char *path,
+                      struct attachment *attachment) {
+    int rc;
+    char *directory = store_home_directory(home, path, attachment->uuid, &rc);
+    if (rc != SQLITE_OK) {
+        return rc;
+    }
+    struct faster_error error = {0};
+    struct faster_options options = attachment_options(connection, table, home);
+    options.directory = directory;
+    memcpy(options.uuid, attachment->uuid, FASTER_UUID_BYTES);
+    enum faster_status status =
+        registry_acquire(&options, home->memory_identity, &attachment->entry, &error);
+    if (status == FASTER_READ_ONLY && !options.read_only) {
+        options.read_only = true;
+        status = registry_acquire(&options, home->memory_identity, &attachment->entry, &error);
+    }
+    sqlite3_free(directory);
+    if (status != FASTER_OK) {
+        return connection_engine_error(connection, table->name, status, error.message);
+    }
+    return open_session(connection, table, attachment);
+}
+
+/* Everything but the store; NULL without memory. */
+static struct attachment *attachment_create(struct table *table, const struct store_home *home,
+                                            const uint8_t uuid[FASTER_UUID_BYTES]) {
+    struct attachment *attachment = sqlite3_malloc64(sizeof(*attachment));
+    if (attachment == NULL) {
+        return NULL;
+    }
+    *attachment = (struct attachment){
+        .connection = table->connection,
+        .schema_name = sqlite3_mprintf("%s", table->schema_name),
+        .table_name = sqlite3_mprintf("%s", table->name),
+        .parent = home->default_parent == NULL ? NULL : sqlite3_mprintf("%s", home->default_parent),
+        .device = home->place.device,
+        .inode = home->place.inode,
+        .memory_identity = home->memory_identity};
+    memcpy(attachment->uuid, uuid, FASTER_UUID_BYTES);
+    attachment->next = table->connection->attachments;
+    table->connection->attachments = attachment;
+    if (attachment->schema_name == NULL || attachment->table_name == NULL ||
+        (attachment->parent == NULL && home->default_parent != NULL)) {
+        attachment_destroy(attachment);
+        return NULL;
+    }
+    return attachment;
+}
+
+static bool same_home(const struct attachment *attachment, const struct store_home *home) {
+    return attachment->device == home->place.device && attachment->inode == home->place.inode &&
+           attachment->memory_identity == home->memory_identity;
+}
+
+/* The one this connection already has. One of the same name and UUID whose database is
+ * another file by now is left over from before a DETACH. */
+static struct attachment *find_attachment(const struct table *table, const struct store_home *home,
+                                          const uint8_t uuid[FASTER_UUID_BYTES]) {
+    struct attachment *next = NULL;
+    for (struct attachment *a = table->connection->attachments; a != NULL; a = next) {
+        next = a->next;
+        if (a->ended || memcmp(a->uuid, uuid, FASTER_UUID_BYTES) != 0 ||
+            sqlite3_stricmp(a->schema_name, table->schema_name) != 0) {
+            continue;
+        }
+        if (same_home(a, home)) {
+            return a;
+        }
+        if (a->txn == NULL) {
+            attachment_end(a);
+        }
+    }
+    return NULL;
+}
+
+static int find_or_open(struct table *table, const struct commit_rows_config *config,
+                        const struct store_home *home, struct attachment **result) {
+    struct attachment *attachment = find_attachment(table, home, config->uuid);
+    if (attachment == NULL) {
+        attachment = attachment_create(table, home, config->uuid);
+        if (attachment == NULL) {
+            return SQLITE_NOMEM;
+        }
+        int rc = open_store(table->connection, table, home, config->path, attachment);
+        if (rc != SQLITE_OK) {
+            attachment_destroy(attachment);
+            return rc;
+        }
+    }
+    /* The schema has changed since the last table object looked: so may have the file. */
+    attachment->newest_known = attachment->newest_known && attachment->txn != NULL;
+    *result = attachment;
+    return SQLITE_OK;
+}
+
+int attachment_of_table(struct table *table, struct attachment **result) {
+    struct commit_rows_config config;
+    int rc = commit_rows_config(&table->rows, &config);
+    if (rc != SQLITE_OK) {
+        return rc;
+    }
+    struct store_home home;
+    rc = store_home_of(table->connection, table->schema_name, &home);
+    if (rc == SQLITE_OK) {
+        rc = find_or_open(table, &config, &home, result);
+    }
+    if (rc == SQLITE_OK) {
+        table->attachment = *result;
+        (*result)->table_count++;
+    }
+    store_home_finish(&home);
+    sqlite3_free(config.path);
+    return rc;
+}
+
+/* ------------------------------------------------------------------- rows */
+
+static int catch_up(struct table *table, struct attachment *attachment) {
+    struct commit_rows_reader reader = {.rows = &table->rows};
+    enum faster_status status = faster_catch_up(attachment->session, commit_rows_read, &reader,
+                                                connection_interrupted, table->connection);
+    commit_rows_reader_finish(&reader);
+    if (status == FASTER_OK) {
+        return SQLITE_OK;
+    }
+    if (reader.error_code != SQLITE_OK) {
+        return reader.error_code;
+    }
+    return table_engine_error(table, status);
+}
+
+static int tell_store(struct table *table, struct attachment *attachment,
+                      const struct stored_row *row, bool found) {
+    enum faster_status status = faster_meet_row(attachment->session, found ? &row->commit : NULL);
+    if (status == FASTER_BEHIND) {
+        return catch_up(table, attachment);
+    }
+    return status == FASTER_OK ? SQLITE_OK : table_engine_error(table, status);
+}
+
+/* The database's data version, which moves with every commit, this connection's own ones
+ * included. Only meaningful inside a read transaction. */
+static bool read_data_version(const struct attachment *attachment, unsigned *version) {
+    return sqlite3_file_control(attachment->connection->db, attachment->schema_name,
+                                SQLITE_FCNTL_DATA_VERSION, version) == SQLITE_OK;
+}
+
+int attachment_meet(struct table *table, struct attachment *attachment, bool always) {
+    unsigned version = 0;
+    if (!always && attachment->newest_known && read_data_version(attachment, &version) &&
+        version == attachment->data_version) {
+        return SQLITE_OK;
+    }
+    attachment->newest_known = false;
+    struct stored_row row;
+    bool found = false;
+    int rc = commit_rows_newest(&table->rows, &row, &found);
+    if (rc == SQLITE_OK) {
+        rc = tell_store(table, attachment, &row, found);
+    }
+    if (rc == SQLITE_OK) {
+        attachment->newest = row;
+        attachment->newest_found = found;
+        attachment->met = true;
+        attachment->newest_known = read_data_version(attachment, &attachment->data_version);
+    }
+    return rc;
+}

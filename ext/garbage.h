@@ -1,0 +1,17 @@
+/* garbage.h - directories of stores that no database knows any more. */
+#ifndef FASTER_EXT_GARBAGE_H
+#define FASTER_EXT_GARBAGE_H
+
+#include "attachment.h"
+#include "table.h"
+
+/* Removes the stores in the default place that no table of this schema names: what is left
+ * of a CREATE that was killed before its commit, or of a DROP killed after it. Only under the
+ * database's write lock, where no other connection can be between the two. Never fails: what
+ * cannot be removed is left for the next time. */
+void garbage_collect(struct connection *connection, const char *schema_name, const char *parent);
+
+/* The same, once for each attachment. */
+void garbage_collect_once(struct table *table, struct attachment *attachment);
+
+#endif

@@ -1,0 +1,62 @@
+/* table.h - one table object: what SQLite makes of a FASTER table when it parses a schema.
+ *
+ * Disposable. The statements cached here are finalised in xDisconnect, which SQLite calls
+ * before it looks for statements left open at sqlite3_close().
+ */
+#ifndef FASTER_EXT_TABLE_H
+#define FASTER_EXT_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "attachment.h"
+#include "commit_rows.h"
+#include "connection.h"
+#include "schema.h"
+#include "sqlite_api.h"
+
+/* Statements of the functions: they run on the table itself. */
+enum table_statement {
+    TABLE_STATEMENT_SET,
+    TABLE_STATEMENT_DELETE,
+    TABLE_STATEMENT_INCREMENT,
+    TABLE_STATEMENT_COUNT
+};
+
+struct table {
+    sqlite3_vtab base;
+    struct connection *connection;
+    struct table *next;
+    char *schema_name;
+    char *name;
+    struct table_schema schema;
+    struct commit_rows rows;
+    struct attachment *attachment; /* NULL before the first use */
+    sqlite3_stmt *statements[TABLE_STATEMENT_COUNT];
+    uint64_t resolved_generation; /* see registry_schema_generation() */
+    int busy_count;               /* statements of ours that are being stepped */
+    bool disconnected;            /* released by SQLite, alive only because it is busy */
+};
+
+/* Parses the module's arguments and declares the columns. On SQLITE_OK the object is in the
+ * connection's list. Otherwise the message is in the connection. */
+int table_create(struct connection *connection, int argument_count, const char *const *arguments,
+                 struct table **table);
+/* xDisconnect: releases it now, or when its last running statement has ended. */
+void table_release(struct table *table);
+
+/* Around every step of a statement in `statements`. */
+void table_busy(struct table *table);
+void table_idle(struct table *table);
+
+/* The object's attachment to its store, made at the first use. */
+int table_attach(struct table *table, struct attachment **attachment);
+
+/* Hands the connection's message to SQLite and returns `code`: how every method of the
+ * module ends. */
+int table_result(struct table *table, int code);
+
+/* A failed engine call of the attachment's session. */
+int table_engine_error(struct table *table, enum faster_status status);
+
+#endif

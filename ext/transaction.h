@@ -1,0 +1,49 @@
+/* transaction.h - the joint commit: one SQLite transaction, any number of stores.
+ *
+ * transaction.c tells the protocol. All functions belong to one connection and act on all
+ * its stores at once; they are what the transaction methods of every table object, and of
+ * the watcher, call. Calling them again for the same event does nothing.
+ */
+#ifndef FASTER_EXT_TRANSACTION_H
+#define FASTER_EXT_TRANSACTION_H
+
+#include "attachment.h"
+#include "connection.h"
+#include "table.h"
+
+/* Makes sure that the table's store has an open transaction of this connection. To be called
+ * before every write; SQLite holds the database's write lock. On SQLITE_OK
+ * (*attachment)->txn is set. */
+int transaction_write(struct table *table, struct attachment **attachment);
+
+/* xSync, xCommit, xRollback. */
+int transaction_sync(struct connection *connection);
+void transaction_commit(struct connection *connection);
+void transaction_rollback(struct connection *connection);
+
+/* xSavepoint, xRelease, xRollbackTo. */
+int transaction_savepoint(struct connection *connection, int level);
+int transaction_release(struct connection *connection, int level);
+int transaction_rollback_to(struct connection *connection, int level);
+
+/* Remembers that the open transaction has made or dropped a store; what becomes of its
+ * directory (NULL in memory) is decided when the transaction ends. */
+int transaction_note_create(struct connection *connection, const struct table *table,
+                            const uint8_t uuid[FASTER_UUID_BYTES], const void *memory_identity,
+                            const char *directory);
+int transaction_note_drop(struct connection *connection, const struct table *table,
+                          const uint8_t uuid[FASTER_UUID_BYTES], const void *memory_identity,
+                          const char *directory);
+/* True if the open transaction made or dropped this store. */
+bool transaction_has_change(const struct connection *connection,
+                            const uint8_t uuid[FASTER_UUID_BYTES]);
+
+/* Enlists the watcher in the open transaction. */
+int transaction_watch(struct connection *connection);
+/* Registers the watcher's module with the connection; SQLite's result code. */
+int transaction_register_watcher(struct connection *connection);
+
+/* The connection is closing: what is still open is rolled back. */
+void transaction_abandon(struct connection *connection);
+
+#endif
