@@ -5,8 +5,8 @@
  * Writers append records of random sizes and change one word of theirs in place while it is
  * mutable. Readers check random records at or above head inside the epoch. Another thread
  * freezes, seals, syncs and takes images. The ring is small, so every frame is reused all the
- * time. At the end the device must hold every record, intact, with the word's last value, in
- * one gapless sequence.
+ * time; the last ring writes to files. At the end the device must hold every record, intact, with
+ * the word's last value, in one gapless sequence.
  *
  * The word is changed atomically, all else is plain memory, the copies for the device too: a
  * shift that did not wait for the epoch shows as a data race. */
@@ -17,6 +17,7 @@
 
 #include "base/atomic.h"
 #include "structures/hybrid_log.h"
+#include "support/test_env.h"
 
 #define WRITERS 2
 #define READERS 2
@@ -222,24 +223,22 @@ static void check_image(struct shared *shared, const unsigned char *image, uint6
     }
 }
 
-/* Images a range from one record boundary to a later one. */
-static void take_image(struct worker *worker, uint64_t *from) {
-    struct shared *shared = worker->shared;
+/* Images what was appended within a short while, if memory still holds it. */
+static void take_image(struct shared *shared) {
     static unsigned char image[8 * PAGE_BYTES];
+    const fst_addr from = fst_log_tail(shared->log);
+    shared->env->sleep_ns(shared->env, 20000);
     const fst_addr to = fst_log_tail(shared->log);
     fst_log_freeze(shared->log, to);
-    if (to.raw - *from <= sizeof image &&
-        fst_log_image(shared->log, fst_addr_of(*from), to, image)) {
-        check_image(shared, image, *from, to.raw);
+    if (to.raw - from.raw <= sizeof image && fst_log_image(shared->log, from, to, image)) {
+        check_image(shared, image, from.raw, to.raw);
         fst_add_relaxed_u64(&shared->imaged, 1);
     }
-    *from = to.raw;
 }
 
 static void run_committer(void *argument) {
     struct worker *worker = argument;
     struct shared *shared = worker->shared;
-    uint64_t from = FST_ADDR_FIRST_RAW;
     while (fst_load_acquire_u64(&shared->writers_left) > 0) {
         switch (draw(&worker->random) % 4) {
         case 0:
@@ -249,7 +248,7 @@ static void run_committer(void *argument) {
             fst_log_freeze(shared->log, fst_log_tail(shared->log));
             break;
         case 2:
-            take_image(worker, &from);
+            take_image(shared);
             break;
         default:
             if (fst_log_sync(shared->log, fst_log_read_only(shared->log)) != FASTER_OK) {
@@ -362,14 +361,30 @@ static void run_threads(struct shared *shared, uint64_t seed) {
     }
 }
 
-static uint64_t run_ring(uint32_t frame_count, uint64_t records, uint64_t seed) {
+static enum faster_status open_device(const struct faster_env *env, const char *directory,
+                                      struct fst_device **device) {
+    const struct fst_device_file_config config = {
+        .env = env,
+        .directory = directory,
+        .generation = 1,
+        .segment_bits = 20,
+        .thread_count = 2,
+        .mode = 0600,
+    };
+    return directory != NULL ? fst_device_file_open(&config, device)
+                             : fst_device_memory_open(env, 20, device);
+}
+
+/* Without a directory the device is memory. */
+static uint64_t run_ring(const char *directory, uint32_t frame_count, uint64_t records,
+                         uint64_t seed) {
     static struct shared shared;
     memset(&shared, 0, sizeof shared);
     shared.env = faster_env_posix();
     shared.records_per_writer = records;
     fst_store_relaxed_u64(&shared.writers_left, WRITERS);
     if (fst_epoch_create(shared.env, &shared.epoch) != FASTER_OK ||
-        fst_device_memory_open(shared.env, 20, &shared.device) != FASTER_OK) {
+        open_device(shared.env, directory, &shared.device) != FASTER_OK) {
         abort();
     }
     const struct fst_hybrid_log_config config = {
@@ -405,9 +420,15 @@ int main(int argc, char **argv) {
     const uint64_t records = argc > 1 ? strtoull(argv[1], NULL, 10) : 20000;
     const uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
     uint64_t failures = 0;
+    char directory[256];
     printf("records %" PRIu64 ", seed %" PRIu64 "\n", records, seed);
     for (uint32_t frames = 4; frames <= 8; frames += 2) {
-        failures += run_ring(frames, records, seed);
+        failures += run_ring(NULL, frames, records, seed);
     }
+    if (!fst_test_directory_create(directory, sizeof directory)) {
+        abort();
+    }
+    failures += run_ring(directory, 5, records, seed);
+    fst_test_directory_remove(directory);
     return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
