@@ -1,0 +1,34 @@
+#!/bin/sh
+# check_install.sh BUILD_DIRECTORY - installs into a temporary place and builds a program
+# against what is there, found through pkg-config; checks that meson dist makes a tarball
+# whose content configures.
+set -eu
+tests_directory=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+build=$1
+place=$(mktemp -d "${TMPDIR:-/tmp}/faster-install.XXXXXX")
+trap 'rm -rf "$place"' EXIT
+
+DESTDIR=$place meson install -C "$build" --no-rebuild --quiet
+pc=$(find "$place" -name faster.pc)
+test -n "$pc"
+prefix=$(sed -n 's/^prefix=//p' "$pc")
+pkg() {
+  PKG_CONFIG_PATH=$(dirname -- "$pc") pkg-config --define-variable=prefix="$place$prefix" "$@"
+}
+cc -std=c11 -Wall -Werror $(pkg --cflags faster) "$tests_directory/install/consumer.c" \
+  -o "$place/consumer" $(pkg --libs faster)
+LD_LIBRARY_PATH=$(pkg --variable=libdir faster) "$place/consumer"
+cc -std=c11 -Wall -Werror $(pkg --cflags faster) "$tests_directory/install/consumer.c" \
+  -o "$place/consumer_static" "$(pkg --variable=libdir faster)/libfaster.a" -lxxhash -pthread
+"$place/consumer_static"
+
+test -f "$(find "$place" -name faster.so)"
+test -f "$(find "$place" -name libfaster_sqlite.a)"
+echo "installed files:"
+(cd "$place" && find . -path '*lib*' -o -path '*include*' | sort | sed 's/^/  /')
+
+# meson dist needs a git checkout.
+if git -C "$tests_directory" rev-parse --git-dir >/dev/null 2>&1; then
+  (cd "$tests_directory/.." && meson dist -C "$build" --no-tests --allow-dirty >/dev/null 2>&1)
+  ls "$build"/meson-dist/*.tar.xz
+fi

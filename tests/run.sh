@@ -1,0 +1,256 @@
+#!/bin/bash
+# run.sh - installs what is missing, builds and runs all tests.
+#
+#   tests/run.sh            everything, at most 35 minutes on two cores
+#   tests/run.sh --quick    the optimised gcc build and its tests
+#   tests/run.sh --only S   the suites whose name contains S (builds included)
+#
+# FASTER_TEST_SCALE  size of the random tests in percent [100]; the sanitizer and clang
+#                    builds run a tenth of it
+# FASTER_TEST_SEED   seed of the random tests [drawn; printed]
+# FASTER_BUILD_ROOT  where the build directories build-* go [the project's root]
+#
+# Each suite has a budget in seconds, written beside it below; a suite that passes it is
+# stopped and has failed. The last line is "N passed, N failed".
+set -u
+
+tests_directory=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+project_root=$(dirname -- "$tests_directory")
+. "$tests_directory/packages.sh"
+
+quick=
+only=
+while [ $# -gt 0 ]; do
+  case $1 in
+  --quick) quick=1 ;;
+  --only)
+    only=${2:-}
+    shift
+    ;;
+  *)
+    sed -n '2,/^set -u/s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+    ;;
+  esac
+  shift
+done
+
+needed="gcc=cmd:gcc libc6-dev=h:stdio.h meson=cmd:meson ninja-build=cmd:ninja
+  pkg-config=cmd:pkg-config python3=cmd:python3 libxxhash-dev=pc:libxxhash
+  libsqlite3-dev=pc:sqlite3 sqlite3=cmd:sqlite3 libcriterion-dev=pc:criterion
+  libmd-dev=h:md5.h"
+[ -n "$quick" ] || needed="$needed clang=cmd:clang clang-format=cmd:clang-format
+  clang-tidy=cmd:clang-tidy valgrind=cmd:valgrind git=cmd:git xz-utils=cmd:xz"
+require_packages $needed
+
+build_root=${FASTER_BUILD_ROOT:-$project_root}
+cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/faster-sqlite
+scale=${FASTER_TEST_SCALE:-100}
+tenth=$(((scale + 9) / 10))
+export FASTER_TEST_SEED=${FASTER_TEST_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
+export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
+export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+logs=$(mktemp -d "${TMPDIR:-/tmp}/faster-tests.XXXXXX")
+trap 'rm -rf "$logs"' EXIT
+passed=0
+failed=0
+skipped=0
+failed_suites=
+start_seconds=$SECONDS
+echo "seed $FASTER_TEST_SEED, scale $scale %, builds in $build_root"
+
+# suite NAME BUDGET_SECONDS FUNCTION ARGUMENTS... runs a function in a subshell. It may
+# write "passed failed skipped" to $counts; otherwise its exit code counts as one test, and
+# 77 as skipped.
+suite() {
+  local name=$1 budget=$2 code p f s
+  shift 2
+  case $name in *"$only"* | build-*) ;; *) return 0 ;; esac
+  counts=$logs/$name.counts
+  export counts
+  local begin=$SECONDS
+  run_bounded "$budget" "$@" >"$logs/$name.log" 2>&1
+  code=$?
+  if [ "$code" -eq 0 ] || [ "$code" -eq 77 ]; then
+    p=1 f=0 s=0
+    [ "$code" -eq 0 ] || { p=0 s=1; }
+  else
+    p=0 f=1 s=0
+  fi
+  if [ -s "$counts" ]; then
+    read -r p f s <"$counts"
+    [ "$code" -eq 0 ] || [ "$f" -gt 0 ] || f=1
+  fi
+  passed=$((passed + p))
+  failed=$((failed + f))
+  skipped=$((skipped + s))
+  printf '%-20s %4d of %4d s: %s passed, %s failed, %s skipped\n' \
+    "$name" $((SECONDS - begin)) "$budget" "$p" "$f" "$s"
+  if [ "$f" -gt 0 ]; then
+    failed_suites="$failed_suites $name"
+    [ "$code" -ne 124 ] || echo "  stopped: over its budget"
+    grep -vE '^\[[0-9]+/[0-9]+\] (Compiling|Linking)' "$logs/$name.log" | tail -n 150 | sed 's/^/  | /'
+  elif [ "$s" -gt 0 ] && [ "$p" -eq 0 ]; then
+    tail -n 1 "$logs/$name.log" | sed 's/^/  skipped: /'
+  elif [ -s "$counts" ]; then
+    grep -E '^  .* passed, ' "$logs/$name.log"
+  fi
+}
+
+# Runs a function in a process group of its own, which is ended after so many seconds.
+# Exit code 124 then.
+run_bounded() {
+  local budget=$1 process watcher code
+  shift
+  set -m
+  ("$@") </dev/null &
+  process=$!
+  set +m
+  (
+    sleep "$budget" &
+    sleeper=$!
+    trap 'kill "$sleeper" 2>/dev/null; exit 0' TERM
+    wait "$sleeper"
+    touch "$logs/stopped.$process"
+    kill -TERM -- "-$process" 2>/dev/null
+    sleep 3
+    kill -KILL -- "-$process" 2>/dev/null
+  ) </dev/null >/dev/null 2>&1 &
+  watcher=$!
+  wait "$process"
+  code=$?
+  kill "$watcher" 2>/dev/null
+  wait "$watcher" 2>/dev/null
+  [ ! -e "$logs/stopped.$process" ] || code=124
+  return "$code"
+}
+
+# build NAME SETUP_ARGUMENTS... configures and compiles build-NAME; warnings are errors.
+build() {
+  local name=$1
+  shift
+  configure_build "$build_root/build-$name" -Dwerror=true "$@" &&
+    ninja -C "$build_root/build-$name"
+}
+
+# meson_tests NAME SCALE ARGUMENTS... runs the tests of build-NAME.
+meson_tests() {
+  local name=$1 percent=$2 code
+  shift 2
+  FASTER_TEST_SCALE=$percent meson test -C "$build_root/build-$name" --no-rebuild \
+    --num-processes 2 --logbase "$suite_log" "$@" >/dev/null 2>"$logs/meson.err"
+  code=$?
+  cat "$logs/meson.err"
+  python3 "$tests_directory/meson_counts.py" "$build_root/build-$name" "$suite_log" "$counts"
+  return "$code"
+}
+
+tests_of() { # NAME SCALE SUITES...
+  local name=$1 percent=$2 arguments=
+  shift 2
+  suite_log=run-$1
+  for one in "$@"; do
+    arguments="$arguments --suite $one"
+  done
+  meson_tests "$name" "$percent" $arguments
+}
+
+valgrind_tests() {
+  suite_log=run-valgrind
+  export CRITERION_DISABLE_TIME_MEASUREMENTS=1
+  meson_tests gcc "$tenth" --suite unit --timeout-multiplier 10 \
+    --wrap 'valgrind --quiet --trace-children=yes --leak-check=full --error-exitcode=9'
+}
+
+project_files() { # PATTERNS...: tracked files, or all where there is no git
+  (cd "$project_root" &&
+    { git ls-files -- "$@" 2>/dev/null || find engine ext tests bench -name '*.[ch]'; })
+}
+
+format_check() {
+  local tool=clang-format
+  ! command -v clang-format-14 >/dev/null || tool=clang-format-14
+  case $($tool --version) in
+  *" 14."*) ;;
+  *)
+    echo "clang-format 14 is needed; other versions format differently"
+    return 77
+    ;;
+  esac
+  cd "$project_root" && project_files '*.c' '*.h' | xargs "$tool" --dry-run -Werror
+}
+
+tidy_check() {
+  local tool=clang-tidy
+  ! command -v clang-tidy-14 >/dev/null || tool=clang-tidy-14
+  cd "$project_root" &&
+    project_files 'engine/*.c' 'ext/*.c' 'bench/*.c' |
+    xargs -P 2 -n 2 "$tool" -p "$build_root/build-clang" --quiet --warnings-as-errors='*'
+}
+
+sql_programs() {
+  QUICKSTART_BUILD=$build_root/build-quickstart "$project_root/sql/quickstart.sh"
+}
+
+bench_program() {
+  local work
+  work=$(mktemp -d "$logs/bench.XXXXXX")
+  cp "$build_root/build-gcc/ext/faster.so" "$project_root/sql/bench_basic.sql" "$work"
+  cd "$work" && sqlite3 -bail bench.db '.read bench_basic.sql'
+}
+
+python_client() {
+  local python=/usr/bin/python3
+  [ -x "$python" ] || python=python3
+  "$python" "$tests_directory/clients/python_client.py" "$build_root/build-gcc/ext/faster.so"
+}
+
+node_client() {
+  "$tests_directory/clients/node/run.sh" "$build_root/build-gcc/ext/faster.so" "$cache/node"
+}
+
+clang_build() {
+  CC=clang build clang -Dbuildtype=debugoptimized
+}
+
+asan_build() {
+  build asan -Dbuildtype=debugoptimized -Db_sanitize=address,undefined \
+    -Dc_args=-fno-sanitize-recover=all
+}
+
+# GCC warns about fences, which the thread sanitizer does not model: the epoch has one.
+tsan_build() {
+  build tsan -Dbuildtype=debugoptimized -Db_sanitize=thread -Dc_args=-Wno-tsan
+}
+
+# name               budget function
+suite build-gcc         120 build gcc -Dbuildtype=debugoptimized
+suite gcc-unit           90 tests_of gcc "$scale" unit
+suite gcc-stress-sim    120 tests_of gcc "$scale" stress sim
+suite gcc-sql           360 tests_of gcc "$scale" sql
+suite gcc-crash         240 tests_of gcc "$scale" crash
+suite layers             10 "$tests_directory/check_layers.py"
+suite exports            10 "$tests_directory/check_exports.sh" "$build_root/build-gcc"
+suite python-client      60 python_client
+suite quickstart        120 sql_programs
+if [ -z "$quick" ]; then
+  suite bench-basic      60 bench_program
+  suite node-client     120 node_client
+  suite install          40 "$tests_directory/check_install.sh" "$build_root/build-gcc"
+  suite format           15 format_check
+  suite build-clang     120 clang_build
+  suite tidy            240 tidy_check
+  suite clang-tests     120 tests_of clang "$tenth" unit stress sim sql crash
+  suite build-asan      120 asan_build
+  suite asan-tests      240 tests_of asan "$tenth" unit stress sim sql crash
+  suite build-tsan      120 tsan_build
+  suite tsan-tests      180 tests_of tsan "$tenth" stress sim sql crash
+  suite valgrind        150 valgrind_tests
+fi
+
+echo "time: $(((SECONDS - start_seconds) / 60)) min $(((SECONDS - start_seconds) % 60)) s," \
+  "seed $FASTER_TEST_SEED, $skipped skipped"
+[ -z "$failed_suites" ] || echo "failed suites:$failed_suites"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
