@@ -39,7 +39,7 @@
  * the one, by claim 1 - and its head is the address that the new record links to, whatever
  * happened in between. Reuse of a dead word is a compare-and-swap of the full word as well:
  * of a revival and a reuse only one succeeds, and the other begins again. What reuse drops is
- * a chain whose head, so each of whose records, lies below begin.
+ * a chain whose head lies below begin, and so does the rest, as addresses fall along it.
  *
  * Claim 3: inserters of one tag do not block each other for ever. Of those whose claims
  * stand at the same time, one that meets a claim at a lower position withdraws; one that

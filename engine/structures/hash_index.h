@@ -12,6 +12,9 @@
  * an index may be rebuilt with as many or more buckets than any index that linked the
  * log's records, never with fewer.
  *
+ * Addresses fall along a chain: a record is above the one it links to. So a chain whose head
+ * lies below begin has nothing at or above it, and its entry may be reused for another tag.
+ *
  * Callers are inside the epoch while they hold a slot pointer.
  */
 #ifndef FST_STRUCTURES_HASH_INDEX_H
