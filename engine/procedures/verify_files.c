@@ -27,7 +27,7 @@ static enum faster_status read_start(const struct file_check *check, const char 
     char path[PATH_BYTES];
     struct fst_file *file;
     enum faster_status status =
-        fst_path_join(fst_store_files_directory(check->store->files), name, path, sizeof path);
+        fst_path_join(path, sizeof path, fst_store_files_directory(check->store->files), name);
     if (status == FASTER_OK) {
         status = env->file_open(env, path, FST_OPEN_READ, 0, &file);
     }

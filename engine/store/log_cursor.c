@@ -166,10 +166,6 @@ static bool is_loaded(const struct fst_log_cursor *cursor) {
            fst_addr_below(cursor->at, cursor->loaded_to);
 }
 
-bool fst_log_cursor_at_stretch_end(const struct fst_log_cursor *cursor) {
-    return !is_loaded(cursor);
-}
-
 /* Decodes the record at cursor->at. */
 static bool decode(const struct fst_log_cursor *cursor, struct fst_log_item *item) {
     const struct faster_store *store = cursor->session->store;
@@ -187,6 +183,19 @@ static bool decode(const struct fst_log_cursor *cursor, struct fst_log_item *ite
     }
     item->header = fst_raw_header(item->bytes);
     return true;
+}
+
+static bool is_pad(const struct fst_log_item *item) {
+    enum fst_record_kind kind = fst_header_kind(item->header);
+    return kind == FST_KIND_PAD || kind == FST_KIND_PAD_WORD;
+}
+
+bool fst_log_cursor_at_stretch_end(struct fst_log_cursor *cursor) {
+    struct fst_log_item item;
+    while (is_loaded(cursor) && decode(cursor, &item) && is_pad(&item)) {
+        cursor->at = fst_addr_plus(cursor->at, item.shape.whole_bytes);
+    }
+    return !is_loaded(cursor);
 }
 
 static bool follow_jump(struct fst_log_cursor *cursor, const struct fst_log_item *item) {
@@ -215,12 +224,11 @@ enum faster_status fst_log_cursor_next(struct fst_log_cursor *cursor, struct fst
         if (!decode(cursor, item)) {
             return FASTER_CORRUPT;
         }
-        enum fst_record_kind kind = fst_header_kind(item->header);
-        if (kind == FST_KIND_JUMP) {
+        if (fst_header_kind(item->header) == FST_KIND_JUMP) {
             return follow_jump(cursor, item) ? FASTER_OK : FASTER_CORRUPT;
         }
         cursor->at = fst_addr_plus(cursor->at, item->shape.whole_bytes);
-        if (kind != FST_KIND_PAD && kind != FST_KIND_PAD_WORD) {
+        if (!is_pad(item)) {
             return FASTER_OK;
         }
     }

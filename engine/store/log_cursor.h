@@ -45,7 +45,7 @@ enum faster_status fst_log_cursor_next(struct fst_log_cursor *cursor,
                                        struct fst_log_item *item) FASTER_MUST_CHECK;
 
 /* True if the next call needs another stretch of the log: what was handed out so far
- * becomes invalid with it. */
-bool fst_log_cursor_at_stretch_end(const struct fst_log_cursor *cursor);
+ * becomes invalid with it. Skips pads. */
+bool fst_log_cursor_at_stretch_end(struct fst_log_cursor *cursor);
 
 #endif
