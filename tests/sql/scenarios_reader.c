@@ -1,0 +1,188 @@
+/* scenarios_reader.c - snapshots in every journal mode; temp, attached, memory databases. */
+#include <stdio.h>
+#include <string.h>
+
+#include "scenarios.h"
+
+#define SMALL_STORE ", memory='1MiB', page_size='16KiB', segment_size='64KiB'"
+#define READERS 4
+
+/* In the rollback modes a snapshot cannot get old, but an open transaction of another
+ * connection must stay invisible. */
+static void readers_with_snapshots(struct scenario *scenario) {
+    bool wal = strcmp(scenario->mode, "wal") == 0;
+    sqlite3 *db = scenario_open(scenario);
+    sqlite3 *reader[READERS];
+    int64_t sum[READERS];
+    tables_create(scenario, db, SMALL_STORE);
+    rows_put(db, 0, 200, 300, 1);
+    for (int i = 0; i < READERS; i++) {
+        reader[i] = scenario_open(scenario);
+        db_must(reader[i], "BEGIN");
+        same_rows(scenario, reader[i], 200 + (wal ? i : 0), "a new snapshot");
+        sum[i] = db_int(reader[i], "SELECT sum(n) FROM f");
+        db_must(db, "BEGIN");
+        rows_put(db, 0, 201 + i, 1500, 2 + i);
+        run_both(scenario, db, "UPDATE %s SET n = n + 100 WHERE key < 'k00020'");
+        same_rows(scenario, reader[i], -1, "beside an open transaction");
+        db_must(db, wal ? "COMMIT" : "ROLLBACK");
+        db_must(db, "BEGIN");
+        run_both(scenario, db, "DELETE FROM %s");
+        for (int j = 0; j <= i; j++) {
+            same_rows(scenario, reader[j], 200 + (wal ? j : 0), "an old snapshot");
+            expect(scenario, db_int(reader[j], "SELECT sum(n) FROM f") == sum[j],
+                   "an old snapshot has a new sum");
+            expect(scenario,
+                   db_int(reader[j], "SELECT count(*) FROM f WHERE key IN ('k00001', 'k00150',"
+                                     " 'k00200', 'k00201')") == 2 + (wal ? (j > 0) + (j > 1) : 0),
+                   "point reads in an old snapshot");
+        }
+        db_must(db, "ROLLBACK");
+    }
+    for (int i = 0; i < READERS; i++) {
+        db_must(reader[i], "COMMIT");
+        same_rows(scenario, reader[i], -1, "the next snapshot");
+        db_close(reader[i]);
+    }
+    all_sound(scenario, db, "at the end");
+    db_close(db);
+}
+
+/* A statement that is being stepped keeps its view while others commit. */
+static void statement_across_commits(struct scenario *scenario) {
+    sqlite3 *db = scenario_open(scenario);
+    sqlite3 *reader = scenario_open(scenario);
+    sqlite3_stmt *statement = NULL;
+    tables_create(scenario, db, SMALL_STORE);
+    rows_put(db, 0, 500, 200, 1);
+    sqlite3_prepare_v2(reader, "SELECT key, n FROM f", -1, &statement, NULL);
+    int rows = 0;
+    int64_t sum = 0;
+    while (sqlite3_step(statement) == SQLITE_ROW) {
+        sum += sqlite3_column_int64(statement, 1);
+        if (rows++ % 50 == 0) {
+            rows_put(db, 0, 500, 1200, 2 + rows);
+            db_must(db, "DELETE FROM f WHERE key = 'k%05d'; DELETE FROM o WHERE key = 'k%05d'",
+                    499 - rows / 50, 499 - rows / 50);
+        }
+    }
+    expect(scenario, rows == 500 && sum == 500, "%d rows, sum %lld", rows, (long long)sum);
+    expect(scenario, sqlite3_finalize(statement) == SQLITE_OK, "%s", sqlite3_errmsg(reader));
+    same_rows(scenario, db, -1, "at the end");
+    db_close(reader);
+    db_close(db);
+}
+
+/* A connection's own cursor goes on after its own commit and writes. */
+static void cursor_across_own_commit(struct scenario *scenario) {
+    sqlite3 *db = scenario_open(scenario);
+    sqlite3_stmt *statement = NULL;
+    tables_create(scenario, db, SMALL_STORE);
+    rows_put(db, 0, 300, 200, 1);
+    sqlite3_prepare_v2(db, "SELECT key FROM f", -1, &statement, NULL);
+    int rows = 0;
+    int code;
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        if (rows++ % 60 == 0) {
+            db_must(db, "BEGIN");
+            run_both(scenario, db, "UPDATE %s SET n = n + 1, value = value || 'y'");
+            db_must(db, "COMMIT");
+        }
+    }
+    expect(scenario, code == SQLITE_DONE && rows == 300, "%d rows, code %d: %s", rows, code,
+           sqlite3_errmsg(db));
+    sqlite3_finalize(statement);
+    same_rows(scenario, db, 300, "at the end");
+    db_close(db);
+}
+
+/* ------------------------------------------------------------------ kinds of database */
+
+static void exercise(struct scenario *scenario, sqlite3 *db, const char *schema) {
+    bool self = scenario->options->self;
+    char create[200];
+    snprintf(create, sizeof create, "CREATE %sTABLE %s.f%s(key TEXT PRIMARY KEY, value, n INTEGER)",
+             self ? "" : "VIRTUAL ", schema, self ? "" : " USING faster");
+    db_must(db, "%s", create);
+    db_must(db, "CREATE TABLE %s.o(key TEXT PRIMARY KEY, value, n INTEGER) WITHOUT ROWID", schema);
+    rows_put(db, 0, 100, 100, 1);
+    same_rows(scenario, db, 100, schema);
+    db_must(db, "BEGIN");
+    rows_put(db, 50, 150, 50, 2);
+    db_must(db, "SAVEPOINT s");
+    run_both(scenario, db, "DELETE FROM %s WHERE key < 'k00070'");
+    same_rows(scenario, db, 80, schema);
+    db_must(db, "ROLLBACK TO s");
+    same_rows(scenario, db, 150, schema);
+    db_must(db, "COMMIT");
+    same_rows(scenario, db, 150, schema);
+    db_must(db, "BEGIN");
+    rows_put(db, 0, 150, 50, 3);
+    db_must(db, "ROLLBACK");
+    same_rows(scenario, db, 150, schema);
+    expect(scenario, db_int(db, "SELECT sum(n) FROM f") == 250, "the sum in %s", schema);
+    db_must(db, "DROP TABLE %s.f; DROP TABLE %s.o", schema, schema);
+}
+
+static void temp_memory_and_attached(struct scenario *scenario) {
+    sqlite3 *db = scenario_open(scenario);
+    char sql[TEST_PATH_BYTES + 100];
+    exercise(scenario, db, "main");
+    exercise(scenario, db, "temp");
+    snprintf(sql, sizeof sql, "ATTACH '%s/second.db' AS second", scenario->directory);
+    db_must(db, "%s", sql);
+    exercise(scenario, db, "second");
+    db_must(db, "ATTACH ':memory:' AS volatile; ATTACH ':memory:' AS another");
+    exercise(scenario, db, "volatile");
+    exercise(scenario, db, "another");
+    db_must(db, "DETACH volatile; DETACH another; DETACH second");
+    db_close(db);
+    db = db_open(scenario->options, ":memory:");
+    exercise(scenario, db, "main");
+    sqlite3 *other = db_open(scenario->options, ":memory:");
+    exercise(scenario, other, "main");
+    db_close(other);
+    db_close(db);
+    db = db_open(scenario->options, ""); /* a temporary file */
+    exercise(scenario, db, "main");
+    db_close(db);
+    expect(scenario, store_directory_count(scenario->directory) == 0, "a store stays behind");
+}
+
+/* One transaction over a store in each of two databases. */
+static void two_databases_one_transaction(struct scenario *scenario) {
+    sqlite3 *db = scenario_open(scenario);
+    const char *kind = scenario->options->self ? "CREATE TABLE %s.%s(key PRIMARY KEY, value)"
+                                               : "CREATE VIRTUAL TABLE %s.%s USING faster";
+    char sql[TEST_PATH_BYTES + 100];
+    snprintf(sql, sizeof sql, "ATTACH '%s/second.db' AS second", scenario->directory);
+    db_must(db, "%s", sql);
+    db_must(db, "PRAGMA second.journal_mode=%s", scenario->mode);
+    snprintf(sql, sizeof sql, kind, "main", "a");
+    db_must(db, "%s", sql);
+    snprintf(sql, sizeof sql, kind, "second", "b");
+    db_must(db, "%s", sql);
+    for (int i = 0; i < 20; i++) {
+        db_must(db,
+                "BEGIN; INSERT INTO a VALUES(%d, 'a'); INSERT INTO b VALUES(%d, 'b');"
+                "SAVEPOINT s; DELETE FROM a; DELETE FROM b; ROLLBACK TO s; %s",
+                i, i, i % 3 ? "COMMIT" : "ROLLBACK");
+    }
+    expect(scenario, db_int(db, "SELECT count(*) FROM a JOIN b USING (key)") == 13, "rows in both");
+    expect(scenario, db_int(db, "SELECT count(*) FROM a") == 13, "rows in main");
+    expect(scenario, db_int(db, "SELECT count(*) FROM second.b") == 13, "rows in the second");
+    db_must(db, "DETACH second");
+    db_must(db, "INSERT INTO a VALUES('x', 'y')");
+    snprintf(sql, sizeof sql, "ATTACH '%s/second.db' AS again", scenario->directory);
+    db_must(db, "%s", sql);
+    expect(scenario, db_int(db, "SELECT count(*) FROM again.b") == 13, "attached again");
+    db_close(db);
+}
+
+const struct scenario_entry scenarios_reader[] = {
+    {"readers_with_snapshots", readers_with_snapshots, false, true},
+    {"statement_across_commits", statement_across_commits, false, false},
+    {"cursor_across_own_commit", cursor_across_own_commit, true, true},
+    {"temp_memory_and_attached", temp_memory_and_attached, false, true},
+    {"two_databases_one_transaction", two_databases_one_transaction, false, true},
+    {NULL, NULL, false, false}};
