@@ -62,6 +62,10 @@ struct fst_device_ops {
     /* Where the lowest existing segment starts and where the highest written byte ends, both
      * FST_ADDR 0 if there is none. Blocks. OK, CORRUPT (a segment beyond all addresses), IO. */
     enum faster_status (*extent)(struct fst_device *device, fst_addr *first, fst_addr *end);
+    /* Makes durable what lies at or above `from`, whoever wrote it: bytes that a process left
+     * in the page cache when it was killed are not dirty for this one. Blocks. OK or IO, which
+     * is final. */
+    enum faster_status (*sync_existing)(struct fst_device *device, fst_addr from);
     /* Bytes this device holds on storage. */
     uint64_t (*stored_bytes)(struct fst_device *device);
     void (*close)(struct fst_device *device);

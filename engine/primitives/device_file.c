@@ -328,6 +328,11 @@ static enum faster_status file_truncate(struct fst_device *device, fst_addr begi
     return fst_segment_files_truncate(&file_of(device)->files, begin.raw >> device->segment_bits);
 }
 
+static enum faster_status file_sync_existing(struct fst_device *device, fst_addr from) {
+    return fst_segment_files_sync_existing(&file_of(device)->files,
+                                           from.raw >> device->segment_bits);
+}
+
 static enum faster_status file_extent(struct fst_device *device, fst_addr *first, fst_addr *end) {
     return fst_segment_files_extent(&file_of(device)->files, first, end);
 }
@@ -371,6 +376,7 @@ static const struct fst_device_ops file_ops = {
     .poll = file_poll,
     .truncate = file_truncate,
     .extent = file_extent,
+    .sync_existing = file_sync_existing,
     .stored_bytes = file_stored_bytes,
     .close = file_close,
 };

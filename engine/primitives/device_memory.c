@@ -321,6 +321,13 @@ static enum faster_status memory_truncate(struct fst_device *device, fst_addr be
     return FASTER_OK;
 }
 
+/* Memory is all there is. */
+static enum faster_status memory_sync_existing(struct fst_device *device, fst_addr from) {
+    (void)device;
+    (void)from;
+    return FASTER_OK;
+}
+
 static enum faster_status memory_extent(struct fst_device *device, fst_addr *first, fst_addr *end) {
     struct memory_device *memory = memory_of(device);
 
@@ -361,6 +368,7 @@ static const struct fst_device_ops memory_ops = {
     .poll = memory_poll,
     .truncate = memory_truncate,
     .extent = memory_extent,
+    .sync_existing = memory_sync_existing,
     .stored_bytes = memory_stored_bytes,
     .close = memory_close,
 };

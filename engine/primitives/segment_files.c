@@ -237,6 +237,46 @@ enum faster_status fst_segment_files_sync(struct fst_segment_files *files) {
     return status;
 }
 
+/* Marks one existing segment as if this process had written it. A gap that a jump left has
+ * no file. */
+static enum faster_status mark_dirty(struct fst_segment_files *files, uint64_t index) {
+    struct fst_segment_file *file;
+    enum faster_status status = fst_segment_files_use(files, index, false, &file);
+
+    if (status == FASTER_NOT_FOUND || status == FASTER_MISSING) {
+        return FASTER_OK;
+    }
+    if (status == FASTER_OK) {
+        lock(files);
+        file->dirty = true;
+        unlock(files);
+        fst_segment_files_leave(files, file, 0);
+    }
+    return status;
+}
+
+/* A dirty file that has to make room for the next is synced when it is closed. */
+enum faster_status fst_segment_files_sync_existing(struct fst_segment_files *files,
+                                                   uint64_t first_index) {
+    struct fst_segment_extent extent;
+    enum faster_status status = fst_segment_names_extent(files->env, files->directory, &extent);
+
+    if (status != FASTER_OK || extent.count == 0) {
+        return status;
+    }
+    uint64_t index = first_index > extent.first_index ? first_index : extent.first_index;
+    for (; status == FASTER_OK && index <= extent.last_index; index++) {
+        status = mark_dirty(files, index);
+    }
+    if (status != FASTER_OK) {
+        return status;
+    }
+    lock(files);
+    files->directory_dirty = true;
+    unlock(files);
+    return fst_segment_files_sync(files);
+}
+
 /* ---- truncate ---- */
 
 /* Waits for the users of files below first_index and closes them: an open file would keep

@@ -76,6 +76,9 @@ void fst_segment_files_leave(struct fst_segment_files *files, struct fst_segment
 enum faster_status fst_segment_files_sync(struct fst_segment_files *files) FASTER_MUST_CHECK;
 
 /* See struct fst_device_ops. */
+enum faster_status fst_segment_files_sync_existing(struct fst_segment_files *files,
+                                                   uint64_t first_index) FASTER_MUST_CHECK;
+
 enum faster_status fst_segment_files_truncate(struct fst_segment_files *files,
                                               uint64_t first_index) FASTER_MUST_CHECK;
 

@@ -15,11 +15,9 @@ static enum faster_status random_nonce(const struct faster_env *env, uint64_t *n
 
 /* Bytes below E may still be in the page cache of a process that was killed. */
 static enum faster_status sync_existing(struct faster_store *store, fst_addr end) {
-    size_t done;
-    if (end.raw <= store->manifest.durable_end || store->in_memory) {
-        return FASTER_OK;
-    }
-    return fst_device_run(store->device, store->queue, FST_IO_SYNC, fst_addr_of(0), NULL, 0, &done);
+    fst_addr synced = fst_addr_of(store->manifest.durable_end);
+    return fst_addr_below(synced, end) ? store->device->ops->sync_existing(store->device, synced)
+                                       : FASTER_OK;
 }
 
 /* True if the unit in which the log ends holds nothing but the log and its padding. */

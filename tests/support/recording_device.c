@@ -116,6 +116,11 @@ static enum faster_status truncate_device(struct fst_device *device, fst_addr be
     return inner->ops->truncate(inner, begin);
 }
 
+static enum faster_status sync_existing(struct fst_device *device, fst_addr from) {
+    struct fst_device *inner = recording_of(device)->inner;
+    return inner->ops->sync_existing(inner, from);
+}
+
 static enum faster_status extent(struct fst_device *device, fst_addr *first, fst_addr *end) {
     struct fst_device *inner = recording_of(device)->inner;
     return inner->ops->extent(inner, first, end);
@@ -140,6 +145,7 @@ static const struct fst_device_ops recording_ops = {
     .poll = poll_queue,
     .truncate = truncate_device,
     .extent = extent,
+    .sync_existing = sync_existing,
     .stored_bytes = stored_bytes,
     .close = close_device,
 };
