@@ -49,6 +49,9 @@ void ledger_delete_below(struct ledger *ledger, uint64_t number) {
         free((void *)ledger->rows[gone].redo);
         gone++;
     }
+    if (gone == 0) {
+        return;
+    }
     memmove(ledger->rows, ledger->rows + gone, (ledger->count - gone) * sizeof *ledger->rows);
     ledger->count -= gone;
 }
