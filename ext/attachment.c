@@ -51,6 +51,14 @@ void attachment_detach_table(struct table *table) {
     destroy_if_unused(attachment);
 }
 
+void attachment_set_table_name(struct attachment *attachment, const char *table_name) {
+    char *copy = attachment == NULL ? NULL : sqlite3_mprintf("%s", table_name);
+    if (copy != NULL) {
+        sqlite3_free(attachment->table_name);
+        attachment->table_name = copy;
+    }
+}
+
 static int open_session(struct connection *connection, const struct table *table,
                         struct attachment *attachment) {
     attachment->store = registry_store(attachment->entry);

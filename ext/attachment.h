@@ -93,6 +93,8 @@ struct attachment {
 /* Finds or makes the attachment of a table object. The message is in the connection. */
 int attachment_of_table(struct table *table, struct attachment **attachment);
 void attachment_detach_table(struct table *table);
+/* After a rename. Best effort: it is a hint. `attachment` may be NULL. */
+void attachment_set_table_name(struct attachment *attachment, const char *table_name);
 /* Closes the session and gives the store back. REQUIRES: no views are open. */
 void attachment_destroy(struct attachment *attachment);
 /* Destroys it as soon as nothing points to it. */

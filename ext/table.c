@@ -1,7 +1,7 @@
 /* table.c - see table.h. */
 #include "table.h"
 
-#include "errors.h"
+#include "row_values.h"
 
 static void link_table(struct table *table) {
     table->next = table->connection->tables;
@@ -25,6 +25,7 @@ static void destroy(struct table *table) {
     for (int i = 0; i < TABLE_STATEMENT_COUNT; i++) {
         (void)sqlite3_finalize(table->statements[i]);
     }
+    row_values_destroy(table->spare_values);
     attachment_detach_table(table);
     commit_rows_finish(&table->rows);
     schema_finish(&table->schema);

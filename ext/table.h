@@ -31,9 +31,11 @@ struct table {
     char *name;
     struct table_schema schema;
     struct commit_rows rows;
-    struct attachment *attachment; /* NULL before the first use */
+    struct attachment *attachment;   /* NULL before the first use */
+    struct row_values *spare_values; /* see row_values.h, or NULL */
     sqlite3_stmt *statements[TABLE_STATEMENT_COUNT];
-    uint64_t resolved_generation; /* see registry_schema_generation() */
+    uint64_t resolved_generation; /* registry_schema_generation() when "schema.t" was this */
+    uint64_t plain_generation;    /* the same for "t" alone */
     int busy_count;               /* statements of ours that are being stepped */
     bool disconnected;            /* released by SQLite, alive only because it is busy */
 };

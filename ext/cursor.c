@@ -1,0 +1,286 @@
+/* cursor.c - how a query reads rows: by key, by many keys at once, or by a scan.
+ *
+ * A lookup keeps up to 64 reads in flight, so that keys on disk wait for the disk together.
+ * Everything a cursor gives out lies in buffers of its own: commits and rollbacks of the
+ * connection do not disturb it.
+ */
+#include "module.h"
+#include "plan.h"
+
+#define READ_COUNT_MAX 64
+
+/* One read of a batch. */
+struct read {
+    struct faster_op op;
+    struct faster_buffer value;
+};
+
+struct cursor {
+    sqlite3_vtab_cursor base;
+    struct view view;
+    bool is_scan;
+    bool at_end;
+    struct faster_bytes key; /* of the present row; the value is in row */
+    struct row_view row;
+
+    struct faster_scan *scan;
+
+    struct plan_keys keys;
+    size_t key_next;    /* the first key not yet asked for */
+    struct read *reads; /* [read_capacity] */
+    int read_capacity;
+    int read_count; /* of the present batch */
+    int read_index; /* the present row's */
+};
+
+static struct table *table_of(const struct cursor *cursor) {
+    return (struct table *)cursor->base.pVtab;
+}
+
+int cursor_open(sqlite3_vtab *base, sqlite3_vtab_cursor **result) {
+    (void)base;
+    struct cursor *cursor = sqlite3_malloc64(sizeof(*cursor));
+    if (cursor == NULL) {
+        return SQLITE_NOMEM;
+    }
+    *cursor = (struct cursor){.at_end = true};
+    *result = &cursor->base;
+    return SQLITE_OK;
+}
+
+static void end_scan(struct cursor *cursor) {
+    faster_scan_close(cursor->scan);
+    cursor->scan = NULL;
+}
+
+int cursor_close(sqlite3_vtab_cursor *base) {
+    struct cursor *cursor = (struct cursor *)base;
+    end_scan(cursor);
+    view_close(&cursor->view);
+    for (int i = 0; i < cursor->read_capacity; i++) {
+        faster_buffer_finish(&cursor->reads[i].value);
+    }
+    sqlite3_free(cursor->reads);
+    plan_keys_finish(&cursor->keys);
+    sqlite3_free(cursor);
+    return SQLITE_OK;
+}
+
+static int show_row(struct cursor *cursor, struct faster_bytes key, struct faster_bytes value) {
+    cursor->key = key;
+    return row_view_open(&cursor->row, &table_of(cursor)->schema, key, value);
+}
+
+/* ----------------------------------------------------------------- lookup */
+
+static int reserve_reads(struct cursor *cursor, size_t wanted) {
+    int capacity = wanted < READ_COUNT_MAX ? (int)wanted : READ_COUNT_MAX;
+    if (capacity <= cursor->read_capacity) {
+        return SQLITE_OK;
+    }
+    struct read *reads =
+        sqlite3_realloc64(cursor->reads, (sqlite3_uint64)capacity * sizeof(*reads));
+    if (reads == NULL) {
+        return SQLITE_NOMEM;
+    }
+    for (int i = cursor->read_capacity; i < capacity; i++) {
+        reads[i] = (struct read){.value = {.env = faster_env_posix()}};
+    }
+    cursor->reads = reads;
+    cursor->read_capacity = capacity;
+    return SQLITE_OK;
+}
+
+static int read_failure(struct cursor *cursor) {
+    for (int i = 0; i < cursor->read_count; i++) {
+        enum faster_status status = cursor->reads[i].op.status;
+        if (status != FASTER_OK && status != FASTER_NOT_FOUND) {
+            return table_engine_error(table_of(cursor), status);
+        }
+    }
+    return SQLITE_OK;
+}
+
+/* Asks for the next keys and waits until all are answered. */
+static int read_batch(struct cursor *cursor) {
+    bool pending = false;
+    cursor->read_count = 0;
+    cursor->read_index = -1;
+    while (cursor->key_next < cursor->keys.count && cursor->read_count < cursor->read_capacity) {
+        struct read *read = &cursor->reads[cursor->read_count++];
+        read->value.size_bytes = 0;
+        read->op = (struct faster_op){.key = plan_keys_at(&cursor->keys, cursor->key_next++),
+                                      .result = &read->value};
+        enum faster_status status = faster_read(&cursor->view.snapshot, &read->op);
+        read->op.status = status;
+        pending = pending || status == FASTER_PENDING;
+    }
+    if (pending) {
+        (void)faster_complete_pending(cursor->view.attachment->session, true);
+    }
+    return read_failure(cursor);
+}
+
+/* Goes to the next key that has a row. */
+static int next_read(struct cursor *cursor) {
+    for (;;) {
+        while (++cursor->read_index < cursor->read_count) {
+            const struct read *read = &cursor->reads[cursor->read_index];
+            if (read->op.status == FASTER_OK) {
+                struct faster_bytes value = {read->value.data, read->value.size_bytes};
+                return show_row(cursor, read->op.key, value);
+            }
+        }
+        if (cursor->key_next == cursor->keys.count) {
+            cursor->at_end = true;
+            return SQLITE_OK;
+        }
+        int rc = read_batch(cursor);
+        if (rc != SQLITE_OK) {
+            return rc;
+        }
+    }
+}
+
+static int start_lookup(struct cursor *cursor) {
+    plan_keys_unique(&cursor->keys);
+    cursor->key_next = 0;
+    cursor->read_count = 0;
+    cursor->read_index = -1;
+    int rc = reserve_reads(cursor, cursor->keys.count);
+    return rc == SQLITE_OK ? next_read(cursor) : rc;
+}
+
+/* ------------------------------------------------------------------- scan */
+
+static int next_scanned(struct cursor *cursor) {
+    struct faster_bytes key;
+    struct faster_bytes value;
+    enum faster_status status = faster_scan_next(cursor->scan, &key, &value);
+    if (status == FASTER_OK) {
+        return show_row(cursor, key, value);
+    }
+    if (status == FASTER_END) {
+        cursor->at_end = true;
+        end_scan(cursor);
+        return SQLITE_OK;
+    }
+    return table_engine_error(table_of(cursor), status);
+}
+
+static int start_scan(struct cursor *cursor) {
+    cursor->is_scan = true;
+    enum faster_status status = faster_scan_open(&cursor->view.snapshot, &cursor->scan);
+    if (status != FASTER_OK) {
+        cursor->scan = NULL;
+        return table_engine_error(table_of(cursor), status);
+    }
+    return next_scanned(cursor);
+}
+
+/* ----------------------------------------------------------------- filter */
+
+static int probe_batch(struct cursor *cursor, sqlite3_value *list, enum plan_answer *answer) {
+    const struct table_schema *schema = &table_of(cursor)->schema;
+    sqlite3_value *value = NULL;
+    int rc = sqlite3_vtab_in_first(list, &value);
+    *answer = PLAN_NONE;
+    while (rc == SQLITE_OK && value != NULL) {
+        enum plan_answer one = PLAN_NONE;
+        rc = plan_probe(schema, &value, cursor->view.key_text, &cursor->keys, &one);
+        if (rc != SQLITE_OK) {
+            return rc;
+        }
+        if (one == PLAN_ALL) {
+            *answer = PLAN_ALL;
+            return SQLITE_OK;
+        }
+        *answer = one == PLAN_EXACT ? PLAN_EXACT : *answer;
+        rc = sqlite3_vtab_in_next(list, &value);
+    }
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int probe(struct cursor *cursor, enum plan_kind kind, sqlite3_value **argv,
+                 enum plan_answer *answer) {
+    plan_keys_clear(&cursor->keys);
+    if (kind == PLAN_POINT) {
+        return plan_probe(&table_of(cursor)->schema, argv, cursor->view.key_text, &cursor->keys,
+                          answer);
+    }
+    if (kind == PLAN_BATCH) {
+        return probe_batch(cursor, argv[0], answer);
+    }
+    *answer = PLAN_ALL;
+    return SQLITE_OK;
+}
+
+static int filter(struct cursor *cursor, enum plan_kind kind, sqlite3_value **argv) {
+    enum plan_answer answer = PLAN_NONE;
+    end_scan(cursor);
+    cursor->at_end = false;
+    cursor->is_scan = false;
+    int rc = view_refresh(table_of(cursor), &cursor->view);
+    rc = rc == SQLITE_OK ? probe(cursor, kind, argv, &answer) : rc;
+    if (rc != SQLITE_OK) {
+        return rc;
+    }
+    switch (answer) {
+    case PLAN_EXACT:
+        return start_lookup(cursor);
+    case PLAN_ALL:
+        return start_scan(cursor);
+    case PLAN_NONE:
+        break;
+    }
+    cursor->at_end = true;
+    return SQLITE_OK;
+}
+
+int cursor_filter(sqlite3_vtab_cursor *base, int index_number, const char *index_text, int argc,
+                  sqlite3_value **argv) {
+    struct cursor *cursor = (struct cursor *)base;
+    (void)argc;
+    int rc = filter(cursor, plan_decode(index_number, index_text).kind, argv);
+    if (rc != SQLITE_OK) {
+        cursor->at_end = true;
+    }
+    return table_result(table_of(cursor), rc);
+}
+
+int cursor_next(sqlite3_vtab_cursor *base) {
+    struct cursor *cursor = (struct cursor *)base;
+    int rc = connection_check_process(table_of(cursor)->connection);
+    if (rc == SQLITE_OK) {
+        rc = cursor->is_scan ? next_scanned(cursor) : next_read(cursor);
+    }
+    return table_result(table_of(cursor), rc);
+}
+
+int cursor_eof(sqlite3_vtab_cursor *base) {
+    return ((struct cursor *)base)->at_end;
+}
+
+/* ---------------------------------------------------------------- columns */
+
+/* The values are copied: SQLite keeps a STATIC one beyond the row (max() does). */
+int cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column) {
+    struct cursor *cursor = (struct cursor *)base;
+    struct table *table = table_of(cursor);
+    const struct table_schema *schema = &table->schema;
+    int rc = SQLITE_OK;
+    if (column < schema->column_count) {
+        rc = row_view_result(&cursor->row, column, context, SQLITE_TRANSIENT);
+    } else if (column == schema->hidden_key_column) {
+        sqlite3_result_blob64(context, cursor->key.data, cursor->key.size_bytes, SQLITE_TRANSIENT);
+    }
+    return table_result(table, rc);
+}
+
+int cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid) {
+    struct cursor *cursor = (struct cursor *)base;
+    int64_t value = 0;
+    int rc = key_decode_rowid(cursor->key, &value);
+    *rowid = value;
+    return table_result(table_of(cursor), rc);
+}

@@ -1,0 +1,62 @@
+/* extension.c - where SQLite enters: registers everything with one connection.
+ *
+ * Loaded as faster.so, SQLite calls sqlite3_faster_init() for each connection that loads it.
+ * A program that links SQLite itself builds these files with FASTER_STATIC, declares the
+ * same function and calls it with (db, NULL, NULL), or hands it to sqlite3_auto_extension().
+ */
+#ifdef FASTER_STATIC
+#include "sqlite3.h"
+#define SQLITE_EXTENSION_INIT1
+#define SQLITE_EXTENSION_INIT2(api) (void)(api)
+typedef struct sqlite3_api_routines sqlite3_api_routines;
+#else
+#include "sqlite3ext.h"
+#endif
+SQLITE_EXTENSION_INIT1
+
+#include "connection.h"
+#include "module.h"
+#include "registry.h"
+#include "transaction.h"
+
+#define SQLITE_VERSION_MIN 3038000
+
+__attribute__((visibility("default"))) int sqlite3_faster_init(sqlite3 *db, char **error,
+                                                               const sqlite3_api_routines *api);
+
+/* Loading twice must not give a connection two sets of transactions. */
+static bool is_registered(sqlite3 *db) {
+    sqlite3_stmt *statement = NULL;
+    int rc = sqlite3_prepare_v2(db, "SELECT faster_version()", -1, &statement, NULL);
+    (void)sqlite3_finalize(statement);
+    return rc == SQLITE_OK;
+}
+
+static int register_all(struct connection *connection) {
+    int rc = module_register(connection);
+    rc = rc == SQLITE_OK ? transaction_register_watcher(connection) : rc;
+    rc = rc == SQLITE_OK ? statistics_register(connection) : rc;
+    return rc == SQLITE_OK ? functions_register(connection) : rc;
+}
+
+int sqlite3_faster_init(sqlite3 *db, char **error, const sqlite3_api_routines *api) {
+    SQLITE_EXTENSION_INIT2(api);
+    if (sqlite3_libversion_number() < SQLITE_VERSION_MIN) {
+        if (error != NULL) {
+            *error = sqlite3_mprintf("faster needs SQLite 3.38 or newer, this is %s",
+                                     sqlite3_libversion());
+        }
+        return SQLITE_ERROR;
+    }
+    if (is_registered(db)) {
+        return SQLITE_OK;
+    }
+    registry_initialise();
+    struct connection *connection = connection_create(db);
+    if (connection == NULL) {
+        return SQLITE_NOMEM;
+    }
+    int rc = register_all(connection);
+    connection_release(connection);
+    return rc;
+}

@@ -1,0 +1,416 @@
+/* functions.c - the scalar functions: one key of one table, without a query plan.
+ *
+ * Reading functions go to the store directly. Writing functions run a statement on the table,
+ * so that they belong to the open transaction, or make their own, as that statement would.
+ * The statement is kept with the table object.
+ */
+#include <string.h>
+
+#include "module.h"
+#include "point.h"
+#include "registry.h"
+#include "row_values.h"
+
+/* ------------------------------------------------------------------ names */
+
+/* "schema.t" or "t"; the schema counts only if it is attached. */
+struct table_name {
+    char *schema_name; /* sqlite3_malloc, or NULL */
+    const char *name;
+};
+
+static int split_name(struct connection *connection, const char *text, struct table_name *name) {
+    const char *dot = strchr(text, '.');
+    *name = (struct table_name){.name = text};
+    if (dot == NULL) {
+        return SQLITE_OK;
+    }
+    char *schema = sqlite3_mprintf("%.*s", (int)(dot - text), text);
+    if (schema == NULL) {
+        return SQLITE_NOMEM;
+    }
+    if (sqlite3_txn_state(connection->db, schema) < 0) {
+        sqlite3_free(schema);
+        return SQLITE_OK;
+    }
+    *name = (struct table_name){.schema_name = schema, .name = dot + 1};
+    return SQLITE_OK;
+}
+
+static bool is_named(const struct table *table, const struct table_name *name) {
+    return sqlite3_stricmp(table->name, name->name) == 0 &&
+           (name->schema_name == NULL ||
+            sqlite3_stricmp(table->schema_name, name->schema_name) == 0);
+}
+
+/* A table object that the name meant when it was last looked up, if nothing has changed. */
+static struct table *find_known(struct connection *connection, const struct table_name *name) {
+    uint64_t generation = registry_schema_generation();
+    struct table *table = connection->schema_changed ? NULL : connection->tables;
+    for (; table != NULL; table = table->next) {
+        uint64_t known =
+            name->schema_name == NULL ? table->plain_generation : table->resolved_generation;
+        if (known == generation && is_named(table, name)) {
+            break;
+        }
+    }
+    return table;
+}
+
+/* Lets SQLite look the name up: planning a query on the table tells which object it is. */
+static int look_up(struct connection *connection, const struct table_name *name) {
+    sqlite3_stmt *statement = NULL;
+    char *sql =
+        name->schema_name == NULL
+            ? sqlite3_mprintf("SELECT 1 FROM \"%w\" WHERE 0", name->name)
+            : sqlite3_mprintf("SELECT 1 FROM \"%w\".\"%w\" WHERE 0", name->schema_name, name->name);
+    if (sql == NULL) {
+        return SQLITE_NOMEM;
+    }
+    connection->planned = NULL;
+    int rc = sqlite3_prepare_v2(connection->db, sql, -1, &statement, NULL);
+    rc = rc == SQLITE_OK ? sqlite3_step(statement) : rc;
+    rc = rc == SQLITE_DONE ? SQLITE_OK : connection_sqlite_error(connection, rc);
+    (void)sqlite3_finalize(statement);
+    sqlite3_free(sql);
+    return rc;
+}
+
+static int find_table(struct connection *connection, const struct table_name *name,
+                      struct table **table) {
+    *table = find_known(connection, name);
+    if (*table != NULL) {
+        return SQLITE_OK;
+    }
+    uint64_t generation = registry_schema_generation();
+    int rc = look_up(connection, name);
+    if (rc != SQLITE_OK) {
+        return rc;
+    }
+    *table = connection->planned;
+    if (*table == NULL || !is_named(*table, name)) {
+        return connection_error(connection, SQLITE_ERROR, "not a FASTER table: %s", name->name);
+    }
+    (*table)->resolved_generation = generation;
+    if (name->schema_name == NULL) {
+        (*table)->plain_generation = generation;
+    }
+    return SQLITE_OK;
+}
+
+int functions_find_table(struct connection *connection, const char *text, struct table **table) {
+    struct table_name name;
+    int rc = connection_check_process(connection);
+    if (rc == SQLITE_OK && text == NULL) {
+        rc = connection_error(connection, SQLITE_ERROR, "the name of a FASTER table is needed");
+    }
+    rc = rc == SQLITE_OK ? split_name(connection, text, &name) : rc;
+    if (rc == SQLITE_OK) {
+        rc = find_table(connection, &name, table);
+        sqlite3_free(name.schema_name);
+    }
+    return rc;
+}
+
+/* ---------------------------------------------------------------- helpers */
+
+static void set_error(sqlite3_context *context, struct connection *connection, int rc) {
+    char *message = connection_take_message(connection);
+    if (message != NULL) {
+        sqlite3_result_error(context, message, -1);
+        sqlite3_free(message);
+    }
+    sqlite3_result_error_code(context, rc);
+}
+
+/* The table of the first argument. A function names one key by one value. */
+static int table_argument(sqlite3_context *context, sqlite3_value **argv, struct table **table) {
+    struct connection *connection = sqlite3_user_data(context);
+    int rc = functions_find_table(connection, (const char *)sqlite3_value_text(argv[0]), table);
+    if (rc == SQLITE_OK && (*table)->schema.kind == SCHEMA_KEY_MULTIPLE) {
+        rc = connection_error(connection, SQLITE_ERROR,
+                              "%s has several key columns: use SELECT, INSERT, DELETE",
+                              (*table)->name);
+    }
+    return rc;
+}
+
+/* The value column a function means: the one named, or the only one. */
+static int value_column(struct table *table, const char *name, int *column) {
+    const struct table_schema *schema = &table->schema;
+    int count = 0;
+    if (name != NULL) {
+        *column = schema_column_index(schema, name);
+        return *column >= 0 ? SQLITE_OK
+                            : connection_error(table->connection, SQLITE_ERROR,
+                                               "no such column: %s.%s", table->name, name);
+    }
+    for (int i = 0; i < schema->column_count; i++) {
+        if (schema->columns[i].key_index < 0) {
+            *column = i;
+            count++;
+        }
+    }
+    return count == 1 ? SQLITE_OK
+                      : connection_error(table->connection, SQLITE_ERROR,
+                                         "%s has %d value columns, this function needs one",
+                                         table->name, count);
+}
+
+/* ---------------------------------------------------------------- reading */
+
+/* Reads the row of a key; *found is false if there is none. */
+static int read_row(struct table *table, sqlite3_value *key_value, struct row_buffer *key,
+                    struct faster_buffer *value, bool *found) {
+    struct view view = {0};
+    bool matches = false;
+    *found = false;
+    int rc = row_values_encode_single_key(table, key_value, key, &matches);
+    if (rc != SQLITE_OK || !matches) {
+        return rc;
+    }
+    rc = view_open_newest(table, &view);
+    rc = rc == SQLITE_OK ? point_read(table, &view, row_buffer_bytes(key), value, found) : rc;
+    view_close(&view);
+    return rc;
+}
+
+static int get_column(sqlite3_context *context, struct table *table, sqlite3_value *key_value,
+                      int column) {
+    struct row_buffer key = {0};
+    struct faster_buffer value = {.env = faster_env_posix()};
+    bool found = false;
+    int rc = read_row(table, key_value, &key, &value, &found);
+    if (rc == SQLITE_OK && found) {
+        struct row_view row;
+        rc = row_view_open(&row, &table->schema, row_buffer_bytes(&key),
+                           (struct faster_bytes){value.data, value.size_bytes});
+        rc = rc == SQLITE_OK ? row_view_result(&row, column, context, SQLITE_TRANSIENT) : rc;
+    }
+    faster_buffer_finish(&value);
+    row_buffer_finish(&key);
+    return rc;
+}
+
+/* faster_get(t, key [, column]) */
+static void function_get(sqlite3_context *context, int argc, sqlite3_value **argv) {
+    struct table *table = NULL;
+    int column = 0;
+    const char *column_name = argc > 2 ? (const char *)sqlite3_value_text(argv[2]) : NULL;
+    int rc = table_argument(context, argv, &table);
+    rc = rc == SQLITE_OK ? value_column(table, column_name, &column) : rc;
+    rc = rc == SQLITE_OK ? get_column(context, table, argv[1], column) : rc;
+    if (rc != SQLITE_OK) {
+        set_error(context, sqlite3_user_data(context), rc);
+    }
+}
+
+/* faster_exists(t, key) */
+static void function_exists(sqlite3_context *context, int argc, sqlite3_value **argv) {
+    struct table *table = NULL;
+    struct row_buffer key = {0};
+    bool found = false;
+    (void)argc;
+    int rc = table_argument(context, argv, &table);
+    rc = rc == SQLITE_OK ? read_row(table, argv[1], &key, NULL, &found) : rc;
+    row_buffer_finish(&key);
+    if (rc == SQLITE_OK) {
+        sqlite3_result_int(context, found);
+    } else {
+        set_error(context, sqlite3_user_data(context), rc);
+    }
+}
+
+/* faster_verify(t): 'ok', or what is wrong. */
+static void function_verify(sqlite3_context *context, int argc, sqlite3_value **argv) {
+    struct connection *connection = sqlite3_user_data(context);
+    struct table *table = NULL;
+    uint64_t count = 0;
+    char *findings = NULL;
+    (void)argc;
+    int rc = functions_find_table(connection, (const char *)sqlite3_value_text(argv[0]), &table);
+    rc = rc == SQLITE_OK ? command_verify(table, &count, &findings) : rc;
+    if (rc != SQLITE_OK) {
+        set_error(context, connection, rc);
+    } else if (count == 0) {
+        sqlite3_result_text(context, "ok", -1, SQLITE_STATIC);
+    } else {
+        sqlite3_result_text(context, findings, -1, SQLITE_TRANSIENT);
+    }
+    sqlite3_free(findings);
+}
+
+static void function_version(sqlite3_context *context, int argc, sqlite3_value **argv) {
+    (void)argc;
+    (void)argv;
+    sqlite3_result_text(context, FASTER_VERSION, -1, SQLITE_STATIC);
+}
+
+/* ---------------------------------------------------------------- writing */
+
+static const char *key_column_name(const struct table *table) {
+    const struct table_schema *schema = &table->schema;
+    return schema->key_count == 0 ? "rowid" : schema->columns[schema->key[0].column].name;
+}
+
+/* The SQL of a writing function: sqlite3_malloc. */
+static char *statement_sql(const struct table *table, enum table_statement which, int column) {
+    const char *schema = table->schema_name;
+    const char *key = key_column_name(table);
+    const char *value = column < 0 ? "" : table->schema.columns[column].name;
+    switch (which) {
+    case TABLE_STATEMENT_SET:
+        return sqlite3_mprintf("INSERT OR REPLACE INTO \"%w\".\"%w\"(\"%w\", \"%w\") "
+                               "VALUES (?1, ?2)",
+                               schema, table->name, key, value);
+    case TABLE_STATEMENT_DELETE:
+        return sqlite3_mprintf("DELETE FROM \"%w\".\"%w\" WHERE \"%w\" = ?1", schema, table->name,
+                               key);
+    case TABLE_STATEMENT_INCREMENT:
+        return sqlite3_mprintf("INSERT INTO \"%w\".\"%w\"(\"%w\", \"%w\", \"%w\") "
+                               "VALUES ('add', ?1, ?2)",
+                               schema, table->name, table->name, key, value);
+    case TABLE_STATEMENT_COUNT:
+        break;
+    }
+    return NULL;
+}
+
+static int prepare(struct table *table, enum table_statement which, sqlite3_stmt **statement) {
+    int column = -1;
+    if (table->statements[which] == NULL) {
+        int rc = which == TABLE_STATEMENT_DELETE ? SQLITE_OK : value_column(table, NULL, &column);
+        if (rc != SQLITE_OK) {
+            return rc;
+        }
+        char *sql = statement_sql(table, which, column);
+        if (sql == NULL) {
+            return SQLITE_NOMEM;
+        }
+        rc = sqlite3_prepare_v3(table->connection->db, sql, -1, SQLITE_PREPARE_PERSISTENT,
+                                &table->statements[which], NULL);
+        sqlite3_free(sql);
+        if (rc != SQLITE_OK) {
+            return connection_sqlite_error(table->connection, rc);
+        }
+    }
+    *statement = table->statements[which];
+    return SQLITE_OK;
+}
+
+/* Runs a writing function's statement with the key and, if given, a value. */
+static int run(struct table *table, enum table_statement which, sqlite3_value *key,
+               sqlite3_value *value) {
+    struct connection *connection = table->connection;
+    sqlite3_stmt *statement = NULL;
+    int rc = prepare(table, which, &statement);
+    rc = rc == SQLITE_OK ? sqlite3_bind_value(statement, 1, key) : rc;
+    if (rc == SQLITE_OK && value != NULL) {
+        rc = sqlite3_bind_value(statement, 2, value);
+    }
+    if (rc != SQLITE_OK) {
+        return rc;
+    }
+    table_busy(table);
+    rc = sqlite3_step(statement);
+    rc = rc == SQLITE_DONE ? SQLITE_OK : connection_sqlite_error(connection, rc);
+    (void)sqlite3_reset(statement);
+    (void)sqlite3_clear_bindings(statement);
+    table_idle(table);
+    return rc;
+}
+
+/* faster_set(t, key, value): the value. */
+static void function_set(sqlite3_context *context, int argc, sqlite3_value **argv) {
+    struct table *table = NULL;
+    (void)argc;
+    int rc = table_argument(context, argv, &table);
+    rc = rc == SQLITE_OK ? run(table, TABLE_STATEMENT_SET, argv[1], argv[2]) : rc;
+    if (rc == SQLITE_OK) {
+        sqlite3_result_value(context, argv[2]);
+    } else {
+        set_error(context, sqlite3_user_data(context), rc);
+    }
+}
+
+/* faster_delete(t, key): 1 if there was such a row, else 0. */
+static void function_delete(sqlite3_context *context, int argc, sqlite3_value **argv) {
+    struct connection *connection = sqlite3_user_data(context);
+    struct table *table = NULL;
+    (void)argc;
+    int rc = table_argument(context, argv, &table);
+    rc = rc == SQLITE_OK ? run(table, TABLE_STATEMENT_DELETE, argv[1], NULL) : rc;
+    if (rc == SQLITE_OK) {
+        sqlite3_result_int(context, sqlite3_changes(connection->db) > 0);
+    } else {
+        set_error(context, connection, rc);
+    }
+}
+
+/* faster_incr(t, key): the new value of the counter. */
+static void function_increment_by(sqlite3_context *context, sqlite3_value **argv,
+                                  sqlite3_value *delta) {
+    struct connection *connection = sqlite3_user_data(context);
+    struct row_scalar result = {.type = ROW_NULL};
+    struct row_scalar *outer = connection->command_result;
+    struct table *table = NULL;
+    int rc = table_argument(context, argv, &table);
+    connection->command_result = &result;
+    rc = rc == SQLITE_OK ? run(table, TABLE_STATEMENT_INCREMENT, argv[1], delta) : rc;
+    connection->command_result = outer;
+    if (rc == SQLITE_OK) {
+        row_scalar_result(context, &result, SQLITE_TRANSIENT);
+    } else {
+        set_error(context, connection, rc);
+    }
+}
+
+/* faster_incr(t, key [, delta]) */
+static void function_increment(sqlite3_context *context, int argc, sqlite3_value **argv) {
+    struct connection *connection = sqlite3_user_data(context);
+    if (argc > 2) {
+        function_increment_by(context, argv, argv[2]);
+        return;
+    }
+    sqlite3_stmt *one = NULL;
+    int rc = sqlite3_prepare_v2(connection->db, "SELECT 1", -1, &one, NULL);
+    if (rc == SQLITE_OK && sqlite3_step(one) == SQLITE_ROW) {
+        function_increment_by(context, argv, sqlite3_column_value(one, 0));
+    } else {
+        sqlite3_result_error_nomem(context);
+    }
+    (void)sqlite3_finalize(one);
+}
+
+/* ----------------------------------------------------------- registration */
+
+typedef void function_fn(sqlite3_context *context, int argc, sqlite3_value **argv);
+
+static const struct function {
+    const char *name;
+    int argument_count;
+    int flags;
+    function_fn *run;
+} FUNCTIONS[] = {
+    {"faster_get", 2, SQLITE_UTF8, function_get},
+    {"faster_get", 3, SQLITE_UTF8, function_get},
+    {"faster_exists", 2, SQLITE_UTF8, function_exists},
+    {"faster_set", 3, SQLITE_UTF8 | SQLITE_DIRECTONLY, function_set},
+    {"faster_delete", 2, SQLITE_UTF8 | SQLITE_DIRECTONLY, function_delete},
+    {"faster_incr", 2, SQLITE_UTF8 | SQLITE_DIRECTONLY, function_increment},
+    {"faster_incr", 3, SQLITE_UTF8 | SQLITE_DIRECTONLY, function_increment},
+    {"faster_verify", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY, function_verify},
+    {"faster_version", 0, SQLITE_UTF8 | SQLITE_INNOCUOUS | SQLITE_DETERMINISTIC, function_version},
+};
+
+int functions_register(struct connection *connection) {
+    int rc = SQLITE_OK;
+    for (size_t i = 0; i < sizeof(FUNCTIONS) / sizeof(FUNCTIONS[0]) && rc == SQLITE_OK; i++) {
+        const struct function *function = &FUNCTIONS[i];
+        connection_reference(connection);
+        rc = sqlite3_create_function_v2(connection->db, function->name, function->argument_count,
+                                        function->flags, connection, function->run, NULL, NULL,
+                                        connection_release);
+    }
+    return rc;
+}

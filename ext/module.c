@@ -1,0 +1,324 @@
+/* module.c - the virtual table module "faster": CREATE, DROP, rename, transactions.
+ *
+ * A table object is made when a connection parses its schema and knows nothing of the store:
+ * that is opened by the first statement that needs it (table_attach()). Only CREATE touches
+ * the store's directory itself.
+ */
+#include "module.h"
+
+#include <string.h>
+
+#include "garbage.h"
+#include "plan.h"
+#include "registry.h"
+#include "transaction.h"
+
+static struct table *table_of(sqlite3_vtab *base) {
+    return (struct table *)base;
+}
+
+/* Ends xCreate and xConnect: the message goes to *error. */
+static int connect_result(struct connection *connection, int rc, char **error) {
+    if (rc != SQLITE_OK) {
+        sqlite3_free(*error);
+        *error = connection_take_message(connection);
+    }
+    return rc;
+}
+
+/* ----------------------------------------------------------------- create */
+
+/* A random (version 4) UUID. */
+static void draw_uuid(uint8_t uuid[FASTER_UUID_BYTES]) {
+    sqlite3_randomness(FASTER_UUID_BYTES, uuid);
+    uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x40);
+    uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
+}
+
+static int create_store(struct table *table, const struct store_home *home, const char *directory,
+                        const uint8_t uuid[FASTER_UUID_BYTES]) {
+    struct connection *connection = table->connection;
+    struct faster_error error = {0};
+    struct faster_options options = attachment_options(connection, table, home);
+    options.directory = directory;
+    memcpy(options.uuid, uuid, FASTER_UUID_BYTES);
+    enum faster_status status = faster_store_create(&options, NULL, &error);
+    if (status == FASTER_EXISTS) {
+        return connection_error(connection, SQLITE_CANTOPEN, "%s: %s", table->name,
+                                error.message[0] != '\0' ? error.message
+                                                         : "the store's directory is not empty");
+    }
+    if (status != FASTER_OK) {
+        return connection_engine_error(connection, table->name, status, error.message);
+    }
+    int rc = transaction_note_create(connection, table, uuid, home->memory_identity, directory);
+    if (rc != SQLITE_OK) {
+        registry_drop(uuid, home->memory_identity, directory);
+    }
+    return rc;
+}
+
+/* The shadow tables first: SQLite undoes them if the store cannot be made. */
+static int create_at_home(struct table *table, const struct store_home *home) {
+    uint8_t uuid[FASTER_UUID_BYTES];
+    char uuid_text[FASTER_UUID_TEXT_BYTES];
+    const char *path = table->schema.options.path == NULL ? "" : table->schema.options.path;
+    int rc;
+    draw_uuid(uuid);
+    faster_uuid_text(uuid, uuid_text);
+    char *directory = store_home_directory(home, path, uuid, &rc);
+    rc = rc == SQLITE_OK ? commit_rows_create_tables(&table->rows, uuid_text, path) : rc;
+    if (rc == SQLITE_OK && home->default_parent != NULL) {
+        garbage_collect(table->connection, table->schema_name, home->default_parent);
+    }
+    rc = rc == SQLITE_OK ? create_store(table, home, directory, uuid) : rc;
+    sqlite3_free(directory);
+    return rc;
+}
+
+static int create(struct connection *connection, int argc, const char *const *argv,
+                  struct table **table) {
+    int rc = connection_check_process(connection);
+    rc = rc == SQLITE_OK ? table_create(connection, argc, argv, table) : rc;
+    if (rc != SQLITE_OK) {
+        return rc;
+    }
+    struct store_home home;
+    rc = store_home_of(connection, (*table)->schema_name, &home);
+    rc = rc == SQLITE_OK ? create_at_home(*table, &home) : rc;
+    store_home_finish(&home);
+    if (rc != SQLITE_OK) {
+        table_release(*table);
+    }
+    return rc;
+}
+
+static int module_create(sqlite3 *db, void *context, int argc, const char *const *argv,
+                         sqlite3_vtab **result, char **error) {
+    (void)db;
+    struct table *table = NULL;
+    int rc = create(context, argc, argv, &table);
+    if (rc == SQLITE_OK) {
+        *result = &table->base;
+    }
+    return connect_result(context, rc, error);
+}
+
+static int module_connect(sqlite3 *db, void *context, int argc, const char *const *argv,
+                          sqlite3_vtab **result, char **error) {
+    (void)db;
+    struct table *table = NULL;
+    int rc = table_create(context, argc, argv, &table);
+    if (rc == SQLITE_OK) {
+        *result = &table->base;
+    }
+    return connect_result(context, rc, error);
+}
+
+static int module_disconnect(sqlite3_vtab *base) {
+    table_release(table_of(base));
+    return SQLITE_OK;
+}
+
+/* ------------------------------------------------------------ drop, rename */
+
+/* A store that another process owns is left alone: that process has the table in use. Any
+ * other trouble with the store must not keep its table from being dropped or renamed; *ours
+ * is then false, for it may be the store of another database. */
+static int check_owner(struct table *table, bool *ours) {
+    struct attachment *attachment = NULL;
+    int rc = table_attach(table, &attachment);
+    *ours = rc == SQLITE_OK;
+    return rc == SQLITE_BUSY || rc == SQLITE_MISUSE || rc == SQLITE_NOMEM ? rc : SQLITE_OK;
+}
+
+/* Enlists the watcher. It needs the main database's write lock; a table of another database
+ * can do without if nothing of it is unsettled: its files are then left to garbage.c. */
+static int watch_drop(struct table *table, bool *watched) {
+    const struct attachment *attachment = table->attachment;
+    int rc = transaction_watch(table->connection);
+    *watched = rc == SQLITE_OK;
+    if (rc != SQLITE_OK && sqlite3_stricmp(table->schema_name, "main") != 0 &&
+        (attachment == NULL || attachment->txn == NULL ||
+         !faster_txn_has_writes(attachment->txn))) {
+        rc = SQLITE_OK;
+    }
+    return rc;
+}
+
+static int note_drop(struct table *table) {
+    struct commit_rows_config config;
+    struct store_home home = {0};
+    if (commit_rows_config(&table->rows, &config) != SQLITE_OK) {
+        return SQLITE_OK; /* nobody knows which store it was */
+    }
+    int rc = store_home_of(table->connection, table->schema_name, &home);
+    if (rc == SQLITE_OK) {
+        char *directory = store_home_directory(&home, config.path, config.uuid, &rc);
+        if (rc == SQLITE_OK) {
+            rc = transaction_note_drop(table->connection, table, config.uuid, home.memory_identity,
+                                       directory);
+        }
+        sqlite3_free(directory);
+    }
+    store_home_finish(&home);
+    sqlite3_free(config.path);
+    return rc;
+}
+
+static int drop(struct table *table) {
+    bool watched = false;
+    bool ours = false;
+    int rc = check_owner(table, &ours);
+    rc = rc == SQLITE_OK ? watch_drop(table, &watched) : rc;
+    if (rc == SQLITE_OK && watched && ours) {
+        rc = note_drop(table);
+    }
+    return rc == SQLITE_OK ? commit_rows_drop_tables(&table->rows) : rc;
+}
+
+static int module_destroy(sqlite3_vtab *base) {
+    struct table *table = table_of(base);
+    int rc = drop(table);
+    if (rc == SQLITE_OK) {
+        table_release(table);
+        return rc;
+    }
+    return table_result(table, rc);
+}
+
+static int rename_table(struct table *table, const char *new_name) {
+    struct connection *connection = table->connection;
+    if (schema_column_index(&table->schema, new_name) >= 0) {
+        return connection_error(connection, SQLITE_ERROR,
+                                "%s: a FASTER table cannot have the name of one of its columns: %s",
+                                table->name, new_name);
+    }
+    bool ours = false;
+    int rc = check_owner(table, &ours);
+    rc = rc == SQLITE_OK ? commit_rows_rename_tables(&table->rows, new_name) : rc;
+    rc = rc == SQLITE_OK ? commit_rows_set_table_name(&table->rows, new_name) : rc;
+    char *name = rc == SQLITE_OK ? sqlite3_mprintf("%s", new_name) : NULL;
+    if (rc == SQLITE_OK && name == NULL) {
+        rc = SQLITE_NOMEM;
+    }
+    if (rc == SQLITE_OK) {
+        sqlite3_free(table->name);
+        table->name = name;
+        connection->schema_changed = true;
+        registry_schema_changed();
+        attachment_set_table_name(table->attachment, new_name);
+    }
+    return rc;
+}
+
+static int module_rename(sqlite3_vtab *base, const char *new_name) {
+    return table_result(table_of(base), rename_table(table_of(base), new_name));
+}
+
+static int module_shadow_name(const char *suffix) {
+    return sqlite3_stricmp(suffix, "log") == 0 || sqlite3_stricmp(suffix, "config") == 0;
+}
+
+/* ----------------------------------------------------------- transactions */
+
+static int module_begin(sqlite3_vtab *base) {
+    (void)base;
+    return SQLITE_OK;
+}
+
+static int module_sync(sqlite3_vtab *base) {
+    return table_result(table_of(base), transaction_sync(table_of(base)->connection));
+}
+
+static int module_commit(sqlite3_vtab *base) {
+    transaction_commit(table_of(base)->connection);
+    return SQLITE_OK;
+}
+
+static int module_rollback(sqlite3_vtab *base) {
+    transaction_rollback(table_of(base)->connection);
+    return SQLITE_OK;
+}
+
+static int module_savepoint(sqlite3_vtab *base, int level) {
+    return table_result(table_of(base), transaction_savepoint(table_of(base)->connection, level));
+}
+
+static int module_release(sqlite3_vtab *base, int level) {
+    return table_result(table_of(base), transaction_release(table_of(base)->connection, level));
+}
+
+static int module_rollback_to(sqlite3_vtab *base, int level) {
+    return table_result(table_of(base), transaction_rollback_to(table_of(base)->connection, level));
+}
+
+/* ------------------------------------------------------------------ query */
+
+static int module_best_index(sqlite3_vtab *base, sqlite3_index_info *info) {
+    struct table *table = table_of(base);
+    table->connection->planned = table;
+    return table_result(table, plan_best_index(&table->schema, info, 0));
+}
+
+/* PRAGMA integrity_check, from SQLite 3.44 on. A finding is a message and no failure. */
+static int module_integrity(sqlite3_vtab *base, const char *schema_name, const char *table_name,
+                            int flags, char **error) {
+    struct table *table = table_of(base);
+    uint64_t count = 0;
+    char *findings = NULL;
+    (void)schema_name;
+    if ((flags & 1) != 0) {
+        return SQLITE_OK; /* quick_check: no full read */
+    }
+    int rc = command_verify(table, &count, &findings);
+    if (rc == SQLITE_OK && count > 0) {
+        *error = sqlite3_mprintf("%s: %llu findings: %s", table_name, (unsigned long long)count,
+                                 findings);
+    } else if (rc != SQLITE_OK && rc != SQLITE_NOMEM) {
+        *error = connection_take_message(table->connection);
+        rc = *error == NULL ? rc : SQLITE_OK;
+    }
+    sqlite3_free(findings);
+    return rc;
+}
+
+/* Version 4 of sqlite3_module, which the oldest supported header does not have. */
+#define MODULE_VERSION_4_SINCE 3044000
+#if SQLITE_VERSION_NUMBER >= MODULE_VERSION_4_SINCE
+struct module_v4 {
+    sqlite3_module v3;
+};
+#define MODULE_INTEGRITY .v3.xIntegrity
+#else
+struct module_v4 {
+    sqlite3_module v3;
+    int (*xIntegrity)(sqlite3_vtab *base, const char *schema_name, const char *table_name,
+                      int flags, char **error);
+};
+#define MODULE_INTEGRITY .xIntegrity
+#endif
+
+#define MODULE_METHODS(version)                                                                    \
+    {                                                                                              \
+        .iVersion = (version), .xCreate = module_create, .xConnect = module_connect,               \
+        .xBestIndex = module_best_index, .xDisconnect = module_disconnect,                         \
+        .xDestroy = module_destroy, .xOpen = cursor_open, .xClose = cursor_close,                  \
+        .xFilter = cursor_filter, .xNext = cursor_next, .xEof = cursor_eof,                        \
+        .xColumn = cursor_column, .xRowid = cursor_rowid, .xUpdate = update_method,                \
+        .xBegin = module_begin, .xSync = module_sync, .xCommit = module_commit,                    \
+        .xRollback = module_rollback, .xRename = module_rename, .xSavepoint = module_savepoint,    \
+        .xRelease = module_release, .xRollbackTo = module_rollback_to,                             \
+        .xShadowName = module_shadow_name                                                          \
+    }
+
+static const sqlite3_module MODULE_V3 = MODULE_METHODS(3);
+static const struct module_v4 MODULE_V4 = {.v3 = MODULE_METHODS(4),
+                                           MODULE_INTEGRITY = module_integrity};
+
+int module_register(struct connection *connection) {
+    bool has_v4 = sqlite3_libversion_number() >= MODULE_VERSION_4_SINCE;
+    connection_reference(connection);
+    return sqlite3_create_module_v2(connection->db, "faster", has_v4 ? &MODULE_V4.v3 : &MODULE_V3,
+                                    connection, connection_release);
+}
