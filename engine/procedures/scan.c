@@ -44,6 +44,7 @@ static void locate(struct fst_live_scan *scan, struct fst_scan_entry *entry) {
     entry->op = (struct faster_op){
         .key = {item->bytes + item->shape.key_offset_bytes, item->shape.key_bytes},
         .kind = FST_OP_LOCATE,
+        .located = item->addr.raw,
         .upper = scan->upper};
     (void)!fst_op_attempt(scan->session, &entry->op, NULL);
 }

@@ -13,13 +13,20 @@
 
 enum fst_op_kind {
     FST_OP_READ = 1,
-    FST_OP_LOCATE, /* where is the visible version? sets op->located, 0 if there is none */
+    FST_OP_LOCATE, /* is the record at op->located the visible version of the key? Sets it to
+                      the address of the visible one, 0 if there is none */
     FST_OP_UPSERT,
     FST_OP_INSERT,
     FST_OP_COMPARE_AND_SET,
     FST_OP_RMW,
     FST_OP_DELETE
 };
+
+/* A LOCATE asks whether the visible record at op->located, which its caller has read, is
+ * the newest of its key: once the walk gets there, there is nothing to read. */
+static inline bool fst_op_asks_for(const struct faster_op *op, fst_addr addr) {
+    return op->kind == FST_OP_LOCATE && op->located == addr.raw;
+}
 
 static inline bool fst_op_writes(enum fst_op_kind kind) {
     return kind >= FST_OP_UPSERT;

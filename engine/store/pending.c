@@ -1,6 +1,8 @@
 /* pending.c - operations that wait for a record on disk (layer 4). */
 #include "store/pending.h"
 
+#include "store/operations.h"
+
 #define SECTOR_BYTES 512u
 /* Larger buffers are not kept in the pool, so that it stays within its share of memory. */
 #define KEPT_BUFFER_BYTES 16384u
@@ -91,6 +93,9 @@ static void go_on_from(struct fst_pending *slot, fst_addr previous) {
     } else if (!fst_addr_below(previous, slot->at)) {
         slot->found.addr = slot->at;
         end_walk(slot, FST_WALK_CORRUPT);
+    } else if (fst_op_asks_for(slot->op, previous)) {
+        slot->found.addr = previous;
+        end_walk(slot, FST_WALK_FOUND);
     } else {
         read_at(slot, previous);
     }

@@ -49,6 +49,9 @@ enum fst_attempt fst_read_attempt(struct faster_session *session, struct faster_
         attempt = finish(op, result, &found);
     }
     fst_epoch_leave(store->epoch, session->slot);
+    if (attempt == FST_ATTEMPT_IO && fst_op_asks_for(op, found.addr)) {
+        return fst_op_done(op, FASTER_OK);
+    }
     if (attempt == FST_ATTEMPT_IO) {
         fst_pending_start(session, op, head, found.addr, 0);
     }
