@@ -258,16 +258,15 @@ static enum faster_status mark_dirty(struct fst_segment_files *files, uint64_t i
 /* A dirty file that has to make room for the next is synced when it is closed. */
 enum faster_status fst_segment_files_sync_existing(struct fst_segment_files *files,
                                                    uint64_t first_index) {
-    struct fst_segment_extent extent;
-    enum faster_status status = fst_segment_names_extent(files->env, files->directory, &extent);
+    struct fst_segment_batch batch = {.from = first_index, .limit = UINT64_MAX};
+    enum faster_status status;
 
-    if (status != FASTER_OK || extent.count == 0) {
-        return status;
-    }
-    uint64_t index = first_index > extent.first_index ? first_index : extent.first_index;
-    for (; status == FASTER_OK && index <= extent.last_index; index++) {
-        status = mark_dirty(files, index);
-    }
+    do {
+        status = fst_segment_names_next(files->env, files->directory, &batch);
+        for (unsigned i = 0; status == FASTER_OK && i < batch.count; i++) {
+            status = mark_dirty(files, batch.index[i]);
+        }
+    } while (status == FASTER_OK && batch.count == FST_SEGMENT_BATCH_COUNT);
     if (status != FASTER_OK) {
         return status;
     }

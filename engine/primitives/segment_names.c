@@ -8,27 +8,16 @@
 #include "base/path.h"
 #include "primitives/device.h"
 
-#define BATCH_COUNT 64u
-
-/* The lowest segments of one listing within [from, limit), ascending. Taking the lowest makes
- * every batch start above the one before it, so a loop over batches ends. */
-struct batch {
-    uint64_t from;
-    uint64_t limit;
-    uint64_t index[BATCH_COUNT];
-    unsigned count;
-};
-
 static bool gather(void *context, const char *name) {
-    struct batch *batch = context;
+    struct fst_segment_batch *batch = context;
     uint64_t index;
     unsigned at;
 
     if (!fst_segment_name_parse(name, &index) || index < batch->from || index >= batch->limit) {
         return true;
     }
-    if (batch->count == BATCH_COUNT) {
-        if (index >= batch->index[BATCH_COUNT - 1]) {
+    if (batch->count == FST_SEGMENT_BATCH_COUNT) {
+        if (index >= batch->index[FST_SEGMENT_BATCH_COUNT - 1]) {
             return true;
         }
         batch->count--;
@@ -40,8 +29,8 @@ static bool gather(void *context, const char *name) {
     return true;
 }
 
-static enum faster_status next_batch(const struct faster_env *env, const char *directory,
-                                     struct batch *batch) {
+enum faster_status fst_segment_names_next(const struct faster_env *env, const char *directory,
+                                          struct fst_segment_batch *batch) {
     if (batch->count > 0) {
         batch->from = batch->index[batch->count - 1] + 1;
         batch->count = 0;
@@ -91,17 +80,17 @@ enum faster_status fst_segment_names_extent(const struct faster_env *env, const 
 
 enum faster_status fst_segment_names_size(const struct faster_env *env, const char *directory,
                                           uint64_t *bytes) {
-    struct batch batch = {.limit = UINT64_MAX};
+    struct fst_segment_batch batch = {.limit = UINT64_MAX};
     enum faster_status status;
 
     do {
-        status = next_batch(env, directory, &batch);
+        status = fst_segment_names_next(env, directory, &batch);
         for (unsigned i = 0; status == FASTER_OK && i < batch.count; i++) {
             char path[FST_PATH_BYTES_MAX];
             status = segment_path(directory, batch.index[i], path);
             *bytes += status == FASTER_OK ? size_of(env, path) : 0;
         }
-    } while (status == FASTER_OK && batch.count == BATCH_COUNT);
+    } while (status == FASTER_OK && batch.count == FST_SEGMENT_BATCH_COUNT);
     return status;
 }
 
@@ -126,16 +115,16 @@ enum faster_status fst_segment_names_remove_below(const struct faster_env *env,
                                                   const char *directory, uint64_t index_limit,
                                                   uint64_t *removed_count,
                                                   uint64_t *removed_bytes) {
-    struct batch batch = {.limit = index_limit};
+    struct fst_segment_batch batch = {.limit = index_limit};
     enum faster_status status;
 
     *removed_count = 0;
     do {
-        status = next_batch(env, directory, &batch);
+        status = fst_segment_names_next(env, directory, &batch);
         for (unsigned i = 0; status == FASTER_OK && i < batch.count; i++) {
             status = remove_one(env, directory, batch.index[i], removed_bytes);
             *removed_count += status == FASTER_OK ? 1 : 0;
         }
-    } while (status == FASTER_OK && batch.count == BATCH_COUNT);
+    } while (status == FASTER_OK && batch.count == FST_SEGMENT_BATCH_COUNT);
     return status;
 }

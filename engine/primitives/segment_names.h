@@ -17,6 +17,20 @@ struct fst_segment_extent {
 enum faster_status fst_segment_names_extent(const struct faster_env *env, const char *directory,
                                             struct fst_segment_extent *extent) FASTER_MUST_CHECK;
 
+#define FST_SEGMENT_BATCH_COUNT 64u
+
+/* The lowest segments within [from, limit), ascending: for walks over files that exist, which
+ * end whatever numbers a hostile directory shows. Start with count 0; each call goes on above
+ * the batch before it; a batch that is not full is the last. */
+struct fst_segment_batch {
+    uint64_t from;
+    uint64_t limit;
+    uint64_t index[FST_SEGMENT_BATCH_COUNT];
+    unsigned count;
+};
+enum faster_status fst_segment_names_next(const struct faster_env *env, const char *directory,
+                                          struct fst_segment_batch *batch) FASTER_MUST_CHECK;
+
 /* Adds the size of every segment file to *bytes. Blocks. OK, MISSING, IO, INVALID (the path
  * is too long). */
 enum faster_status fst_segment_names_size(const struct faster_env *env, const char *directory,

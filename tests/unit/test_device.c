@@ -490,6 +490,28 @@ Test(device, file_closed_for_room_is_synced_and_its_failure_kept) {
     end(&fixture);
 }
 
+Test(device, file_sync_existing_syncs_what_another_process_wrote) {
+    unsigned char bytes[16] = {1};
+    struct fixture fixture = start(FILE_DEVICE);
+    char path[1024];
+
+    for (uint64_t i = 0; i < 4; i++) {
+        cr_assert_eq(put(&fixture, i * SEGMENT_BYTES, bytes, sizeof bytes), FASTER_OK);
+    }
+    close_device(&fixture);
+    open_device(&fixture, FILE_DEVICE);
+    /* A file far above must not make this walk through all numbers between. */
+    segment_path(&fixture, FST_ADDR_MAX >> SEGMENT_BITS, path);
+    FILE *file = fopen(path, "wb");
+    cr_assert_not_null(file);
+    cr_assert_eq(fclose(file), 0);
+    const uint64_t before = fst_test_env_calls(fixture.test, FST_TEST_FILE_SYNC);
+    cr_expect_eq(fixture.device->ops->sync_existing(fixture.device, fst_addr_of(SEGMENT_BYTES + 8)),
+                 FASTER_OK);
+    cr_expect_eq(fst_test_env_calls(fixture.test, FST_TEST_FILE_SYNC), before + 3);
+    end(&fixture);
+}
+
 Test(device, file_no_thread_fails_the_request_only) {
     unsigned char bytes[16] = {1};
     struct fixture fixture = start(FILE_DEVICE);
