@@ -16,7 +16,6 @@
  * written as the integer it equals (so is -0.0); NOCASE text is folded; RTRIM text loses
  * its trailing spaces. What this forgets, row_codec.c keeps in the value.
  */
-#include <math.h>
 #include <string.h>
 
 #include "row_internal.h"
@@ -169,9 +168,8 @@ bool key_keeps_part(const struct table_schema *schema, int part, const struct ro
         /* A REAL column would give it back as REAL; no such column stores one. */
         return part_affinity(schema, part) != SCHEMA_REAL;
     case ROW_REAL:
-        return !row_real_is_integer(scalar->real, &integer) ||
-               (part_affinity(schema, part) == SCHEMA_REAL &&
-                (integer != 0 || !signbit(scalar->real)));
+        return part_affinity(schema, part) == SCHEMA_REAL ||
+               !row_real_is_integer(scalar->real, &integer);
     case ROW_TEXT:
         return keeps_text(schema->key[part].collation, scalar);
     case ROW_BLOB:

@@ -345,10 +345,16 @@ static int add_key(const struct table_schema *schema, const struct row_scalar *p
     if (rc == SQLITE_OK) {
         rc = key_encode(schema, parts, &keys->bytes);
     }
-    if (rc == SQLITE_OK) {
-        add_place(keys, offset);
+    if (rc != SQLITE_OK) {
+        return rc;
     }
-    return rc;
+    if (keys->bytes.size_bytes - offset > FASTER_KEY_BYTES_MAX) {
+        /* No row has such a key, and the store would refuse to look for it. */
+        keys->bytes.size_bytes = offset;
+        return SQLITE_OK;
+    }
+    add_place(keys, offset);
+    return SQLITE_OK;
 }
 
 /* Adds a key for every way to choose one candidate per part; `choice` counts them. */
@@ -403,11 +409,15 @@ static int probe_parts(const struct table_schema *schema, sqlite3_value *const *
     if (*answer != PLAN_EXACT) {
         return SQLITE_OK;
     }
+    size_t count_before = keys->count;
     if (schema->key_count > 1) {
-        return add_combinations(schema, candidates, combination_count, keys);
+        rc = add_combinations(schema, candidates, combination_count, keys);
     }
-    for (unsigned i = 0; i < candidates->count && rc == SQLITE_OK; i++) {
+    for (unsigned i = 0; schema->key_count == 1 && i < candidates->count && rc == SQLITE_OK; i++) {
         rc = add_key(schema, &candidates->values[i], keys);
+    }
+    if (keys->count == count_before) {
+        *answer = PLAN_NONE;
     }
     return rc;
 }

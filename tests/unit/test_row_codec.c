@@ -204,6 +204,21 @@ static struct sample draw_sample(bool may_be_null) {
     }
 }
 
+/* Flips the bit that is a letter's case, also in what is no letter, and changes what
+ * stands behind a zero byte, which NOCASE does not look at. */
+static struct sample draw_similar_text(struct sample sample) {
+    bool behind_zero = false;
+    for (int i = 0; i < sample.size && sample.type == SQLITE_TEXT; i++) {
+        if (behind_zero) {
+            sample.bytes[i] = (char)('a' + below(26));
+        } else if ((sample.bytes[i] & 0xc0) == 0x40 && below(2)) {
+            sample.bytes[i] ^= 0x20;
+        }
+        behind_zero = behind_zero || sample.bytes[i] == '\0';
+    }
+    return sample;
+}
+
 /* Something that is often equal to `sample` in one sense or another. */
 static struct sample draw_relative(struct sample sample) {
     switch (below(6)) {
@@ -229,12 +244,7 @@ static struct sample draw_relative(struct sample sample) {
         return sample;
     }
     case 3:
-        for (int i = 0; i < sample.size && sample.type == SQLITE_TEXT; i++) {
-            if (below(2) && sample.bytes[i] >= 'a' && sample.bytes[i] <= 'z') {
-                sample.bytes[i] = (char)(sample.bytes[i] - 32);
-            }
-        }
-        return sample;
+        return draw_similar_text(sample);
     case 4:
         if (sample.type == SQLITE_TEXT || sample.type == SQLITE_BLOB) {
             sample.type = SQLITE_TEXT + SQLITE_BLOB - sample.type;
@@ -921,6 +931,8 @@ Test(plan, answers_in_detail) {
     probe_one(db, "SELECT probe('042')", KEY_TEXT_ANY);
     cr_expect(probe_answer == PLAN_EXACT && probe_keys.count == 1);
     probe_one(db, "SELECT probe(NULL)", KEY_TEXT_ANY);
+    cr_expect_eq(probe_answer, PLAN_NONE);
+    probe_one(db, "SELECT probe(zeroblob(70000))", KEY_TEXT_ANY);
     cr_expect_eq(probe_answer, PLAN_NONE);
     schema_finish(&schema);
 

@@ -429,3 +429,88 @@ Test(schema, defaults_are_evaluated) {
     schema_finish(&schema);
     sqlite3_close(db);
 }
+
+/* ------------------------------------------------------------ out of memory */
+
+static sqlite3_mem_methods real_memory;
+static int calls_left; /* negative: never fail */
+
+static bool may_allocate(void) {
+    return calls_left < 0 || calls_left-- > 0;
+}
+
+static void *failing_malloc(int size) {
+    return may_allocate() ? real_memory.xMalloc(size) : NULL;
+}
+
+static void *failing_realloc(void *memory, int size) {
+    return may_allocate() ? real_memory.xRealloc(memory, size) : NULL;
+}
+
+static void install_failing_memory(void) {
+    calls_left = -1;
+    sqlite3_shutdown();
+    cr_assert_eq(sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real_memory), SQLITE_OK);
+    sqlite3_mem_methods failing = real_memory;
+    failing.xMalloc = failing_malloc;
+    failing.xRealloc = failing_realloc;
+    cr_assert_eq(sqlite3_config(SQLITE_CONFIG_MALLOC, &failing), SQLITE_OK);
+    cr_assert_eq(sqlite3_initialize(), SQLITE_OK);
+}
+
+Test(schema, out_of_memory_leaks_nothing) {
+    static const char *const texts[] = {
+        "a CHAR(10) NOT NULL DEFAULT x COLLATE NOCASE^b DEFAULT (1)^path=x^PRIMARY KEY (a, b)",
+        "memory='64MiB'", "a DEFAULT -5^b CHECK (1)"};
+    install_failing_memory();
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        int rc = SQLITE_NOMEM;
+        for (int allowed = 0; rc == SQLITE_NOMEM; allowed++) {
+            struct table_schema schema;
+            char *error;
+            calls_left = allowed;
+            rc = parse(texts[i], &schema, &error);
+            calls_left = -1;
+            cr_assert_lt(allowed, 200);
+            cr_expect(rc != SQLITE_NOMEM || error == NULL);
+            sqlite3_free(error);
+            schema_finish(&schema);
+        }
+        cr_expect_eq(rc, i == 2 ? SQLITE_ERROR : SQLITE_OK);
+    }
+    cr_expect_eq(sqlite3_memory_used(), 0);
+}
+
+Test(plan, out_of_memory_leaks_nothing) {
+    install_failing_memory();
+    sqlite3 *db = open_planned();
+    struct table_schema schema;
+    char *error;
+    cr_assert_eq(parse("a^b TEXT^c INT^PRIMARY KEY (a, b, c)", &schema, &error), SQLITE_OK);
+    sqlite3_stmt *statement;
+    sqlite3_value *values[3];
+    cr_assert_eq(sqlite3_prepare_v2(db, "SELECT 5, 6.0, '7'", -1, &statement, NULL), SQLITE_OK);
+    cr_assert_eq(sqlite3_step(statement), SQLITE_ROW);
+    for (int i = 0; i < 3; i++) {
+        values[i] = sqlite3_value_dup(sqlite3_column_value(statement, i));
+    }
+    sqlite3_finalize(statement);
+    sqlite3_int64 used = sqlite3_memory_used();
+    int rc = SQLITE_NOMEM;
+    for (int allowed = 0; rc == SQLITE_NOMEM; allowed++) {
+        struct plan_keys keys = {.count = 0};
+        enum plan_answer answer;
+        calls_left = allowed;
+        rc = plan_probe(&schema, values, KEY_TEXT_CANONICAL, &keys, &answer);
+        calls_left = -1;
+        cr_expect(rc != SQLITE_OK || (answer == PLAN_EXACT && keys.count == 4));
+        plan_keys_finish(&keys);
+        cr_assert_eq(sqlite3_memory_used(), used);
+    }
+    cr_expect_eq(rc, SQLITE_OK);
+    for (int i = 0; i < 3; i++) {
+        sqlite3_value_free(values[i]);
+    }
+    schema_finish(&schema);
+    sqlite3_close(db);
+}
