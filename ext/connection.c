@@ -47,8 +47,9 @@ int connection_error(struct connection *connection, int code, const char *format
 }
 
 int connection_sqlite_error(struct connection *connection, int code) {
+    int extended = sqlite3_extended_errcode(connection->db);
     set_message(connection, sqlite3_mprintf("%s", sqlite3_errmsg(connection->db)));
-    return code;
+    return (extended & 0xff) == (code & 0xff) ? extended : code;
 }
 
 int connection_engine_error(struct connection *connection, const char *table_name,

@@ -20,6 +20,7 @@
 #include "sqlite_api.h"
 
 struct attachment;
+struct kept_statement;
 struct store_change;
 struct table;
 
@@ -35,6 +36,8 @@ struct connection {
     bool syncing;                      /* our own statements run inside xSync */
     bool watched;                      /* the watcher takes part in the open transaction */
     bool schema_changed;               /* the open transaction has CREATE, DROP or a rename */
+    bool watcher_connected;            /* statements.h relies on its xDisconnect */
+    struct kept_statement *statements; /* newest first */
     struct table *planned;             /* the last table whose xBestIndex ran */
     struct row_scalar *command_result; /* where a command leaves the new value, or NULL */
 };
@@ -48,7 +51,8 @@ void connection_release(void *connection);
 /* Sets the message and returns `code`. */
 int connection_error(struct connection *connection, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* The same for a failed nested statement: the message is SQLite's own. */
+/* The same for a failed nested statement: the message is SQLite's own, and so is the extended
+ * code that is returned. */
 int connection_sqlite_error(struct connection *connection, int code);
 /* The same for the engine: "<table>: <message>". `message` may be "" or NULL. */
 int connection_engine_error(struct connection *connection, const char *table_name,

@@ -10,6 +10,7 @@
 #include "point.h"
 #include "registry.h"
 #include "row_values.h"
+#include "statements.h"
 
 /* ------------------------------------------------------------------ names */
 
@@ -123,16 +124,32 @@ static void set_error(sqlite3_context *context, struct connection *connection, i
     sqlite3_result_error_code(context, rc);
 }
 
-/* The table of the first argument. A function names one key by one value. */
+/* The table of the first argument, busy until finish(). A function names one key by one
+ * value. */
 static int table_argument(sqlite3_context *context, sqlite3_value **argv, struct table **table) {
     struct connection *connection = sqlite3_user_data(context);
     int rc = functions_find_table(connection, (const char *)sqlite3_value_text(argv[0]), table);
-    if (rc == SQLITE_OK && (*table)->schema.kind == SCHEMA_KEY_MULTIPLE) {
+    if (rc != SQLITE_OK) {
+        *table = NULL;
+        return rc;
+    }
+    table_busy(*table);
+    if ((*table)->schema.kind == SCHEMA_KEY_MULTIPLE) {
         rc = connection_error(connection, SQLITE_ERROR,
                               "%s has several key columns: use SELECT, INSERT, DELETE",
                               (*table)->name);
     }
     return rc;
+}
+
+/* Ends a function that called table_argument(). */
+static void finish(sqlite3_context *context, struct table *table, int rc) {
+    if (rc != SQLITE_OK) {
+        set_error(context, sqlite3_user_data(context), rc);
+    }
+    if (table != NULL) {
+        table_idle(table);
+    }
 }
 
 /* The value column a function means: the one named, or the only one. */
@@ -200,9 +217,7 @@ static void function_get(sqlite3_context *context, int argc, sqlite3_value **arg
     int rc = table_argument(context, argv, &table);
     rc = rc == SQLITE_OK ? value_column(table, column_name, &column) : rc;
     rc = rc == SQLITE_OK ? get_column(context, table, argv[1], column) : rc;
-    if (rc != SQLITE_OK) {
-        set_error(context, sqlite3_user_data(context), rc);
-    }
+    finish(context, table, rc);
 }
 
 /* faster_exists(t, key) */
@@ -216,9 +231,8 @@ static void function_exists(sqlite3_context *context, int argc, sqlite3_value **
     row_buffer_finish(&key);
     if (rc == SQLITE_OK) {
         sqlite3_result_int(context, found);
-    } else {
-        set_error(context, sqlite3_user_data(context), rc);
     }
+    finish(context, table, rc);
 }
 
 /* faster_verify(t): 'ok', or what is wrong. */
@@ -229,15 +243,19 @@ static void function_verify(sqlite3_context *context, int argc, sqlite3_value **
     char *findings = NULL;
     (void)argc;
     int rc = functions_find_table(connection, (const char *)sqlite3_value_text(argv[0]), &table);
-    rc = rc == SQLITE_OK ? command_verify(table, &count, &findings) : rc;
-    if (rc != SQLITE_OK) {
-        set_error(context, connection, rc);
-    } else if (count == 0) {
-        sqlite3_result_text(context, "ok", -1, SQLITE_STATIC);
+    if (rc == SQLITE_OK) {
+        table_busy(table);
+        rc = command_verify(table, &count, &findings);
     } else {
+        table = NULL;
+    }
+    if (rc == SQLITE_OK && count == 0) {
+        sqlite3_result_text(context, "ok", -1, SQLITE_STATIC);
+    } else if (rc == SQLITE_OK) {
         sqlite3_result_text(context, findings, -1, SQLITE_TRANSIENT);
     }
     sqlite3_free(findings);
+    finish(context, table, rc);
 }
 
 static void function_version(sqlite3_context *context, int argc, sqlite3_value **argv) {
@@ -248,75 +266,28 @@ static void function_version(sqlite3_context *context, int argc, sqlite3_value *
 
 /* ---------------------------------------------------------------- writing */
 
-static const char *key_column_name(const struct table *table) {
-    const struct table_schema *schema = &table->schema;
-    return schema->key_count == 0 ? "rowid" : schema->columns[schema->key[0].column].name;
-}
-
-/* The SQL of a writing function: sqlite3_malloc. */
-static char *statement_sql(const struct table *table, enum table_statement which, int column) {
-    const char *schema = table->schema_name;
-    const char *key = key_column_name(table);
-    const char *value = column < 0 ? "" : table->schema.columns[column].name;
-    switch (which) {
-    case TABLE_STATEMENT_SET:
-        return sqlite3_mprintf("INSERT OR REPLACE INTO \"%w\".\"%w\"(\"%w\", \"%w\") "
-                               "VALUES (?1, ?2)",
-                               schema, table->name, key, value);
-    case TABLE_STATEMENT_DELETE:
-        return sqlite3_mprintf("DELETE FROM \"%w\".\"%w\" WHERE \"%w\" = ?1", schema, table->name,
-                               key);
-    case TABLE_STATEMENT_INCREMENT:
-        return sqlite3_mprintf("INSERT INTO \"%w\".\"%w\"(\"%w\", \"%w\", \"%w\") "
-                               "VALUES ('add', ?1, ?2)",
-                               schema, table->name, table->name, key, value);
-    case TABLE_STATEMENT_COUNT:
-        break;
-    }
-    return NULL;
-}
-
-static int prepare(struct table *table, enum table_statement which, sqlite3_stmt **statement) {
-    int column = -1;
-    if (table->statements[which] == NULL) {
-        int rc = which == TABLE_STATEMENT_DELETE ? SQLITE_OK : value_column(table, NULL, &column);
-        if (rc != SQLITE_OK) {
-            return rc;
-        }
-        char *sql = statement_sql(table, which, column);
-        if (sql == NULL) {
-            return SQLITE_NOMEM;
-        }
-        rc = sqlite3_prepare_v3(table->connection->db, sql, -1, SQLITE_PREPARE_PERSISTENT,
-                                &table->statements[which], NULL);
-        sqlite3_free(sql);
-        if (rc != SQLITE_OK) {
-            return connection_sqlite_error(table->connection, rc);
-        }
-    }
-    *statement = table->statements[which];
-    return SQLITE_OK;
-}
-
 /* Runs a writing function's statement with the key and, if given, a value. */
-static int run(struct table *table, enum table_statement which, sqlite3_value *key,
+static int run(struct table *table, enum statements_kind kind, sqlite3_value *key,
                sqlite3_value *value) {
     struct connection *connection = table->connection;
     sqlite3_stmt *statement = NULL;
-    int rc = prepare(table, which, &statement);
-    rc = rc == SQLITE_OK ? sqlite3_bind_value(statement, 1, key) : rc;
-    if (rc == SQLITE_OK && value != NULL) {
-        rc = sqlite3_bind_value(statement, 2, value);
-    }
+    int column = -1;
+    int rc = kind == STATEMENTS_DELETE ? SQLITE_OK : value_column(table, NULL, &column);
+    rc = rc == SQLITE_OK ? statements_take(table, kind, column, &statement) : rc;
     if (rc != SQLITE_OK) {
         return rc;
     }
-    table_busy(table);
-    rc = sqlite3_step(statement);
-    rc = rc == SQLITE_DONE ? SQLITE_OK : connection_sqlite_error(connection, rc);
-    (void)sqlite3_reset(statement);
-    (void)sqlite3_clear_bindings(statement);
-    table_idle(table);
+    rc = sqlite3_bind_value(statement, 1, key);
+    if (rc == SQLITE_OK && value != NULL) {
+        rc = sqlite3_bind_value(statement, 2, value);
+    } else if (rc == SQLITE_OK && kind == STATEMENTS_INCREMENT) {
+        rc = sqlite3_bind_int64(statement, 2, 1);
+    }
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_step(statement);
+        rc = rc == SQLITE_DONE ? SQLITE_OK : connection_sqlite_error(connection, rc);
+    }
+    statements_give_back(connection, statement, rc);
     return rc;
 }
 
@@ -325,12 +296,11 @@ static void function_set(sqlite3_context *context, int argc, sqlite3_value **arg
     struct table *table = NULL;
     (void)argc;
     int rc = table_argument(context, argv, &table);
-    rc = rc == SQLITE_OK ? run(table, TABLE_STATEMENT_SET, argv[1], argv[2]) : rc;
+    rc = rc == SQLITE_OK ? run(table, STATEMENTS_SET, argv[1], argv[2]) : rc;
     if (rc == SQLITE_OK) {
         sqlite3_result_value(context, argv[2]);
-    } else {
-        set_error(context, sqlite3_user_data(context), rc);
     }
+    finish(context, table, rc);
 }
 
 /* faster_delete(t, key): 1 if there was such a row, else 0. */
@@ -339,47 +309,29 @@ static void function_delete(sqlite3_context *context, int argc, sqlite3_value **
     struct table *table = NULL;
     (void)argc;
     int rc = table_argument(context, argv, &table);
-    rc = rc == SQLITE_OK ? run(table, TABLE_STATEMENT_DELETE, argv[1], NULL) : rc;
+    rc = rc == SQLITE_OK ? run(table, STATEMENTS_DELETE, argv[1], NULL) : rc;
     if (rc == SQLITE_OK) {
         sqlite3_result_int(context, sqlite3_changes(connection->db) > 0);
-    } else {
-        set_error(context, connection, rc);
     }
+    finish(context, table, rc);
 }
 
-/* faster_incr(t, key): the new value of the counter. */
-static void function_increment_by(sqlite3_context *context, sqlite3_value **argv,
-                                  sqlite3_value *delta) {
+/* faster_incr(t, key [, delta]): the new value of the counter. */
+static void function_increment(sqlite3_context *context, int argc, sqlite3_value **argv) {
     struct connection *connection = sqlite3_user_data(context);
     struct row_scalar result = {.type = ROW_NULL};
     struct row_scalar *outer = connection->command_result;
     struct table *table = NULL;
     int rc = table_argument(context, argv, &table);
     connection->command_result = &result;
-    rc = rc == SQLITE_OK ? run(table, TABLE_STATEMENT_INCREMENT, argv[1], delta) : rc;
+    if (rc == SQLITE_OK) {
+        rc = run(table, STATEMENTS_INCREMENT, argv[1], argc > 2 ? argv[2] : NULL);
+    }
     connection->command_result = outer;
     if (rc == SQLITE_OK) {
         row_scalar_result(context, &result, SQLITE_TRANSIENT);
-    } else {
-        set_error(context, connection, rc);
     }
-}
-
-/* faster_incr(t, key [, delta]) */
-static void function_increment(sqlite3_context *context, int argc, sqlite3_value **argv) {
-    struct connection *connection = sqlite3_user_data(context);
-    if (argc > 2) {
-        function_increment_by(context, argv, argv[2]);
-        return;
-    }
-    sqlite3_stmt *one = NULL;
-    int rc = sqlite3_prepare_v2(connection->db, "SELECT 1", -1, &one, NULL);
-    if (rc == SQLITE_OK && sqlite3_step(one) == SQLITE_ROW) {
-        function_increment_by(context, argv, sqlite3_column_value(one, 0));
-    } else {
-        sqlite3_result_error_nomem(context);
-    }
-    (void)sqlite3_finalize(one);
+    finish(context, table, rc);
 }
 
 /* ----------------------------------------------------------- registration */

@@ -91,7 +91,11 @@ static int load(struct connection *connection, struct statistics_cursor *cursor,
     struct table *table = NULL;
     struct attachment *attachment = NULL;
     int rc = functions_find_table(connection, table_name, &table);
-    rc = rc == SQLITE_OK ? table_attach(table, &attachment) : rc;
+    if (rc != SQLITE_OK) {
+        return rc;
+    }
+    table_busy(table);
+    rc = table_attach(table, &attachment);
     if (rc == SQLITE_OK && !attachment->met) {
         rc = attachment_meet(table, attachment, true);
     }
@@ -99,6 +103,7 @@ static int load(struct connection *connection, struct statistics_cursor *cursor,
         size_t count = faster_store_stats(attachment->store, cursor->stats, STAT_COUNT_MAX);
         cursor->count = count < STAT_COUNT_MAX ? count : STAT_COUNT_MAX;
     }
+    table_idle(table);
     return rc;
 }
 

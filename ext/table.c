@@ -22,9 +22,6 @@ static void unlink_table(struct table *table) {
 }
 
 static void destroy(struct table *table) {
-    for (int i = 0; i < TABLE_STATEMENT_COUNT; i++) {
-        (void)sqlite3_finalize(table->statements[i]);
-    }
     row_values_destroy(table->spare_values);
     attachment_detach_table(table);
     commit_rows_finish(&table->rows);

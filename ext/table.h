@@ -1,7 +1,8 @@
 /* table.h - one table object: what SQLite makes of a FASTER table when it parses a schema.
  *
- * Disposable. The statements cached here are finalised in xDisconnect, which SQLite calls
- * before it looks for statements left open at sqlite3_close().
+ * Disposable. The statements kept in `rows` are finalised in xDisconnect, which SQLite calls
+ * before it looks for statements left open at sqlite3_close(). They may only name ordinary
+ * tables: see statements.h.
  */
 #ifndef FASTER_EXT_TABLE_H
 #define FASTER_EXT_TABLE_H
@@ -15,14 +16,6 @@
 #include "schema.h"
 #include "sqlite_api.h"
 
-/* Statements of the functions: they run on the table itself. */
-enum table_statement {
-    TABLE_STATEMENT_SET,
-    TABLE_STATEMENT_DELETE,
-    TABLE_STATEMENT_INCREMENT,
-    TABLE_STATEMENT_COUNT
-};
-
 struct table {
     sqlite3_vtab base;
     struct connection *connection;
@@ -33,21 +26,21 @@ struct table {
     struct commit_rows rows;
     struct attachment *attachment;   /* NULL before the first use */
     struct row_values *spare_values; /* see row_values.h, or NULL */
-    sqlite3_stmt *statements[TABLE_STATEMENT_COUNT];
-    uint64_t resolved_generation; /* registry_schema_generation() when "schema.t" was this */
-    uint64_t plain_generation;    /* the same for "t" alone */
-    int busy_count;               /* statements of ours that are being stepped */
-    bool disconnected;            /* released by SQLite, alive only because it is busy */
+    uint64_t resolved_generation;    /* registry_schema_generation() when "schema.t" was this */
+    uint64_t plain_generation;       /* the same for "t" alone */
+    int busy_count;                  /* functions at work with it */
+    bool disconnected;               /* released by SQLite, alive only because it is busy */
 };
 
 /* Parses the module's arguments and declares the columns. On SQLITE_OK the object is in the
  * connection's list. Otherwise the message is in the connection. */
 int table_create(struct connection *connection, int argument_count, const char *const *arguments,
                  struct table **table);
-/* xDisconnect: releases it now, or when its last running statement has ended. */
+/* xDisconnect: releases it now, or when it is no longer busy. */
 void table_release(struct table *table);
 
-/* Around every step of a statement in `statements`. */
+/* Keep the object alive while a function works with it: a statement of ours may find that the
+ * schema has changed, and SQLite then releases all objects that no statement of its own holds. */
 void table_busy(struct table *table);
 void table_idle(struct table *table);
 

@@ -40,6 +40,9 @@ bool transaction_has_change(const struct connection *connection,
 
 /* Enlists the watcher in the open transaction. */
 int transaction_watch(struct connection *connection);
+/* Makes sure that the watcher has an object: its xDisconnect ends what must end before
+ * sqlite3_close() looks for open statements. */
+int transaction_connect_watcher(struct connection *connection);
 /* Registers the watcher's module with the connection; SQLite's result code. */
 int transaction_register_watcher(struct connection *connection);
 

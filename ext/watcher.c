@@ -3,8 +3,7 @@
  * See transaction.c. It is eponymous, has no rows and takes none; `DELETE ... WHERE 0` makes
  * it take part in the transaction and touches nothing, should a user have a table of that
  * name. */
-#include <string.h>
-
+#include "statements.h"
 #include "transaction.h"
 
 #define WATCHER_NAME "faster watcher"
@@ -36,7 +35,7 @@ static int watcher_connect(sqlite3 *db, void *context, int argc, const char *con
         return SQLITE_NOMEM;
     }
     *watcher = (struct watcher){.connection = context};
-    int rc = sqlite3_declare_vtab(db, "CREATE TABLE watcher(nothing)");
+    int rc = sqlite3_declare_vtab(db, "CREATE TABLE watcher(unused)");
     if (rc == SQLITE_OK) {
         rc = sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
     }
@@ -44,11 +43,14 @@ static int watcher_connect(sqlite3 *db, void *context, int argc, const char *con
         sqlite3_free(watcher);
         return rc;
     }
+    watcher->connection->watcher_connected = true;
     *result = &watcher->base;
     return SQLITE_OK;
 }
 
 static int watcher_disconnect(sqlite3_vtab *base) {
+    connection_of(base)->watcher_connected = false;
+    statements_finish(connection_of(base));
     sqlite3_free(base);
     return SQLITE_OK;
 }
@@ -172,6 +174,15 @@ int transaction_register_watcher(struct connection *connection) {
     connection_reference(connection);
     return sqlite3_create_module_v2(connection->db, WATCHER_NAME, &WATCHER_MODULE, connection,
                                     connection_release);
+}
+
+int transaction_connect_watcher(struct connection *connection) {
+    if (connection->watcher_connected) {
+        return SQLITE_OK;
+    }
+    int rc = sqlite3_exec(connection->db, "SELECT 1 FROM \"" WATCHER_NAME "\" WHERE 0", NULL, NULL,
+                          NULL);
+    return rc == SQLITE_OK ? rc : connection_sqlite_error(connection, rc);
 }
 
 int transaction_watch(struct connection *connection) {
