@@ -114,8 +114,9 @@ bool all_sound(struct scenario *scenario, sqlite3 *db, const char *when) {
 bool expect_error(struct scenario *scenario, sqlite3 *db, const char *sql, int code, ...) {
     struct rows rows = {0};
     rows_run(&rows, db, sql);
-    bool fine = expect(scenario, rows.code == code, "%.120s: code %d instead of %d (%s)", sql,
-                       rows.extended_code, code, rows.message);
+    bool fine =
+        expect(scenario, rows.code == code || (code < 0 && rows.code != SQLITE_OK),
+               "%.120s: code %d instead of %d (%s)", sql, rows.extended_code, code, rows.message);
     va_list words;
     va_start(words, code);
     for (const char *word; (word = va_arg(words, const char *)) != NULL;) {
@@ -217,7 +218,14 @@ static void add_file(void *context, const char *path) {
         hash = mix_words(hash, (uint64_t)*at);
     }
     FILE *file = fopen(path, "re");
+    if (file && size > 4 && strcmp(path + size - 4, "-wal") == 0 && fgetc(file) == EOF) {
+        fclose(file);
+        return; /* opening a database may make an empty one */
+    }
     uint64_t words[512];
+    if (file) {
+        rewind(file);
+    }
     for (size_t got; file && (got = fread(words, 1, sizeof words, file)) > 0;) {
         memset((char *)words + got, 0, sizeof words - got);
         for (size_t i = 0; i < (got + 7) / 8; i++) {
