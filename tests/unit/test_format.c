@@ -161,6 +161,9 @@ Test(format, segment_header_of_another_segment_is_corrupt) {
     } while (0)
 
 Test(format, identity_values_out_of_range_are_refused) {
+    const struct fst_identity good = good_identity();
+
+    cr_expect_eq(check_identity(&good, sizeof good), FASTER_OK);
     REFUSED_IDENTITY(identity.write_discipline = 0);
     REFUSED_IDENTITY(identity.write_discipline = 3);
     REFUSED_IDENTITY(identity.generation = 0);
@@ -184,6 +187,9 @@ Test(format, identity_values_out_of_range_are_refused) {
     } while (0)
 
 Test(format, manifest_values_out_of_range_are_refused) {
+    const struct fst_manifest good = good_manifest();
+
+    cr_expect_eq(check_manifest(&good, sizeof good), FASTER_OK);
     REFUSED_MANIFEST(manifest.index_bits_min = 37);
     REFUSED_MANIFEST(manifest.begin = 0);
     REFUSED_MANIFEST(manifest.begin = 4097);
