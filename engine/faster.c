@@ -194,7 +194,12 @@ static enum fst_attempt attempt_locked(struct faster_session *session, struct fa
         return fst_op_attempt(session, op, walk);
     }
     lock_writer(session->store);
-    enum fst_attempt attempt = fst_op_attempt(session, op, walk);
+    /* The transaction may be over: ended by its owner while the operation was pending, or by
+     * another session that has the decider's lock now. */
+    enum faster_status status =
+        session->txn != NULL ? fst_txn_enter_write(session->txn) : FASTER_MISUSE;
+    enum fst_attempt attempt =
+        status == FASTER_OK ? fst_op_attempt(session, op, walk) : fst_op_done(op, status);
     unlock_writer(session->store);
     return attempt;
 }
@@ -260,11 +265,8 @@ static enum faster_status write_in_txn(struct faster_txn *txn, struct faster_op 
                    op->key.size_bytes, op->value.size_bytes, FASTER_KEY_BYTES_MAX,
                    (unsigned long long)fst_log_page_bytes(txn->store->log));
     }
-    op->status = fst_txn_enter_write(txn);
-    if (op->status == FASTER_OK) {
-        op->kind = (int32_t)kind;
-        run(session, op, NULL);
-    }
+    op->kind = (int32_t)kind;
+    run(session, op, NULL);
     return op->status;
 }
 
@@ -291,8 +293,9 @@ enum faster_status faster_delete(struct faster_txn *txn, struct faster_op *op) {
 
 static void continue_one(struct faster_session *session, struct fst_pending *slot) {
     run(session, slot->op, slot);
-    struct faster_op *waiting = fst_pending_release(slot);
-    if (waiting != NULL) {
+    fst_pending_release(slot);
+    struct faster_op *waiting;
+    while ((waiting = fst_pending_next_waiting(session)) != NULL) {
         run(session, waiting, NULL);
     }
 }

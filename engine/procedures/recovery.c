@@ -81,7 +81,7 @@ static enum disk_state compare_with_disk(struct catch_up *work, const struct fst
                                          enum faster_status *failure) {
     struct faster_store *store = work->store;
     bool pad = fst_header_kind(item->header) == FST_KIND_PAD;
-    size_t count = pad ? FST_RECORD_SMALL_HEADER_BYTES : item->shape.whole_bytes;
+    size_t count = pad ? item->shape.key_offset_bytes : item->shape.whole_bytes;
     size_t done;
     *failure = fst_device_run(store->device, work->cursor.queue, FST_IO_READ, item->addr,
                               work->cursor.buffer, count, &done);
@@ -138,10 +138,11 @@ static enum faster_status place_redo_record(struct catch_up *work,
     return status;
 }
 
-static enum faster_status pass_redo(struct catch_up *work, const struct faster_commit_row *row) {
+/* Passes the redo's records but for the first `done` bytes. */
+static enum faster_status pass_redo(struct catch_up *work, const struct faster_commit_row *row,
+                                    size_t done) {
     const unsigned char *bytes = row->redo;
     uint64_t page_bytes = fst_log_page_bytes(work->store->log);
-    size_t done = 0;
     enum faster_status status = FASTER_OK;
     while (status == FASTER_OK && done < row->redo_bytes) {
         struct fst_log_item item = {.addr = work->at, .bytes = bytes + done};
@@ -166,9 +167,9 @@ static enum faster_status pass_redo(struct catch_up *work, const struct faster_c
 
 static enum faster_status check_row(const struct catch_up *work,
                                     const struct faster_commit_row *row) {
-    bool in_order =
-        row->number > work->newest.number &&
-        (row->end > work->newest.end || (work->newest.number == 0 && row->end == work->newest.end));
+    /* The first rows may end below begin: they were not deleted after a truncation. */
+    bool in_order = row->number > work->newest.number &&
+                    (work->newest.number == 0 || row->end > work->newest.end);
     bool sane = row->start <= row->control_address && row->control_address < row->end &&
                 row->end <= FST_ADDR_MAX && row->redo_bytes <= row->end &&
                 (row->redo_bytes == 0 || row->redo != NULL);
@@ -198,10 +199,16 @@ static enum faster_status take_row(struct catch_up *work, const struct faster_co
         }
         status = pass_until(work, from);
     }
-    if (status == FASTER_OK && fst_addr_below(from, work->at)) {
+    if (status != FASTER_OK) {
+        return status;
+    }
+    /* Truncation may have taken the redo's beginning; begin is a page's start, and records do
+     * not cross pages. */
+    size_t dead = (size_t)(work->at.raw - from.raw);
+    if (dead > 0 && !fst_addr_equal(work->at, fst_log_begin(work->store->log))) {
         return corrupt(work, from, "commit rows overlap");
     }
-    return status == FASTER_OK ? pass_redo(work, row) : status;
+    return pass_redo(work, row, dead);
 }
 
 static enum faster_status take_rows(struct catch_up *work, faster_row_source_fn *next,
@@ -272,13 +279,31 @@ static enum faster_status finish(struct catch_up *work) {
     return FASTER_OK;
 }
 
+/* Another session has caught up meanwhile, and even begun to write: nothing can be newer than
+ * what memory knows. */
+static enum faster_status confirm_rows(struct faster_session *session, faster_row_source_fn *next,
+                                       void *context) {
+    struct faster_commit_row row;
+    struct faster_commit_row newest = {0};
+    enum faster_status status;
+    memset(&row, 0, sizeof row);
+    while ((status = next(context, &row)) == FASTER_OK) {
+        newest = row;
+        memset(&row, 0, sizeof row);
+    }
+    newest.redo = NULL;
+    return status == FASTER_END ? fst_txn_meet_row(session, newest.number != 0 ? &newest : NULL)
+                                : status;
+}
+
 enum faster_status fst_catch_up(struct faster_session *session, faster_row_source_fn *next,
                                 void *context, faster_interrupt_fn *interrupt,
                                 void *interrupt_context) {
     struct faster_store *store = session->store;
     if (store->writing_started) {
-        return FASTER_MISUSE;
+        return confirm_rows(session, next, context);
     }
+    store->index_full = false;
     struct catch_up work = {.session = session,
                             .store = store,
                             .newest = store->committed,
@@ -287,9 +312,6 @@ enum faster_status fst_catch_up(struct faster_session *session, faster_row_sourc
     uint64_t begin = fst_log_begin(store->log).raw;
     work.at = fst_addr_of(store->committed.number == 0 ? begin : store->committed.end);
     work.in_memory = fst_addr_below(fst_log_head(store->log), fst_log_tail(store->log));
-    if (work.newest.number == 0) {
-        work.newest.end = begin;
-    }
     fst_aborted_forget_from(&store->aborted, work.at.raw);
     fst_pass_init(&work.pass, session, &store->committed);
     enum faster_status status = fst_log_cursor_init(&work.cursor, session, work.at, work.at, true);

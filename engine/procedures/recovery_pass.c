@@ -58,6 +58,17 @@ static const unsigned char *value_of(const struct fst_log_item *item) {
 
 /* ---- data ---- */
 
+/* What is not below the tail is on disk only. The mark stays above all that a pass which
+ * failed has linked. */
+static void mark_on_disk(struct faster_store *store, const struct fst_log_item *item) {
+    uint64_t end = item->addr.raw + item->shape.whole_bytes;
+    if (item->addr.raw >= fst_log_tail(store->log).raw &&
+        end > fst_load_relaxed_u64(&store->on_disk_below)) {
+        /* release: pairs with the acquire in fst_chain_walk() */
+        fst_store_release_u64(&store->on_disk_below, end);
+    }
+}
+
 /* The chain's head is the highest address: a pass that is repeated changes nothing. */
 static enum faster_status index_record(struct fst_recovery_pass *pass,
                                        const struct fst_log_item *item) {
@@ -91,6 +102,7 @@ static enum faster_status take_data(struct fst_recovery_pass *pass,
     if (*first == 0) {
         *first = item->addr.raw;
     }
+    mark_on_disk(pass->session->store, item);
     fst_add_relaxed_u64(&pass->session->store->counters.recovered_records, 1);
     return index_record(pass, item);
 }
@@ -167,8 +179,10 @@ static enum faster_status gather_lists(struct fst_recovery_pass *pass,
                                        const struct fst_control *control) {
     const struct faster_env *env = pass->session->store->env;
     const uint64_t newest = control->abort_list_address;
+    /* Lists below begin were truncated away, and with them all they speak of. */
+    const uint64_t begin = fst_log_begin(pass->session->store->log).raw;
     size_t first = pass->list_count;
-    for (uint64_t wanted = newest; wanted != 0;) {
+    for (uint64_t wanted = newest; wanted >= begin;) {
         if (first == 0) {
             return FASTER_CORRUPT;
         }

@@ -84,6 +84,9 @@ enum faster_status fst_live_scan_next(struct fst_live_scan *scan,
                 *out = entry;
                 return FASTER_OK;
             }
+            if (fst_addr_below(entry->item.addr, fst_log_begin(scan->session->store->log))) {
+                continue; /* truncated since it was read, so it was dead in every open view */
+            }
             if (entry->op.status == FASTER_NOT_FOUND ||
                 (entry->op.status == FASTER_OK && entry->op.located < entry->item.addr.raw)) {
                 return FASTER_CORRUPT; /* a record in the log that its chain does not reach */

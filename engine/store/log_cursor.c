@@ -133,6 +133,16 @@ static bool load_from_memory(struct fst_log_cursor *cursor, fst_addr end) {
     return in_memory;
 }
 
+/* A truncation may overtake the cursor: what lies below begin is dead in every open view. */
+static bool skip_truncated(struct fst_log_cursor *cursor) {
+    fst_addr begin = fst_log_begin(cursor->session->store->log);
+    if (!fst_addr_below(cursor->at, begin)) {
+        return false;
+    }
+    cursor->at = begin;
+    return true;
+}
+
 /* Above the tail nothing is in memory yet: during recovery that part is on disk as well. */
 static enum faster_status load(struct fst_log_cursor *cursor) {
     struct fst_hybrid_log *log = cursor->session->store->log;
@@ -216,7 +226,13 @@ enum faster_status fst_log_cursor_next(struct fst_log_cursor *cursor, struct fst
             return FASTER_END;
         }
         if (!is_loaded(cursor)) {
+            if (skip_truncated(cursor)) {
+                continue;
+            }
             enum faster_status status = load(cursor);
+            if (status != FASTER_OK && skip_truncated(cursor)) {
+                continue; /* the segment was unlinked meanwhile */
+            }
             if (status != FASTER_OK) {
                 return status;
             }

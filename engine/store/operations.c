@@ -31,8 +31,9 @@ void fst_finish_reads(struct faster_session *session) {
             continue;
         }
         (void)!fst_op_attempt(session, slot->op, slot);
-        struct faster_op *waiting = fst_pending_release(slot);
-        if (waiting != NULL) {
+        fst_pending_release(slot);
+        struct faster_op *waiting;
+        while ((waiting = fst_pending_next_waiting(session)) != NULL) {
             (void)!fst_op_attempt(session, waiting, NULL);
         }
     }

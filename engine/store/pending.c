@@ -200,7 +200,7 @@ struct fst_pending *fst_pending_take(struct faster_session *session) {
     return slot;
 }
 
-struct faster_op *fst_pending_release(struct fst_pending *slot) {
+void fst_pending_release(struct fst_pending *slot) {
     struct faster_session *session = slot->session;
     slot->op = NULL;
     if (slot->buffer.capacity_bytes > KEPT_BUFFER_BYTES) {
@@ -209,7 +209,10 @@ struct faster_op *fst_pending_release(struct fst_pending *slot) {
     slot->next = session->free_pending;
     session->free_pending = slot;
     session->pending_count--;
-    struct faster_op *op = session->waiting_first;
+}
+
+struct faster_op *fst_pending_next_waiting(struct faster_session *session) {
+    struct faster_op *op = session->free_pending != NULL ? session->waiting_first : NULL;
     if (op != NULL) {
         session->waiting_first = op->next;
         if (session->waiting_first == NULL) {

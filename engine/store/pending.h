@@ -41,9 +41,12 @@ unsigned fst_pending_poll(struct faster_session *session, uint64_t timeout_ns);
 /* A walk that has ended, in order of completion, or NULL. */
 struct fst_pending *fst_pending_take(struct faster_session *session);
 
-/* Gives the slot back; `again` operations that found the pool empty may now be started: the
- * next of them is returned for the caller to attempt anew, or NULL. */
-struct faster_op *fst_pending_release(struct fst_pending *pending);
+/* Gives the slot back. Operations that found the pool empty may now be started:
+ * fst_pending_next_waiting() hands them out for the caller to attempt anew, oldest first, and
+ * NULL once none waits or no slot is free. All must be asked for: an attempt that needs no
+ * I/O frees no slot, and so would wake nobody. */
+void fst_pending_release(struct fst_pending *pending);
+struct faster_op *fst_pending_next_waiting(struct faster_session *session);
 
 /* Frees the pool. Nothing is pending. */
 void fst_pending_finish(struct faster_session *session);

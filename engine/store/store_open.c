@@ -1,6 +1,7 @@
 /* store_open.c - making, opening and closing a store (layer 4). */
 #include "store/store_open.h"
 
+#include "base/bytes.h"
 #include "base/uuid.h"
 
 static const struct faster_env *env_of(const struct faster_options *options) {
@@ -169,7 +170,9 @@ static enum faster_status open_structures(struct faster_store *store,
     if (status == FASTER_OK) {
         fst_addr begin = fst_addr_of(store->manifest.begin);
         fst_log_resume(store->log, begin, begin);
-        fst_store_seq_cst_u64(&store->pins.stable, begin.raw);
+        /* What the last truncation took may be live in any older snapshot. */
+        fst_store_seq_cst_u64(&store->pins.stable,
+                              fst_max_u64(begin.raw, store->manifest.durable_row_end));
         fst_aborted_init(&store->aborted, store->env, store->epoch);
         status = open_index(store, error);
     }

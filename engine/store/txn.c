@@ -336,8 +336,8 @@ enum faster_status fst_txn_rollback_to(struct faster_txn *txn, int level) {
         }
     }
     txn->record_count = target.record_count;
-    size_t kept = level < 0 ? 0 : (size_t)level + 1;
-    txn->savepoint_count = txn->savepoint_count < kept ? txn->savepoint_count : kept;
+    bool was_set = level >= 0 && (size_t)level < txn->savepoint_count;
+    txn->savepoint_count = was_set ? (size_t)level + 1 : 0; /* lower ones went with the rest */
     txn->frozen_below = tail;
     return FASTER_OK;
 }
@@ -390,6 +390,9 @@ enum faster_status fst_txn_prepare(struct faster_txn *txn, struct faster_commit_
     }
     if (txn->record_count == 0) {
         return FASTER_NOT_FOUND;
+    }
+    if (fst_log_health(store->log) == FASTER_FAILED) {
+        return FASTER_FAILED; /* a row with redo would be sound, but writes are refused */
     }
     status = fst_txn_write_control(txn);
     if (status != FASTER_OK) {

@@ -71,6 +71,15 @@ static enum faster_status jump(struct faster_session *session, fst_addr existing
     return fst_log_jump(store->log, fst_addr_of(value.target));
 }
 
+/* A catch-up that failed may have linked records of commits that the decider no longer has.
+ * No later commit may bring them into view. */
+static enum faster_status hide_failed_catch_up(struct faster_store *store) {
+    uint64_t linked_to = fst_load_relaxed_u64(&store->on_disk_below);
+    return store->committed.end < linked_to
+               ? fst_aborted_add(&store->aborted, store->committed.end, linked_to)
+               : FASTER_OK;
+}
+
 enum faster_status fst_txn_start_writing(struct faster_session *session) {
     struct faster_store *store = session->store;
     fst_addr end = fst_log_tail(store->log);
@@ -84,6 +93,10 @@ enum faster_status fst_txn_start_writing(struct faster_session *session) {
         return fst_session_fail(session, status, "the log's files cannot be prepared for writing");
     }
     fst_addr unit_end = fst_addr_align_up(end, FST_WRITE_UNIT_BYTES);
+    status = hide_failed_catch_up(store);
+    if (status != FASTER_OK) {
+        return status;
+    }
     bool all_on_disk = fst_addr_equal(fst_log_head(store->log), end);
     bool clean = store->jump_target == 0 && all_on_disk && existing_end.raw <= unit_end.raw &&
                  ends_with_padding(store, end, unit_end);
