@@ -90,10 +90,5 @@ static inline void *fst_exchange_acq_rel_ptr(fst_atomic_ptr *word, void *value) 
     return atomic_exchange_explicit(word, value, memory_order_acq_rel);
 }
 
-/* The one store-load fence; only engine/primitives/epoch.c may use it, under its proof. */
-static inline void fst_fence_seq_cst(void) {
-    atomic_thread_fence(memory_order_seq_cst);
-}
-
 #endif
 #endif

@@ -7,7 +7,6 @@
 
 #include "base/bytes.h"
 #include "base/checksum.h"
-#include "base/counters.h"
 #include "base/diagnostics.h"
 #include "base/error.h"
 #include "base/hash.h"
@@ -411,60 +410,4 @@ Test(path, parent_of_each_form) {
     cr_assert_eq(fst_path_parent(parent, 4, "/ab/c"), FASTER_OK);
     cr_assert_eq(fst_path_parent(parent, 1, "c"), FASTER_INVALID);
     cr_assert_eq(fst_path_parent(parent, 0, "c"), FASTER_INVALID);
-}
-
-/* -------------------------------------------------------------- counters */
-
-Test(counters, sessions_sum_and_figures_are_described) {
-    struct fst_counters one = {0};
-    struct fst_counters sum = {0};
-    struct faster_stat stats[FST_COUNTER_COUNT];
-    fst_count(&one, FST_COUNTER_READS, 2);
-    fst_count(&one, FST_COUNTER_READS, 3);
-    fst_count(&one, FST_COUNTER_SNAPSHOTS_GONE, 1);
-    fst_counters_add(&sum, &one);
-    fst_counters_add(&sum, &one);
-    cr_assert_eq(fst_counter_value(&sum, FST_COUNTER_READS), 10u);
-    cr_assert_eq(fst_counters_fill_stats(&sum, NULL, 0), (size_t)FST_COUNTER_COUNT);
-    cr_assert_eq(fst_counters_fill_stats(&sum, stats, FST_COUNTER_COUNT),
-                 (size_t)FST_COUNTER_COUNT);
-    for (size_t i = 0; i < FST_COUNTER_COUNT; i++) {
-        cr_assert_not_null(stats[i].name, "counter %zu", i);
-        cr_assert_not_null(stats[i].help, "counter %zu", i);
-        cr_assert_eq(stats[i].value, fst_counter_value(&sum, (enum fst_counter)i));
-    }
-}
-
-Test(counters, fill_stops_at_the_callers_room) {
-    struct fst_events events = {0};
-    struct faster_stat stats[FST_EVENT_COUNT] = {{0}};
-    fst_count_event(&events, FST_EVENT_DEVICE_READS, 7);
-    cr_assert_eq(fst_events_fill_stats(&events, stats, 1), (size_t)FST_EVENT_COUNT);
-    cr_assert_str_eq(stats[0].name, "device_reads");
-    cr_assert_eq(stats[0].value, 7u);
-    cr_assert_null(stats[1].name);
-    cr_assert_eq(fst_events_fill_stats(&events, stats, FST_EVENT_COUNT), (size_t)FST_EVENT_COUNT);
-    for (size_t i = 0; i < FST_EVENT_COUNT; i++) {
-        cr_assert_not_null(stats[i].name, "event %zu", i);
-        cr_assert_not_null(stats[i].unit, "event %zu", i);
-    }
-}
-
-static void *count_many_events(void *argument) {
-    for (int i = 0; i < 100000; i++) {
-        fst_count_event(argument, FST_EVENT_DEVICE_WRITES, 1);
-    }
-    return NULL;
-}
-
-Test(counters, events_of_several_threads_are_all_counted) {
-    struct fst_events events = {0};
-    pthread_t threads[4];
-    for (int i = 0; i < 4; i++) {
-        cr_assert_eq(pthread_create(&threads[i], NULL, count_many_events, &events), 0);
-    }
-    for (int i = 0; i < 4; i++) {
-        (void)pthread_join(threads[i], NULL);
-    }
-    cr_assert_eq(fst_event_value(&events, FST_EVENT_DEVICE_WRITES), 400000u);
 }
