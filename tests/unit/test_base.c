@@ -1,7 +1,6 @@
 /* test_base.c - layer 0 without the system: values, messages, memory, counting and the
  * like. test_env_posix.c has the files, threads and clocks. */
 #include <criterion/criterion.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
