@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "held.h"
 #include "registry.h"
 #include "table.h"
 
@@ -14,6 +15,7 @@ void attachment_destroy(struct attachment *attachment) {
         link = &(*link)->next;
     }
     *link = attachment->next;
+    held_release(attachment);
     if (!registry_forked()) {
         faster_session_close(attachment->session);
         registry_release(attachment->entry);

@@ -72,6 +72,12 @@ struct attachment {
     bool ended;           /* to be destroyed when the last view and table are gone */
     struct view *views;
 
+    /* Between statements; held.c owns these. */
+    bool is_held;
+    struct faster_snapshot held;
+    uint64_t held_number; /* of the commit it shows */
+    struct attachment *held_next;
+
     /* The open transaction; transaction.c owns these. */
     struct faster_txn *txn;
     bool prepared;       /* the row of all its writes is in the shadow table */

@@ -10,6 +10,7 @@
  */
 #include <string.h>
 
+#include "held.h"
 #include "module.h"
 #include "row_write.h"
 #include "rowids.h"
@@ -264,6 +265,7 @@ static int run_checkpoint(struct table *table) {
                                 "%s: the database could not be synced: no checkpoint", table->name);
     }
     uint64_t obsolete_below = 0;
+    held_release_idle(attachment);
     enum faster_status status = faster_checkpoint(attachment->session, &row, &obsolete_below,
                                                   connection_interrupted, table->connection);
     if (status != FASTER_OK) {

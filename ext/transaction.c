@@ -44,6 +44,7 @@
 #include <string.h>
 
 #include "garbage.h"
+#include "held.h"
 #include "registry.h"
 #include "rowids.h"
 #include "sqlite_durable.h"
@@ -92,6 +93,7 @@ static int begin(struct table *table, struct attachment *attachment) {
         return table_engine_error(table, status);
     }
     take_notes(attachment);
+    held_release(attachment);
     int level = table->connection->open_level;
     status = level < 0 ? FASTER_OK : faster_txn_savepoint(attachment->txn, level);
     if (status != FASTER_OK) {

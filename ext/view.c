@@ -7,7 +7,7 @@
  * aborted ranges. */
 #include "attachment.h"
 
-#include "errors.h"
+#include "held.h"
 #include "table.h"
 
 static void link_view(struct attachment *attachment, struct view *view) {
@@ -28,6 +28,7 @@ static int open_row(struct table *table, struct attachment *attachment, struct v
     view->key_text = row == NULL
                          ? KEY_TEXT_PLAIN
                          : (enum key_text)(attachment->newest.hints & COMMIT_HINT_KEY_TEXT_MASK);
+    held_update(attachment, view->commit_number);
     link_view(attachment, view);
     return SQLITE_OK;
 }
@@ -107,7 +108,12 @@ void view_close(struct view *view) {
         link = &(*link)->next;
     }
     *link = view->next;
-    faster_snapshot_close(&view->snapshot);
+    if (view->from_row && !attachment->ended && attachment->txn == NULL &&
+        !sqlite3_get_autocommit(attachment->connection->db)) {
+        held_keep(attachment, &view->snapshot, view->commit_number);
+    } else {
+        faster_snapshot_close(&view->snapshot);
+    }
     *view = (struct view){0};
     if (attachment->ended) {
         attachment_end(attachment);
