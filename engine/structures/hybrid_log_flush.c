@@ -291,6 +291,16 @@ static bool has_room(const struct fst_hybrid_log *log) {
            fst_log_head_needed(log, fst_log_next_page(log));
 }
 
+/* Before FULL is reported. Other writes in flight may have met the full disk as well: they must
+ * not tell the next caller so when there is room again. */
+static enum faster_status report_no_space(struct fst_hybrid_log *log) {
+    while (log->in_flight_count > 0 && health_of(log) != FST_LOG_BROKEN) {
+        log->device->ops->poll(log->device, log->queue, FST_LOG_POLL_NS);
+        retire_flights(log);
+    }
+    return FASTER_FULL;
+}
+
 /* One locked turn of fst_log_help(). Waits for the device only when memory is short. */
 static enum faster_status help_locked(struct fst_hybrid_log *log) {
     retry_no_space(log);
@@ -301,7 +311,7 @@ static enum faster_status help_locked(struct fst_hybrid_log *log) {
     if (health_of(log) == FST_LOG_BROKEN) {
         return FASTER_FAILED;
     }
-    return log->no_space_count > 0 ? FASTER_FULL : FASTER_OK;
+    return log->no_space_count > 0 ? report_no_space(log) : FASTER_OK;
 }
 
 enum faster_status fst_log_help(struct fst_hybrid_log *log) {
@@ -366,7 +376,7 @@ static enum faster_status write_until(struct fst_hybrid_log *log, uint64_t until
             return FASTER_IO;
         }
         if (log->no_space_count > 0) {
-            return FASTER_FULL;
+            return report_no_space(log);
         }
         fst_log_pump(log, FST_LOG_POLL_NS);
         yield_flush(log);
