@@ -40,7 +40,8 @@
 
 /* Shared by the parent and the processes that run the cases. */
 struct progress {
-    uint64_t statements; /* atomic */
+    uint64_t statements;     /* atomic */
+    uint64_t snapshots_gone; /* atomic */
     uint64_t step[WORKERS];
 };
 
@@ -70,8 +71,8 @@ void step_replace_sql(struct step *step, enum side side, char *sql) {
 }
 
 /* Runs one case in this process. Returns false after printing a difference. */
-static bool run_case(const struct test_options *options, uint64_t number, uint64_t *statements,
-                     uint64_t *step_count) {
+static bool run_case(const struct test_options *options, uint64_t number, struct progress *progress,
+                     unsigned worker) {
     struct plan plan;
     struct world world;
     struct script script = {0};
@@ -87,7 +88,7 @@ static bool run_case(const struct test_options *options, uint64_t number, uint64
         struct step step;
         generate_step(&generator, &world, &step);
         script_add(&script, &step);
-        __atomic_store_n(step_count, i, __ATOMIC_RELAXED);
+        __atomic_store_n(&progress->step[worker], i, __ATOMIC_RELAXED);
         if (options->verbose) {
             step_print(&plan, &step);
             fflush(stdout);
@@ -99,7 +100,8 @@ static bool run_case(const struct test_options *options, uint64_t number, uint64
             same = world_step(&world, &check);
         }
     }
-    __atomic_fetch_add(statements, world.statements, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&progress->statements, world.statements, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&progress->snapshots_gone, world.snapshots_gone, __ATOMIC_RELAXED);
     if (!same) {
         printf("\nDIFFERENT: seed %llu, case %llu, step %zu: %s\n",
                (unsigned long long)options->seed, (unsigned long long)number, script.count,
@@ -126,7 +128,7 @@ static pid_t start_case(const struct test_options *options, uint64_t number,
     }
     if (pid == 0) {
         alarm(CASE_SECONDS_MAX);
-        bool same = run_case(options, number, &progress->statements, &progress->step[worker]);
+        bool same = run_case(options, number, progress, worker);
         fflush(NULL);
         _exit(same ? 0 : 1);
     }
@@ -168,8 +170,10 @@ static unsigned run_all(const struct test_options *options, struct progress *pro
             }
         }
     }
-    printf("differential: %llu cases, %llu statements, %u failures\n", (unsigned long long)next,
-           (unsigned long long)progress->statements, failures);
+    printf("differential: %llu cases, %llu statements, %llu snapshots ended by a checkpoint,"
+           " %u failures\n",
+           (unsigned long long)next, (unsigned long long)progress->statements,
+           (unsigned long long)progress->snapshots_gone, failures);
     return failures;
 }
 
@@ -183,7 +187,7 @@ int main(int argc, char **argv) {
     }
     if (options.only) {
         uint64_t number = strtoull(options.only, NULL, 10);
-        return run_case(&options, number, &progress->statements, &progress->step[0]) ? 0 : 1;
+        return run_case(&options, number, progress, 0) ? 0 : 1;
     }
     return run_all(&options, progress) ? 1 : 0;
 }

@@ -13,7 +13,7 @@ enum side { SIDE_FASTER = 0, SIDE_ORDINARY = 1 };
 /* -------------------------------------------------- one case: tables and places */
 
 /* From which set a column's literals come. */
-enum pool { POOL_TEXT, POOL_BLOB, POOL_INTEGER, POOL_REAL, POOL_ANY, POOL_ROWID };
+enum pool { POOL_TEXT, POOL_BLOB, POOL_INTEGER, POOL_REAL, POOL_ANY, POOL_ROWID, POOL_PLAIN_ROWID };
 
 struct column {
     const char *name;
@@ -101,6 +101,7 @@ void script_shrink(const struct test_options *options, const struct plan *plan,
 struct reader {
     sqlite3 *db[2];
     bool open;
+    uint64_t checkpoints; /* how many there had been when the snapshot began */
     struct rows seen[2];
 };
 
@@ -112,6 +113,8 @@ struct world {
     sqlite3 *db[2]; /* equal unless plan->twin */
     struct reader reader[READER_COUNT];
     uint64_t statements;
+    uint64_t checkpoints;
+    uint64_t snapshots_gone;
     struct text reason; /* of the first difference */
 };
 

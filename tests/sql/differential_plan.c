@@ -293,13 +293,14 @@ static void blob_literal(struct text *sql, struct random_state *random) {
     }
 }
 
-/* Rowids stay far from the largest, where SQLite picks free ones at random. */
-static void rowid_literal(struct text *sql, struct random_state *random) {
+/* Rowids stay far from the largest, where SQLite picks free ones at random. With
+ * `allow_odd` off the literal is an integer or NULL. */
+static void rowid_literal(struct text *sql, struct random_state *random, bool allow_odd) {
     static const char *const odd[] = {"0",          "-1",   "-9223372036854775808",
                                       "4294967296", "'12'", "13.0",
                                       "'14.0'",     "2.5",  "'abc'",
                                       "x'31'",      "1e19"};
-    if (random_percent(random, 92)) {
+    if (!allow_odd || random_percent(random, 92)) {
         text_add(sql, "%u", 1 + random_below(random, 80));
     } else {
         text_add(sql, "%s", odd[random_below(random, sizeof odd / sizeof *odd)]);
@@ -312,7 +313,8 @@ void literal_add(struct text *sql, struct random_state *random, enum pool pool, 
         text_add(sql, "NULL");
         return;
     }
-    if (pool != POOL_ROWID && (pool == POOL_ANY || dice >= 88)) {
+    bool rowid = pool == POOL_ROWID || pool == POOL_PLAIN_ROWID;
+    if (!rowid && (pool == POOL_ANY || dice >= 88)) {
         static const enum pool others[] = {POOL_TEXT, POOL_TEXT, POOL_INTEGER, POOL_REAL,
                                            POOL_BLOB};
         pool = others[random_below(random, 5)];
@@ -332,7 +334,8 @@ void literal_add(struct text *sql, struct random_state *random, enum pool pool, 
         real_literal(sql, random);
         break;
     case POOL_ROWID:
-        rowid_literal(sql, random);
+    case POOL_PLAIN_ROWID:
+        rowid_literal(sql, random, pool == POOL_ROWID);
         break;
     }
 }
