@@ -28,18 +28,20 @@ static int old_key_of(struct table *table, sqlite3_value *value, struct row_buff
     return rc == SQLITE_OK && !matches ? row_write_mismatch(table) : rc;
 }
 
+/* A rowid that is none is found before a NULL, as in an ordinary table. */
 static int insert_row(struct row_write *row, sqlite3_value **argv, sqlite3_int64 *rowid) {
     struct table *table = row->table;
+    struct row_values *values = row->values;
+    bool has_rowid = schema_has_rowid(&table->schema);
     bool skip = false;
-    int rc = row_values_load(table, row->values, argv + 2, true);
-    rc = rc == SQLITE_OK ? row_values_check(table, row->values, row->conflict, &skip) : rc;
+    int rc = row_values_load(table, values, argv + 2, true);
+    rc = rc == SQLITE_OK && has_rowid ? row_write_rowid_of_insert(row, argv[1]) : rc;
+    rc = rc == SQLITE_OK ? row_values_check(table, values, row->conflict, &skip) : rc;
     if (rc != SQLITE_OK || skip) {
         return rc;
     }
-    bool has_rowid = schema_has_rowid(&table->schema);
-    rc = has_rowid ? row_write_rowid_of_insert(row, argv[1])
-                   : row_values_encode_key(table, row->values);
-    rc = rc == SQLITE_OK ? row_values_encode(table, row->values) : rc;
+    rc = has_rowid ? SQLITE_OK : row_values_encode_key(table, values);
+    rc = rc == SQLITE_OK ? row_values_encode(table, values) : rc;
     rc = rc == SQLITE_OK ? row_write_put(row, row_write_function(row)) : rc;
     if (rc == SQLITE_OK && has_rowid) {
         *rowid = row->rowid;
@@ -50,18 +52,18 @@ static int insert_row(struct row_write *row, sqlite3_value **argv, sqlite3_int64
 static int update_row(struct row_write *row, sqlite3_value **argv) {
     struct table *table = row->table;
     struct row_values *values = row->values;
+    bool has_rowid = schema_has_rowid(&table->schema);
     bool skip = false;
     int rc = row_values_load(table, values, argv + 2, false);
+    rc = rc == SQLITE_OK ? old_key_of(table, argv[0], &values->old_key) : rc;
+    if (rc == SQLITE_OK && has_rowid) {
+        rc = row_write_rowid_of_update(row, sqlite3_value_int64(argv[0]), argv[1]);
+    }
     rc = rc == SQLITE_OK ? row_values_check(table, values, row->conflict, &skip) : rc;
     if (rc != SQLITE_OK || skip) {
         return rc;
     }
-    rc = old_key_of(table, argv[0], &values->old_key);
-    if (rc == SQLITE_OK) {
-        rc = schema_has_rowid(&table->schema)
-                 ? row_write_rowid_of_update(row, sqlite3_value_int64(argv[0]), argv[1])
-                 : row_values_encode_key(table, values);
-    }
+    rc = has_rowid ? SQLITE_OK : row_values_encode_key(table, values);
     rc = rc == SQLITE_OK ? row_values_encode(table, values) : rc;
     if (rc != SQLITE_OK) {
         return rc;
