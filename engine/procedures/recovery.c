@@ -94,9 +94,12 @@ static enum disk_state compare_with_disk(struct catch_up *work, const struct fst
     if (memcmp(work->cursor.buffer, item->bytes, count) == 0) {
         return DISK_EQUAL;
     }
+    /* A jump in its place was written when the decider did not have the row: no commit came
+     * after it, or the row would not be the newest. */
     struct fst_record_shape shape;
-    return fst_record_is_intact(work->cursor.buffer, count, item->addr, store->checksum_seed,
-                                &shape)
+    bool intact =
+        fst_record_is_intact(work->cursor.buffer, count, item->addr, store->checksum_seed, &shape);
+    return intact && fst_header_kind(fst_raw_header(work->cursor.buffer)) != FST_KIND_JUMP
                ? DISK_DIFFERS
                : DISK_LACKS;
 }
@@ -119,6 +122,9 @@ static enum faster_status place_redo_record(struct catch_up *work,
         case DISK_FAILED:
             return failure;
         case DISK_LACKS:
+            if (fst_addr_below(item->addr, fst_log_tail(work->store->log))) {
+                return corrupt(work, item->addr, "the log has lost bytes since it was read");
+            }
             enter_memory(work, item->addr);
             break;
         }
@@ -271,7 +277,8 @@ static enum faster_status finish(struct catch_up *work) {
                                     (unsigned long long)work->newest.number);
         }
     }
-    if (!work->in_memory) {
+    /* A first transaction that could not begin may have found more than was committed then. */
+    if (!work->in_memory && fst_addr_below(fst_log_tail(store->log), work->at)) {
         fst_log_resume(store->log, fst_log_begin(store->log), work->at);
     }
     work->newest.end = work->at.raw;

@@ -5,8 +5,15 @@
  * never used again: a JUMP record at the recovered end leads to a page beyond every
  * existing byte, and is synced before anything is appended there. A log that ended cleanly
  * (nothing but its own padding follows) goes on without a jump.
+ *
+ * One kind of dead bytes is kept: a transaction that was prepared on top of the newest commit.
+ * Its row may still come back (a failed sync had written it, and the decider forgets that it
+ * failed when it is killed). The jump stands behind its control record; recovery finds that
+ * the next commit does not name it, and hides it.
  */
 #include "base/bytes.h"
+#include "shapes/format_codec.h"
+#include "store/log_cursor.h"
 #include "store/txn.h"
 
 static enum faster_status random_nonce(const struct faster_env *env, uint64_t *nonce) {
@@ -37,6 +44,40 @@ static bool ends_with_padding(struct faster_store *store, fst_addr end, fst_addr
     }
     enum fst_record_kind kind = fst_header_kind(fst_raw_header(bytes));
     return (kind == FST_KIND_PAD || kind == FST_KIND_PAD_WORD) && shape.whole_bytes == count;
+}
+
+static bool is_prepared_next(const struct faster_store *store, const struct fst_log_item *item) {
+    struct fst_control control;
+    struct fst_range_list ranges;
+    const unsigned char *value = item->bytes + item->shape.key_offset_bytes + item->shape.key_bytes;
+    return fst_control_decode(value, item->shape.value_bytes, &control, &ranges) &&
+           control.end == item->addr.raw + item->shape.whole_bytes &&
+           control.previous_control_address == store->committed.control_address &&
+           control.previous_number == store->committed.number &&
+           control.index_bits <= fst_hash_index_bits(store->index);
+}
+
+/* Moves *end past the last control record on disk that names the newest commit as its
+ * predecessor, if intact records lead there. */
+static enum faster_status skip_prepared(struct faster_session *session, fst_addr existing_end,
+                                        fst_addr *end) {
+    struct fst_log_cursor cursor;
+    struct fst_log_item item;
+    enum faster_status status = fst_log_cursor_init(&cursor, session, *end, existing_end, true);
+    while (status == FASTER_OK) {
+        status = fst_log_cursor_next(&cursor, &item);
+        if (status != FASTER_OK || fst_header_kind(item.header) == FST_KIND_JUMP) {
+            break;
+        }
+        if (fst_header_kind(item.header) == FST_KIND_CONTROL) {
+            if (!is_prepared_next(session->store, &item)) {
+                break;
+            }
+            *end = fst_addr_plus(item.addr, item.shape.whole_bytes);
+        }
+    }
+    fst_log_cursor_finish(&cursor);
+    return status == FASTER_END || status == FASTER_CORRUPT ? FASTER_OK : status;
 }
 
 /* A jump that was appended but could not be written (a full disk) is not appended again. */
@@ -71,32 +112,49 @@ static enum faster_status jump(struct faster_session *session, fst_addr existing
     return fst_log_jump(store->log, fst_addr_of(value.target));
 }
 
-/* A catch-up that failed may have linked records of commits that the decider no longer has.
- * No later commit may bring them into view. */
-static enum faster_status hide_failed_catch_up(struct faster_store *store) {
+/* What lies between the newest commit and `end` never counted. A catch-up that failed may even
+ * have linked such records. No later commit may bring them into view. */
+static enum faster_status hide_uncommitted(struct faster_store *store, fst_addr end) {
     uint64_t linked_to = fst_load_relaxed_u64(&store->on_disk_below);
-    return store->committed.end < linked_to
-               ? fst_aborted_add(&store->aborted, store->committed.end, linked_to)
-               : FASTER_OK;
+    return fst_aborted_add(&store->aborted, store->committed.end, fst_max_u64(end.raw, linked_to));
+}
+
+/* Where writing goes on, with all below durable. Rows that wait in memory come after what is
+ * on disk: then no prepared transaction does. */
+static enum faster_status find_end(struct faster_session *session, fst_addr *end,
+                                   fst_addr *existing_end) {
+    struct faster_store *store = session->store;
+    fst_addr first;
+    *end = fst_log_tail(store->log);
+    enum faster_status status = store->device->ops->extent(store->device, &first, existing_end);
+    if (status == FASTER_OK && store->jump_target == 0 &&
+        fst_addr_equal(fst_log_head(store->log), *end)) {
+        fst_addr tail = *end;
+        status = skip_prepared(session, *existing_end, end);
+        if (status == FASTER_OK && fst_addr_below(tail, *end)) {
+            fst_log_resume(store->log, fst_log_begin(store->log), *end);
+        }
+    }
+    if (status == FASTER_OK) {
+        status = sync_existing(store, *end);
+    }
+    return status == FASTER_OK ? status
+                               : fst_session_fail(session, status,
+                                                  "the log's files cannot be prepared for writing");
 }
 
 enum faster_status fst_txn_start_writing(struct faster_session *session) {
     struct faster_store *store = session->store;
-    fst_addr end = fst_log_tail(store->log);
-    fst_addr first;
+    fst_addr end;
     fst_addr existing_end;
-    enum faster_status status = store->device->ops->extent(store->device, &first, &existing_end);
+    enum faster_status status = find_end(session, &end, &existing_end);
     if (status == FASTER_OK) {
-        status = sync_existing(store, end);
+        status = hide_uncommitted(store, end);
     }
-    if (status != FASTER_OK) {
-        return fst_session_fail(session, status, "the log's files cannot be prepared for writing");
-    }
-    fst_addr unit_end = fst_addr_align_up(end, FST_WRITE_UNIT_BYTES);
-    status = hide_failed_catch_up(store);
     if (status != FASTER_OK) {
         return status;
     }
+    fst_addr unit_end = fst_addr_align_up(end, FST_WRITE_UNIT_BYTES);
     bool all_on_disk = fst_addr_equal(fst_log_head(store->log), end);
     bool clean = store->jump_target == 0 && all_on_disk && existing_end.raw <= unit_end.raw &&
                  ends_with_padding(store, end, unit_end);
