@@ -7,6 +7,7 @@
  * tests/golden/make.sql tells what the stores hold.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -35,7 +36,7 @@ static void check_tables(sqlite3 *db) {
         if (verdict == NULL || strcmp(verdict, "ok") != 0) {
             test_fail("table %s: %s", TABLES[i], verdict == NULL ? "NULL" : verdict);
         }
-        sqlite3_free(verdict);
+        free(verdict);
     }
 }
 
@@ -43,7 +44,7 @@ static void change_tables(sqlite3 *db) {
     static const char *const PREFIXES[] = {"", "expected_"};
     for (size_t i = 0; i < 2; i++) {
         db_must(db, "INSERT INTO %skv VALUES ('new', 1)", PREFIXES[i]);
-        db_must(db, "DELETE FROM %spairs WHERE a = 'name1'", PREFIXES[i]);
+        db_must(db, "DELETE FROM %spairs WHERE a = 'Name1'", PREFIXES[i]);
         db_must(db, "UPDATE %snotes SET note = note || '!'", PREFIXES[i]);
     }
     db_must(db, "INSERT INTO kv(kv) VALUES ('checkpoint')");
