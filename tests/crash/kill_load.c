@@ -34,6 +34,7 @@
 
 #define KILLS 100u
 #define VERIFY_SECONDS_MAX 120u
+#define LOAD_MS_MAX 1500
 
 struct counts {
     uint64_t kills;
@@ -59,11 +60,20 @@ static void configuration_make(struct configuration *configuration,
     configuration->seed = mix_words(options->seed, index);
 }
 
-/* Milliseconds until the kill: often inside recovery, sometimes long after. */
-static int draw_delay_ms(struct random_state *random) {
+/* When to kill: after `commits` were reported, or after `delay_ms` whatever was reported. */
+struct moment {
+    uint64_t commits;
+    int delay_ms;
+};
+
+/* Often inside recovery or soon after, else after a number of commits: how long these take
+ * depends on the disk. */
+static struct moment draw_moment(struct random_state *random) {
     uint32_t dice = random_below(random, 100);
-    return (int)(dice < 15 ? random_below(random, 12)
-                           : 5 + random_below(random, dice < 80 ? 150 : 500));
+    if (dice < 40) {
+        return (struct moment){UINT64_MAX, (int)random_below(random, dice < 15 ? 12 : 120)};
+    }
+    return (struct moment){random_below(random, 60), LOAD_MS_MAX};
 }
 
 /* Runs a load and kills it; returns the last acknowledged commit. */
@@ -81,13 +91,18 @@ static uint64_t load_and_kill(const struct test_options *options,
         load_run(options, configuration, number + 1, ends[1]);
     }
     close(ends[1]);
-    double end = test_seconds() + draw_delay_ms(random) / 1000.0;
+    struct moment moment = draw_moment(random);
+    double end = test_seconds() + moment.delay_ms / 1000.0;
     uint64_t acknowledged = number;
     struct pollfd poll_end = {.fd = ends[0], .events = POLLIN};
     bool ended = false;
     for (double left; !ended && (left = end - test_seconds()) > 0;) {
         if (poll(&poll_end, 1, (int)(left * 1000) + 1) > 0) {
             ended = read(ends[0], &acknowledged, sizeof acknowledged) != sizeof acknowledged;
+        }
+        if (!ended && acknowledged - number >= moment.commits) {
+            usleep((useconds_t)random_below(random, 3000));
+            break;
         }
     }
     kill(pid, SIGKILL);

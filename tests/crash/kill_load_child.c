@@ -23,7 +23,7 @@ void load_create(const struct test_options *options, const struct configuration 
     } else {
         db_must(db, "CREATE VIRTUAL TABLE f USING faster(%s%s)", columns,
                 configuration->store_options);
-        db_must(db, "CREATE VIRTUAL TABLE c USING faster");
+        db_must(db, "CREATE VIRTUAL TABLE c USING faster(key PRIMARY KEY, value, memory='1MiB')");
     }
     db_must(db, "CREATE TABLE o(%s) WITHOUT ROWID", columns);
     db_must(db, "CREATE TABLE p(key PRIMARY KEY, value) WITHOUT ROWID");

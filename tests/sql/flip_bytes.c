@@ -27,7 +27,7 @@
 
 #include "sql_support.h"
 
-#define ROWS 400
+#define ROWS 160
 #define WORKERS 2u
 #define FILES_MAX 64
 #define FLIP_SECONDS_MAX 20u
