@@ -1,251 +1,25 @@
-/* model_store.c - random transactions on a store against a plain map (P1, P2, P4).
+/* model_store.c - random transactions on a store against a plain map (P1-P7).
  *
  * Strategy: a seeded run of transactions with every operation, savepoints, rollbacks,
- * commits whose row is lost, snapshots that stay open, checkpoints, and reopens after a
- * clean close or a crash (the directory is copied while the store is open, and the copy is
- * opened with the decider's rows of that moment or of some commits earlier). The model is
- * one array of key -> value per commit number. After each reopen and at random points every
+ * commits whose row is lost or comes late, snapshots that stay open, checkpoints, faults of
+ * disk and memory, and reopens after a clean close or a crash (model_store_crash.c: torn
+ * sectors, a decider that lost commits or got one back, readers with old snapshots). The model
+ * is one array of key -> value per commit number. After each reopen and at random points every
  * key is read and a scan is compared, each in the newest state and in every open snapshot.
  *
  * Invariants: a read gives the model's value; a scan gives each live key once; verify finds
- * nothing. Replay: model_store SEED 1.
+ * nothing; a transaction that met a fault commits or leaves nothing; no memory is left over.
+ * Replay: model_store SEED 1.
  *
  *     model_store [first seed] [number of seeds]
  */
-#include <ftw.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "model_store.h"
 
-#include "ledger.h"
-
-#define KEY_COUNT 300
-#define VALUE_BYTES_MAX 900
-#define HISTORY_MAX 4096
-#define SNAPSHOT_MAX 4
-#define STEPS 400
-
-/* A value is a number; its bytes are derived from it. 0: absent. */
-typedef uint32_t model_state[KEY_COUNT];
-
-struct run {
-    uint64_t seed;
-    uint64_t random;
-    char directory[256];
-    uint32_t generation; /* of the copies */
-    struct ledger ledger;
-    struct faster_store *store;
-    struct faster_session *session;
-    struct faster_session *reader;
-    model_state *history; /* [commit number] */
-    model_state now;
-    uint32_t next_value;
-    uint64_t inline_bytes;
-    struct {
-        struct faster_snapshot snapshot;
-        uint64_t number;
-        bool open;
-    } snapshots[SNAPSHOT_MAX];
-    uint64_t reads, commits, reopens, scans;
-};
-
-static _Noreturn void fail(const struct run *run, const char *what, int status) {
+void model_fail(const struct run *run, const char *what, int status) {
     fprintf(stderr, "model_store: seed %llu: %s: %s %s\n", (unsigned long long)run->seed, what,
             faster_status_name((enum faster_status)status),
             run->session != NULL ? faster_session_message(run->session) : "");
     exit(1);
-}
-
-#define CHECK(run, condition, what, status)                                                        \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fail(run, what, (int)(status));                                                        \
-        }                                                                                          \
-    } while (0)
-
-static uint32_t draw(struct run *run, uint32_t below) {
-    run->random ^= run->random << 13;
-    run->random ^= run->random >> 7;
-    run->random ^= run->random << 17;
-    return (uint32_t)((run->random >> 16) % below);
-}
-
-static size_t value_bytes_of(uint32_t value, unsigned char *bytes) {
-    size_t count = 4 + (value * 2654435761u >> 8) % VALUE_BYTES_MAX;
-    for (size_t i = 0; i < count; i++) {
-        bytes[i] = (unsigned char)(value >> (8 * (i % 4)));
-    }
-    return count;
-}
-
-static void key_of(uint32_t index, char key[16]) {
-    snprintf(key, 16, "key-%05u", index);
-}
-
-static void diagnose(void *context, enum faster_diagnostic_level level, const char *module,
-                     const char *message) {
-    (void)context;
-    if (level == FASTER_DIAGNOSTIC_ERROR) {
-        fprintf(stderr, "diagnostic: %s: %s\n", module, message);
-    }
-}
-
-/* ---- reading ---- */
-
-static void check_key(struct run *run, const struct faster_snapshot *snapshot,
-                      const uint32_t *state, uint32_t index) {
-    char key[16];
-    unsigned char expected[VALUE_BYTES_MAX + 4];
-    key_of(index, key);
-    struct faster_buffer value = {.env = faster_env_posix()};
-    struct faster_op op = {.key = {key, strlen(key)}, .result = &value};
-    enum faster_status status = faster_read(snapshot, &op);
-    if (status == FASTER_PENDING) {
-        faster_complete_pending(snapshot->session, true);
-        status = op.status;
-    }
-    run->reads++;
-    if (state[index] == 0) {
-        CHECK(run, status == FASTER_NOT_FOUND, "a deleted key came back", status);
-    } else {
-        CHECK(run, status == FASTER_OK, "a key is missing", status);
-        size_t count = value_bytes_of(state[index], expected);
-        CHECK(run, count == value.size_bytes && memcmp(value.data, expected, count) == 0,
-              "a wrong value", status);
-    }
-    faster_buffer_finish(&value);
-}
-
-static void check_scan(struct run *run, const struct faster_snapshot *snapshot,
-                       const uint32_t *state) {
-    struct faster_scan *scan;
-    struct faster_bytes key, value;
-    unsigned char expected[VALUE_BYTES_MAX + 4];
-    uint32_t live = 0, seen = 0;
-    bool found[KEY_COUNT] = {false};
-    enum faster_status status = faster_scan_open(snapshot, &scan);
-    CHECK(run, status == FASTER_OK, "scan_open", status);
-    while ((status = faster_scan_next(scan, &key, &value)) == FASTER_OK) {
-        char text[16] = {0};
-        CHECK(run, key.size_bytes < sizeof text, "a scan shows a strange key", key.size_bytes);
-        memcpy(text, key.data, key.size_bytes);
-        uint32_t index = (uint32_t)strtoul(text + 4, NULL, 10);
-        CHECK(run, index < KEY_COUNT && !found[index], "a scan repeats a key", index);
-        found[index] = true;
-        CHECK(run, state[index] != 0, "a scan shows a deleted key", index);
-        size_t count = value_bytes_of(state[index], expected);
-        CHECK(run, count == value.size_bytes && memcmp(value.data, expected, count) == 0,
-              "a scan shows a wrong value", index);
-        seen++;
-    }
-    CHECK(run, status == FASTER_END, "scan_next", status);
-    faster_scan_close(scan);
-    for (uint32_t i = 0; i < KEY_COUNT; i++) {
-        live += state[i] != 0;
-    }
-    CHECK(run, live == seen, "a scan misses keys", seen);
-    run->scans++;
-}
-
-static void check_state(struct run *run, const struct faster_snapshot *snapshot,
-                        const uint32_t *state, bool all) {
-    if (all) {
-        for (uint32_t i = 0; i < KEY_COUNT; i++) {
-            check_key(run, snapshot, state, i);
-        }
-        check_scan(run, snapshot, state);
-    } else {
-        for (int i = 0; i < 5; i++) {
-            check_key(run, snapshot, state, draw(run, KEY_COUNT));
-        }
-    }
-}
-
-static uint64_t newest_number(const struct run *run) {
-    const struct faster_commit_row *newest = ledger_newest(&run->ledger);
-    return newest == NULL ? 0 : newest->number;
-}
-
-static void check_newest(struct run *run, bool all) {
-    struct faster_snapshot snapshot;
-    enum faster_status status = ledger_meet(&run->ledger, run->reader);
-    CHECK(run, status == FASTER_OK, "meet", status);
-    status = faster_snapshot_open(run->reader, ledger_newest(&run->ledger), &snapshot);
-    CHECK(run, status == FASTER_OK, "snapshot_open", status);
-    check_state(run, &snapshot, run->history[newest_number(run)], all);
-    faster_snapshot_close(&snapshot);
-}
-
-/* ---- open, close, crash ---- */
-
-static void open_store(struct run *run) {
-    struct faster_options options = {.directory = run->directory,
-                                     .memory_bytes = 1 << 20,
-                                     .page_bytes = 16 << 10,
-                                     .segment_bytes = 64 << 10,
-                                     .inline_commit_bytes = run->inline_bytes,
-                                     .diagnostic = diagnose};
-    struct faster_error error = {0};
-    enum faster_status status = faster_store_open(&options, &run->store, &error);
-    if (status != FASTER_OK) {
-        fprintf(stderr, "%s\n", error.message);
-    }
-    CHECK(run, status == FASTER_OK, "open", status);
-    CHECK(run, faster_session_open(run->store, &run->session) == FASTER_OK, "session", 0);
-    CHECK(run, faster_session_open(run->store, &run->reader) == FASTER_OK, "session", 0);
-}
-
-static void close_snapshots(struct run *run) {
-    for (int i = 0; i < SNAPSHOT_MAX; i++) {
-        if (run->snapshots[i].open) {
-            faster_snapshot_close(&run->snapshots[i].snapshot);
-            run->snapshots[i].open = false;
-        }
-    }
-}
-
-static void close_store(struct run *run) {
-    close_snapshots(run);
-    faster_session_close(run->session);
-    faster_session_close(run->reader);
-    faster_store_close(run->store);
-    run->session = NULL;
-}
-
-static void verify(struct run *run) {
-    uint64_t findings = 0;
-    enum faster_status status = faster_verify(run->session, NULL, NULL, NULL, NULL, &findings);
-    CHECK(run, status == FASTER_OK && findings == 0, "verify", status);
-}
-
-/* A crash: what is on disk now, with the rows of now or of some commits ago. */
-static void crash(struct run *run) {
-    char copy[sizeof run->directory];
-    char command[1200];
-    snprintf(copy, sizeof copy, "%s", run->directory);
-    char *dot = strrchr(copy, '.');
-    snprintf(dot, sizeof copy - (size_t)(dot - copy), ".%u", ++run->generation);
-    snprintf(command, sizeof command, "cp -r --sparse=always %s %s", run->directory, copy);
-    CHECK(run, system(command) == 0, "copy", 0);
-    close_store(run);
-    snprintf(command, sizeof command, "rm -rf %s", run->directory);
-    CHECK(run, system(command) == 0, "remove", 0);
-    memcpy(run->directory, copy, sizeof copy);
-    open_store(run);
-}
-
-static void reopen(struct run *run) {
-    if (draw(run, 2) == 0) {
-        crash(run);
-    } else {
-        close_store(run);
-        open_store(run);
-    }
-    run->reopens++;
-    check_newest(run, true);
-    verify(run);
 }
 
 /* ---- writing ---- */
@@ -258,7 +32,7 @@ static enum faster_status add_one(void *context, const struct faster_bytes *old,
     return faster_buffer_assign(new_value, bytes, count);
 }
 
-static void write_one(struct run *run, struct faster_txn *txn) {
+static enum faster_status write_one(struct run *run, struct faster_txn *txn) {
     char key[16];
     unsigned char bytes[VALUE_BYTES_MAX + 4];
     unsigned char old[VALUE_BYTES_MAX + 4];
@@ -299,15 +73,19 @@ static void write_one(struct run *run, struct faster_txn *txn) {
         faster_complete_pending(run->session, true);
         status = op.status;
     }
+    if (status < 0 && run->with_faults) {
+        return status;
+    }
     CHECK(run, status == expected, "a write's outcome", status);
     if (status == FASTER_OK) {
         run->now[index] = value;
     }
+    return FASTER_OK;
 }
 
 static void write_some(struct run *run, struct faster_txn *txn, uint32_t count, int level) {
     for (uint32_t i = 0; i < count; i++) {
-        write_one(run, txn);
+        (void)!write_one(run, txn);
         if (level < 4 && draw(run, 8) == 0) {
             model_state before;
             memcpy(before, run->now, sizeof before);
@@ -324,10 +102,17 @@ static void write_some(struct run *run, struct faster_txn *txn, uint32_t count, 
         if (draw(run, 20) == 0) {
             struct faster_snapshot own;
             CHECK(run, faster_snapshot_open_txn(run->session, txn, &own) == FASTER_OK, "own", 0);
-            check_state(run, &own, run->now, draw(run, 10) == 0);
+            model_check_state(run, &own, run->now, draw(run, 10) == 0);
             faster_snapshot_close(&own);
         }
     }
+}
+
+static void record_commit(struct run *run) {
+    run->commits++;
+    CHECK(run, newest_number(run) < HISTORY_MAX, "history", 0);
+    memcpy(run->history[newest_number(run)], run->now, sizeof run->now);
+    model_remember(run);
 }
 
 /* One transaction with a random end. */
@@ -347,6 +132,12 @@ static void transact(struct run *run) {
     case 1: /* in doubt, and the row never turns up */
         status = faster_txn_prepare(txn, &row, &obsolete);
         CHECK(run, status == FASTER_OK || status == FASTER_NOT_FOUND, "prepare", status);
+        ledger_finish(&run->doubt);
+        if (status == FASTER_OK) {
+            run->doubt = ledger_copy(&run->ledger);
+            ledger_insert(&run->doubt, &row, obsolete);
+            memcpy(run->doubt_state, run->now, sizeof run->now);
+        }
         faster_txn_rollback(txn);
         return;
     case 2: /* in doubt, and the row is there */
@@ -367,9 +158,56 @@ static void transact(struct run *run) {
         CHECK(run, status == FASTER_OK, "commit", status);
         break;
     }
-    run->commits++;
-    CHECK(run, newest_number(run) < HISTORY_MAX, "history", 0);
-    memcpy(run->history[newest_number(run)], run->now, sizeof run->now);
+    record_commit(run);
+}
+
+/* A transaction while something fails: it commits, or nothing of it is seen. A log that
+ * failed is opened again. */
+static void transact_with_fault(struct run *run) {
+    static const struct {
+        enum fst_test_operation operation;
+        enum faster_status status;
+        uint64_t times;
+    } FAULTS[] = {{FST_TEST_FILE_WRITE, FASTER_FULL, FST_TEST_FOR_EVER},
+                  {FST_TEST_FILE_WRITE, FASTER_FULL, 1},
+                  {FST_TEST_FILE_WRITE, FASTER_IO, 1},
+                  {FST_TEST_FILE_SYNC, FASTER_IO, 1},
+                  {FST_TEST_FILE_READ, FASTER_IO, 1},
+                  {FST_TEST_ALLOCATE, FASTER_NOMEM, 1},
+                  {FST_TEST_ALLOCATE, FASTER_NOMEM, FST_TEST_FOR_EVER}};
+    uint32_t fault = draw(run, sizeof FAULTS / sizeof FAULTS[0]);
+    struct faster_txn *txn;
+    run->with_faults = true;
+    run->faults++;
+    fst_test_env_tear_writes(run->test, draw(run, 2) == 0);
+    fst_test_env_fail(run->test, FAULTS[fault].operation, 1 + draw(run, 8), FAULTS[fault].times,
+                      FAULTS[fault].status);
+    enum faster_status status = ledger_begin(&run->ledger, run->session, &txn);
+    if (status == FASTER_OK) {
+        memcpy(run->now, run->history[newest_number(run)], sizeof run->now);
+        uint32_t count = 1 + draw(run, draw(run, 3) == 0 ? 300 : 12);
+        for (uint32_t i = 0; status == FASTER_OK && i < count; i++) {
+            status = write_one(run, txn);
+        }
+        if (status == FASTER_OK) {
+            status = ledger_commit(&run->ledger, txn);
+        } else {
+            faster_txn_rollback(txn);
+        }
+    }
+    if (status == FASTER_OK) {
+        record_commit(run);
+    }
+    fst_test_env_heal_all(run->test);
+    CHECK(run, status <= FASTER_OK, "a commit's outcome", status);
+    status = ledger_begin(&run->ledger, run->session, &txn);
+    if (status == FASTER_OK) {
+        faster_txn_rollback(txn);
+    } else {
+        CHECK(run, status == FASTER_FAILED || status == FASTER_IO, "after a fault", status);
+        model_reopen(run, draw(run, 2) == 0);
+    }
+    run->with_faults = false;
 }
 
 static void checkpoint(struct run *run) {
@@ -381,14 +219,17 @@ static void checkpoint(struct run *run) {
     status = faster_checkpoint(run->session, newest, &obsolete, NULL, NULL);
     CHECK(run, status == FASTER_OK, "checkpoint", status);
     faster_txn_rollback(txn);
-    ledger_delete_below(&run->ledger, obsolete);
+    run->durable_number = newest_number(run);
+    if (draw(run, 3) != 0) { /* else the decider does not get to it */
+        ledger_delete_below(&run->ledger, obsolete);
+    }
 }
 
 static void toggle_snapshot(struct run *run) {
     uint32_t index = draw(run, SNAPSHOT_MAX);
     if (run->snapshots[index].open) {
-        check_state(run, &run->snapshots[index].snapshot,
-                    run->history[run->snapshots[index].number], true);
+        model_check_state(run, &run->snapshots[index].snapshot,
+                          run->history[run->snapshots[index].number], true);
         faster_snapshot_close(&run->snapshots[index].snapshot);
         run->snapshots[index].open = false;
         return;
@@ -408,14 +249,17 @@ static void step(struct run *run) {
         checkpoint(run);
         break;
     case 1:
-        reopen(run);
+        model_reopen(run, draw(run, 2) == 0);
         break;
     case 2:
     case 3:
         toggle_snapshot(run);
         break;
     case 4:
-        check_newest(run, draw(run, 4) == 0);
+        model_check_ledger(run, &run->ledger, draw(run, 4) == 0);
+        break;
+    case 5:
+        transact_with_fault(run);
         break;
     default:
         transact(run);
@@ -429,59 +273,66 @@ static void run_seed(struct run *run, uint64_t seed, const char *base) {
     run->seed = seed;
     run->random = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
     run->next_value = 1;
+    run->test = fst_test_env_create();
     run->history = calloc(HISTORY_MAX, sizeof *run->history);
     run->inline_bytes = INLINE[draw(run, 5)];
     snprintf(run->directory, sizeof run->directory, "%s/s%llu.0", base, (unsigned long long)seed);
-    struct faster_options options = {.directory = run->directory,
+    struct faster_options options = {.env = fst_test_env_get(run->test),
+                                     .directory = run->directory,
                                      .memory_bytes = 1 << 20,
                                      .page_bytes = 16 << 10,
-                                     .segment_bytes = 64 << 10};
+                                     .segment_bytes = SEGMENT_BYTES};
     struct faster_error error = {0};
     enum faster_status status = faster_store_create(&options, NULL, &error);
     CHECK(run, status == FASTER_OK, error.message, status);
-    open_store(run);
+    model_open(run);
     for (int i = 0; i < STEPS; i++) {
         step(run);
     }
-    check_newest(run, true);
-    verify(run);
-    close_store(run);
+    model_check_ledger(run, &run->ledger, true);
+    model_verify(run);
+    model_close(run);
     ledger_finish(&run->ledger);
+    ledger_finish(&run->doubt);
+    for (int i = 0; i < PAST_MAX; i++) {
+        ledger_finish(&run->past[i]);
+    }
+    CHECK(run, fst_test_env_live_allocations(run->test) == 0, "a leak", 0);
+    fst_test_env_destroy(run->test);
     free(run->history);
-}
-
-static int remove_entry(const char *path, const struct stat *info, int flag, struct FTW *ftw) {
-    (void)info;
-    (void)flag;
-    (void)ftw;
-    return remove(path);
 }
 
 int main(int argc, char **argv) {
     uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
-    uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : 40;
+    uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : 15;
     const char *scale = getenv("FASTER_TEST_SCALE");
     if (scale != NULL && argc < 3) {
         count = count * strtoull(scale, NULL, 10) / 100 + 1;
     }
-    char base[] = "/tmp/faster-model-XXXXXX";
-    if (mkdtemp(base) == NULL) {
+    char base[256];
+    if (!fst_test_directory_create(base, sizeof base)) {
         return 1;
     }
     struct run *run = calloc(1, sizeof *run);
     uint64_t reads = 0, commits = 0, reopens = 0, scans = 0;
+    uint64_t torn = 0, lost = 0, returned = 0, faults = 0;
     for (uint64_t seed = first; seed < first + count; seed++) {
         run_seed(run, seed, base);
         reads += run->reads;
         commits += run->commits;
         reopens += run->reopens;
         scans += run->scans;
+        torn += run->torn;
+        lost += run->lost;
+        returned += run->returned;
+        faults += run->faults;
     }
     free(run);
-    nftw(base, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-    printf("model_store: %llu seeds, %llu commits, %llu reopens, %llu reads, %llu scans: "
-           "0 differences\n",
+    fst_test_directory_remove(base);
+    printf("model_store: %llu seeds, %llu commits, %llu reopens, %llu reads, %llu scans, "
+           "%llu torn sectors, %llu lost and %llu returned ends, %llu faults: 0 differences\n",
            (unsigned long long)count, (unsigned long long)commits, (unsigned long long)reopens,
-           (unsigned long long)reads, (unsigned long long)scans);
+           (unsigned long long)reads, (unsigned long long)scans, (unsigned long long)torn,
+           (unsigned long long)lost, (unsigned long long)returned, (unsigned long long)faults);
     return 0;
 }
