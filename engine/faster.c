@@ -172,7 +172,15 @@ enum faster_status faster_snapshot_open_newest(struct faster_session *session,
     if (fst_load_acquire_u64(&store->knows_rows) == 0) {
         return FASTER_BEHIND;
     }
-    return fst_snapshot_open_upper(session, fst_load_acquire_u64(&store->committed_end), snapshot);
+    uint64_t end = fst_load_acquire_u64(&store->committed_end);
+    for (;;) {
+        uint64_t tried = end;
+        enum faster_status status = fst_snapshot_open_upper(session, tried, snapshot);
+        end = fst_load_acquire_u64(&store->committed_end);
+        if (status != FASTER_SNAPSHOT_GONE || end == tried) {
+            return status;
+        } /* a commit and a truncation came before the pin: now there is a newer one */
+    }
 }
 
 enum faster_status faster_snapshot_open_txn(struct faster_session *session, struct faster_txn *txn,
