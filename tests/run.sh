@@ -248,6 +248,7 @@ suite gcc-stress-sim    120 tests_of gcc "$scale" stress sim
 suite gcc-sql           360 tests_of gcc "$scale" sql
 suite gcc-crash         240 tests_of gcc "$scale" crash
 suite layers             10 "$tests_directory/check_layers.py"
+suite sources            10 "$tests_directory/check_sources.sh"
 suite exports            10 "$tests_directory/check_exports.sh" "$build_root/build-gcc"
 suite python-client      60 python_client
 suite quickstart        120 sql_programs
