@@ -84,8 +84,8 @@ enum fst_log_result fst_log_allocate(struct fst_hybrid_log *log, uint32_t bytes,
 /* ---- outside the epoch ---- */
 
 /* What fst_log_allocate() waits for: starts writes, waits up to a few milliseconds for one
- * to complete, moves head. Any thread. OK (try again), FULL (the device has no space), or
- * FAILED. */
+ * to complete, moves head. Any thread. OK (try again), FULL (the device has no space), NOMEM
+ * (nor memory to open a segment; both may be repeated), or FAILED. */
 enum faster_status fst_log_help(struct fst_hybrid_log *log) FASTER_MUST_CHECK;
 
 /* Pads the tail to a write unit (if it is not there already) and returns it in *sealed:
@@ -96,7 +96,7 @@ enum faster_status fst_log_seal_tail(struct fst_hybrid_log *log,
 
 /* Writes everything below `until` (a sealed tail, or a lower record boundary, whose unit is
  * padded first if it is not complete) and syncs; then durable >= until. Blocks. Freezes what
- * it writes. OK, FULL, FAILED, IO (now failed), MISUSE (a partial unit was not loaded). */
+ * it writes. OK, FULL, NOMEM, FAILED, IO (now failed), MISUSE (a partial unit was not loaded). */
 enum faster_status fst_log_sync(struct fst_hybrid_log *log, fst_addr until) FASTER_MUST_CHECK;
 
 /* OK, or why appends are refused: FULL or FAILED. FULL stays until a fst_log_help() or

@@ -12,9 +12,9 @@
  * A pad at a page's end is written up to the unit that holds its header; the device keeps a
  * hole for the rest, which nobody reads.
  *
- * A write that found no space keeps its buffer and goes out again with the next call that
- * needs it; a repeated write has the same bytes at the same place. Any other failure, and any
- * failed sync, is final.
+ * A write that found no space, or no memory to open its segment, keeps its buffer and goes out
+ * again with the next call that needs it; a repeated write has the same bytes at the same place.
+ * Any other failure, and any failed sync, is final.
  */
 #include "structures/hybrid_log_internal.h"
 
@@ -162,7 +162,8 @@ static void flight_done(struct fst_io_request *request) {
     if (request->status == FASTER_OK && request->done_bytes == request->count_bytes) {
         flight->state = FST_FLIGHT_WRITTEN;
         flight->is_retry = false;
-    } else if (request->status == FASTER_FULL) {
+    } else if (request->status == FASTER_FULL || request->status == FASTER_NOMEM) {
+        log->lack = request->status;
         flight->state = FST_FLIGHT_NO_SPACE;
         flight->is_retry = true;
         log->no_space_count++;
@@ -298,7 +299,7 @@ static enum faster_status report_no_space(struct fst_hybrid_log *log) {
         log->device->ops->poll(log->device, log->queue, FST_LOG_POLL_NS);
         retire_flights(log);
     }
-    return FASTER_FULL;
+    return log->lack;
 }
 
 /* One locked turn of fst_log_help(). Waits for the device only when memory is short. */

@@ -88,6 +88,7 @@ struct fst_hybrid_log {
     uint32_t flight_first;
     uint32_t flight_count;
     uint32_t no_space_count;  /* flights in NO_SPACE */
+    enum faster_status lack;  /* FULL or NOMEM: what the last of them lacked */
     uint32_t in_flight_count; /* requests at the device, syncs included */
     uint64_t submitted;       /* flights have been made for everything below */
     uint64_t walk_from;       /* where the walk over records for the next flight starts: the
