@@ -122,8 +122,9 @@ void world_open(struct world *world, const struct test_options *options, const s
 void world_close(struct world *world);
 /* Runs a step on both sides and compares. False: different, world->reason says how. */
 bool world_step(struct world *world, const struct step *step);
-/* Present name of the case's table without prefix, as `db` sees it; "" if there is none. */
-void world_table_name(const struct world *world, sqlite3 *db, enum side side, char name[40]);
+/* Present name of the case's table without prefix, as `db` sees it; "" if there is none.
+ * Returns a primary result code: BUSY is possible. */
+int world_table_name(const struct world *world, sqlite3 *db, enum side side, char name[40]);
 
 /* -------------------------------------------------------------------- generator */
 

@@ -199,7 +199,7 @@ void world_close(struct world *world) {
     text_finish(&world->reason);
 }
 
-void world_table_name(const struct world *world, sqlite3 *db, enum side side, char name[40]) {
+int world_table_name(const struct world *world, sqlite3 *db, enum side side, char name[40]) {
     const char *base = world->plan->twin ? "t" : side == SIDE_FASTER ? "f" : "r";
     sqlite3_stmt *statement = NULL;
     char *sql = sqlite3_mprintf("SELECT name FROM %s WHERE type='table' AND name IN (%Q, '%s_b')",
@@ -209,8 +209,9 @@ void world_table_name(const struct world *world, sqlite3 *db, enum side side, ch
         sqlite3_step(statement) == SQLITE_ROW) {
         sqlite3_snprintf(40, name, "%s", sqlite3_column_text(statement, 0));
     }
-    sqlite3_finalize(statement);
+    int code = sqlite3_finalize(statement) & 0xff;
     sqlite3_free(sql);
+    return code;
 }
 
 /* ------------------------------------------------------------------------ compare */
@@ -237,7 +238,12 @@ static bool compare_rows(struct world *world, const char *what, struct rows rows
 /* Reads all of a side's table; a missing table gives no rows and code OK. */
 static void read_all(const struct world *world, sqlite3 *db, enum side side, struct rows *rows) {
     char name[40];
-    world_table_name(world, db, side, name);
+    int code = world_table_name(world, db, side, name);
+    if (code != SQLITE_OK) {
+        rows_clear(rows);
+        rows->code = code;
+        return;
+    }
     struct text sql = {0};
     const char *rowid = world->plan->kind == KEY_IMPLICIT_ROWID ? "rowid, " : "";
     text_add(&sql, "SELECT %s* FROM %s%s", rowid, plan_prefix(world->plan), name);
