@@ -357,9 +357,25 @@ bool faster_txn_has_writes(const struct faster_txn *txn) {
 
 enum faster_status faster_txn_prepare(struct faster_txn *txn, struct faster_commit_row *row,
                                       uint64_t *obsolete_below) {
+    struct faster_store *store = txn->store;
+    bool needs_sync;
     clear_message(txn->session);
-    lock_writer(txn->store);
-    return locked_result(txn->store, fst_txn_prepare(txn, row, obsolete_below));
+    *obsolete_below = 0;
+    lock_writer(store);
+    enum faster_status status = locked_result(store, fst_txn_prepare(txn, row, &needs_sync));
+    if (status != FASTER_OK) {
+        return status;
+    }
+    if (needs_sync) {
+        status = fst_txn_sync(txn);
+    }
+    lock_writer(store);
+    if (status == FASTER_OK) {
+        status = fst_txn_prepared(txn, row, needs_sync, obsolete_below);
+    } else {
+        fst_txn_not_prepared(txn);
+    }
+    return locked_result(store, status);
 }
 
 /* The store outlives its transactions: sessions, and so handles, end before it. */

@@ -110,12 +110,23 @@ static void enter_memory(struct catch_up *work, fst_addr at) {
     work->in_memory = true;
 }
 
+/* That the bytes can be read does not mean that they are safe: if an earlier sync failed, the
+ * page cache may hold them as clean. The first transaction writes them again. */
+static void note_redo_on_disk(struct faster_store *store, const struct fst_log_item *item) {
+    struct fst_address_range *range = &store->redo_on_disk;
+    if (range->end == 0) {
+        range->start = item->addr.raw;
+    }
+    range->end = item->addr.raw + item->shape.whole_bytes;
+}
+
 static enum faster_status place_redo_record(struct catch_up *work,
                                             const struct fst_log_item *item) {
     if (!work->in_memory) {
         enum faster_status failure;
         switch (compare_with_disk(work, item, &failure)) {
         case DISK_EQUAL:
+            note_redo_on_disk(work->store, item);
             return FASTER_OK;
         case DISK_DIFFERS:
             return corrupt(work, item->addr, "the log and a commit row differ");

@@ -91,6 +91,7 @@ struct faster_store {
 
     struct fst_commit_point committed; /* [writer] */
     bool writing_started;              /* [writer] the tail is fixed, see txn_start.c */
+    struct fst_address_range redo_on_disk; /* [writer] redo that catch-up found written already */
     uint64_t jump_target;              /* [writer] of a jump appended but not yet written */
     struct faster_txn *current;        /* [writer] the unsettled transaction, or NULL */
     uint64_t obsolete_below;           /* [writer] rows below are covered by the synced log */

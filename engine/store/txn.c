@@ -366,25 +366,11 @@ static bool inline_redo(struct faster_txn *txn, struct faster_commit_row *row) {
     return true;
 }
 
-static enum faster_status sync_log(struct faster_txn *txn) {
-    struct faster_store *store = txn->store;
-    fst_addr sealed;
-    enum faster_status status = fst_log_seal_tail(store->log, &sealed);
-    if (status == FASTER_OK) {
-        status = fst_log_sync(store->log, sealed);
-    }
-    if (status == FASTER_OK) {
-        fst_add_relaxed_u64(&store->counters.log_syncs, 1);
-        store->obsolete_below = txn->point.number;
-    }
-    return status;
-}
-
 enum faster_status fst_txn_prepare(struct faster_txn *txn, struct faster_commit_row *row,
-                                   uint64_t *obsolete_below) {
+                                   bool *needs_sync) {
     struct faster_store *store = txn->store;
     enum faster_status status = fst_txn_enter_write(txn);
-    *obsolete_below = 0;
+    *needs_sync = false;
     if (status != FASTER_OK) {
         return status;
     }
@@ -405,12 +391,28 @@ enum faster_status fst_txn_prepare(struct faster_txn *txn, struct faster_commit_
                                       .nonce = point->nonce,
                                       .control_address = point->control_address};
     txn->frozen_below = point->end;
-    if (!inline_redo(txn, row)) {
-        status = sync_log(txn);
-        if (status != FASTER_OK) {
-            txn->point = (struct fst_commit_point){0};
-            return status;
-        }
+    *needs_sync = !inline_redo(txn, row);
+    return FASTER_OK;
+}
+
+enum faster_status fst_txn_sync(struct faster_txn *txn) {
+    struct faster_store *store = txn->store;
+    fst_addr sealed;
+    enum faster_status status = fst_log_seal_tail(store->log, &sealed);
+    if (status == FASTER_OK) {
+        status = fst_log_sync(store->log, sealed);
+    }
+    if (status == FASTER_OK) {
+        fst_add_relaxed_u64(&store->counters.log_syncs, 1);
+    }
+    return status;
+}
+
+enum faster_status fst_txn_prepared(struct faster_txn *txn, struct faster_commit_row *row,
+                                    bool synced, uint64_t *obsolete_below) {
+    struct faster_store *store = txn->store;
+    if (synced) {
+        store->obsolete_below = txn->point.number;
     }
     row->checksum = fst_row_checksum(store, row);
     if (store->obsolete_below > store->obsolete_told) {
@@ -419,6 +421,10 @@ enum faster_status fst_txn_prepare(struct faster_txn *txn, struct faster_commit_
     bool prepared = change_state(txn, FST_TXN_OPEN, FST_TXN_PREPARED);
     txn_assert_state(txn);
     return prepared ? FASTER_OK : FASTER_MISUSE;
+}
+
+void fst_txn_not_prepared(struct faster_txn *txn) {
+    txn->point = (struct fst_commit_point){0};
 }
 
 static void consume_handle(struct faster_txn *txn) {

@@ -74,8 +74,15 @@ enum faster_status fst_txn_begin(struct faster_session *session,
 enum faster_status fst_txn_savepoint(struct faster_txn *txn, int level) FASTER_MUST_CHECK;
 void fst_txn_release(struct faster_txn *txn, int level);
 enum faster_status fst_txn_rollback_to(struct faster_txn *txn, int level) FASTER_MUST_CHECK;
+/* faster_txn_prepare() in steps, so that nobody waits for the sync: the control record and
+ * the row [writer]; with *needs_sync the log's sync (not [writer]: it takes no lock and blocks);
+ * then the change of state, or the retreat if the sync failed [writer]. */
 enum faster_status fst_txn_prepare(struct faster_txn *txn, struct faster_commit_row *row,
-                                   uint64_t *obsolete_below) FASTER_MUST_CHECK;
+                                   bool *needs_sync) FASTER_MUST_CHECK;
+enum faster_status fst_txn_sync(struct faster_txn *txn) FASTER_MUST_CHECK;
+enum faster_status fst_txn_prepared(struct faster_txn *txn, struct faster_commit_row *row,
+                                    bool synced, uint64_t *obsolete_below) FASTER_MUST_CHECK;
+void fst_txn_not_prepared(struct faster_txn *txn);
 void fst_txn_commit(struct faster_txn *txn);
 void fst_txn_rollback(struct faster_txn *txn);
 /* The store closes: a transaction that is still in doubt is settled by the next open. */

@@ -27,6 +27,36 @@ static enum faster_status sync_existing(struct faster_store *store, fst_addr end
                                        : FASTER_OK;
 }
 
+/* Writes the redo that was found on disk once more, with the same bytes, so that the sync that
+ * follows cannot pass over pages that an earlier failed sync left clean. */
+static enum faster_status rewrite_redo(struct faster_store *store) {
+    const struct fst_address_range range = store->redo_on_disk;
+    const uint64_t page_bytes = fst_log_page_bytes(store->log);
+    enum faster_status status = FASTER_OK;
+    if (range.end == 0 || store->in_memory) {
+        return FASTER_OK;
+    }
+    void *buffer = store->env->map(store->env, (size_t)page_bytes);
+    if (buffer == NULL) {
+        return FASTER_NOMEM;
+    }
+    uint64_t at = fst_align_down_u64(range.start, FST_WRITE_UNIT_BYTES);
+    const uint64_t end = fst_align_up_u64(range.end, FST_WRITE_UNIT_BYTES);
+    while (status == FASTER_OK && at < end) {
+        size_t count = (size_t)(fst_min_u64(end, (at | (page_bytes - 1)) + 1) - at);
+        size_t done;
+        status = fst_device_run(store->device, store->queue, FST_IO_READ, fst_addr_of(at), buffer,
+                                count, &done);
+        if (status == FASTER_OK) {
+            status = fst_device_run(store->device, store->queue, FST_IO_WRITE, fst_addr_of(at),
+                                    buffer, count, &done);
+        }
+        at += count;
+    }
+    store->env->unmap(store->env, buffer, (size_t)page_bytes);
+    return status;
+}
+
 /* True if the unit in which the log ends holds nothing but the log and its padding. */
 static bool ends_with_padding(struct faster_store *store, fst_addr end, fst_addr unit_end) {
     unsigned char bytes[FST_WRITE_UNIT_BYTES];
@@ -134,6 +164,9 @@ static enum faster_status find_end(struct faster_session *session, fst_addr *end
         if (status == FASTER_OK && fst_addr_below(tail, *end)) {
             fst_log_resume(store->log, fst_log_begin(store->log), *end);
         }
+    }
+    if (status == FASTER_OK) {
+        status = rewrite_redo(store);
     }
     if (status == FASTER_OK) {
         status = sync_existing(store, *end);
