@@ -182,7 +182,7 @@ valgrind_tests() {
 
 project_files() { # PATTERNS...: tracked files, or all where there is no git
   (cd "$project_root" &&
-    { git ls-files -- "$@" 2>/dev/null || find engine ext tests bench -name '*.[ch]'; })
+    { git ls-files -- "$@" 2>/dev/null || find engine ext tests -name '*.[ch]'; })
 }
 
 format_check() {
@@ -202,7 +202,7 @@ tidy_check() {
   local tool=clang-tidy
   ! command -v clang-tidy-14 >/dev/null || tool=clang-tidy-14
   cd "$project_root" &&
-    project_files 'engine/*.c' 'ext/*.c' 'bench/*.c' |
+    project_files 'engine/*.c' 'ext/*.c' |
     xargs -P 2 -n 2 "$tool" -p "$build_root/build-clang" --quiet --warnings-as-errors='*'
 }
 
@@ -250,6 +250,7 @@ suite gcc-crash         240 tests_of gcc "$scale" crash
 suite layers             10 "$tests_directory/check_layers.py"
 suite sources            10 "$tests_directory/check_sources.sh"
 suite exports            10 "$tests_directory/check_exports.sh" "$build_root/build-gcc"
+suite readme             20 "$tests_directory/check_readme.sh" "$build_root/build-gcc"
 suite python-client      60 python_client
 suite quickstart        120 sql_programs
 if [ -z "$quick" ]; then
