@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "statements.h"
+
 /* %1$w is not known to sqlite3_mprintf(): each pattern takes schema and table twice at most. */
 static const char *const STATEMENT_SQL[COMMIT_ROWS_STATEMENT_COUNT] = {
     [COMMIT_ROWS_NEWEST] = "SELECT number, start, end, nonce, control_address, checksum, "
@@ -242,7 +244,7 @@ int commit_rows_put(struct commit_rows *rows, const struct stored_row *row, cons
         return rc;
     }
     sqlite3_int64 last_rowid = sqlite3_last_insert_rowid(db);
-    rc = sqlite3_step(statement);
+    rc = statements_run(statement);
     *done = rc == SQLITE_DONE && sqlite3_changes(db) > 0;
     rc = rc == SQLITE_ERROR ? SQLITE_OK : rc;
     rc = rc == SQLITE_OK ? rc : finish_step(rows, statement, rc);
@@ -259,7 +261,7 @@ static int delete_rows(struct commit_rows *rows, enum commit_rows_statement whic
     if (rc == SQLITE_OK) {
         rc = sqlite3_bind_int64(statement, 1, (sqlite3_int64)number);
     }
-    return rc == SQLITE_OK ? finish_step(rows, statement, sqlite3_step(statement)) : rc;
+    return rc == SQLITE_OK ? finish_step(rows, statement, statements_run(statement)) : rc;
 }
 
 int commit_rows_delete_below(struct commit_rows *rows, uint64_t number) {
@@ -362,6 +364,12 @@ static int table_uuid(struct connection *connection, const char *schema_name,
         *found = text != NULL && faster_uuid_parse(text, uuid);
         rc = *found ? SQLITE_OK : SQLITE_CORRUPT_VTAB;
     }
+    if (rc == SQLITE_CORRUPT_VTAB) {
+        (void)connection_error(connection, rc, "the shadow table %s_config holds no valid uuid",
+                               table_name);
+    } else if (rc != SQLITE_DONE && rc != SQLITE_OK) {
+        rc = connection_sqlite_error(connection, rc);
+    }
     (void)sqlite3_finalize(statement);
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
@@ -380,7 +388,7 @@ static int visit_tables(struct connection *connection, const char *schema_name, 
         more = !found || each(context, name, uuid);
     }
     int rc = sqlite3_reset(names);
-    return rc != SQLITE_OK ? rc : failure;
+    return rc != SQLITE_OK ? connection_sqlite_error(connection, rc) : failure;
 }
 
 int commit_rows_each_table(struct connection *connection, const char *schema_name,
@@ -395,12 +403,8 @@ int commit_rows_each_table(struct connection *connection, const char *schema_nam
     }
     int rc = sqlite3_prepare_v2(connection->db, sql, -1, &names, NULL);
     sqlite3_free(sql);
-    if (rc == SQLITE_OK) {
-        rc = visit_tables(connection, schema_name, names, each, context);
-    }
-    if (rc != SQLITE_OK) {
-        rc = connection_sqlite_error(connection, rc);
-    }
+    rc = rc == SQLITE_OK ? visit_tables(connection, schema_name, names, each, context)
+                         : connection_sqlite_error(connection, rc);
     (void)sqlite3_finalize(names);
     return rc;
 }

@@ -284,7 +284,7 @@ static int run(struct table *table, enum statements_kind kind, sqlite3_value *ke
         rc = sqlite3_bind_int64(statement, 2, 1);
     }
     if (rc == SQLITE_OK) {
-        rc = sqlite3_step(statement);
+        rc = statements_run(statement);
         rc = rc == SQLITE_DONE ? SQLITE_OK : connection_sqlite_error(connection, rc);
     }
     statements_give_back(connection, statement, rc);

@@ -70,6 +70,7 @@ static int create_at_home(struct table *table, const struct store_home *home) {
     rc = rc == SQLITE_OK ? commit_rows_create_tables(&table->rows, uuid_text, path) : rc;
     if (rc == SQLITE_OK && home->default_parent != NULL) {
         garbage_collect(table->connection, table->schema_name, home->default_parent);
+        rc = transaction_check(table->connection, table->schema_name, SQLITE_NOMEM);
     }
     rc = rc == SQLITE_OK ? create_store(table, home, directory, uuid) : rc;
     sqlite3_free(directory);
@@ -129,7 +130,10 @@ static int check_owner(struct table *table, bool *ours) {
     struct attachment *attachment = NULL;
     int rc = table_attach(table, &attachment);
     *ours = rc == SQLITE_OK;
-    return rc == SQLITE_BUSY || rc == SQLITE_MISUSE || rc == SQLITE_NOMEM ? rc : SQLITE_OK;
+    if (rc == SQLITE_BUSY || rc == SQLITE_MISUSE || rc == SQLITE_NOMEM) {
+        return rc;
+    }
+    return transaction_check(table->connection, table->schema_name, rc);
 }
 
 /* Enlists the watcher. It needs the main database's write lock; a table of another database
@@ -141,7 +145,7 @@ static int watch_drop(struct table *table, bool *watched) {
     if (rc != SQLITE_OK && sqlite3_stricmp(table->schema_name, "main") != 0 &&
         (attachment == NULL || attachment->txn == NULL ||
          !faster_txn_has_writes(attachment->txn))) {
-        rc = SQLITE_OK;
+        rc = transaction_check(table->connection, table->schema_name, rc);
     }
     return rc;
 }
@@ -149,10 +153,11 @@ static int watch_drop(struct table *table, bool *watched) {
 static int note_drop(struct table *table) {
     struct commit_rows_config config;
     struct store_home home = {0};
-    if (commit_rows_config(&table->rows, &config) != SQLITE_OK) {
-        return SQLITE_OK; /* nobody knows which store it was */
+    int rc = commit_rows_config(&table->rows, &config);
+    if (rc != SQLITE_OK) { /* nobody knows which store it was */
+        return transaction_check(table->connection, table->schema_name, rc);
     }
-    int rc = store_home_of(table->connection, table->schema_name, &home);
+    rc = store_home_of(table->connection, table->schema_name, &home);
     if (rc == SQLITE_OK) {
         char *directory = store_home_directory(&home, config.path, config.uuid, &rc);
         if (rc == SQLITE_OK) {

@@ -132,6 +132,14 @@ void statements_give_back(struct connection *connection, sqlite3_stmt *statement
     trim(connection);
 }
 
+int statements_run(sqlite3_stmt *statement) {
+    int rc = SQLITE_ROW;
+    while (rc == SQLITE_ROW) {
+        rc = sqlite3_step(statement);
+    }
+    return rc;
+}
+
 void statements_finish(struct connection *connection) {
     struct kept_statement *next = NULL;
     for (struct kept_statement *kept = connection->statements; kept != NULL; kept = next) {

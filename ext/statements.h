@@ -20,6 +20,10 @@ int statements_take(struct table *table, enum statements_kind kind, int column,
 /* Resets it; after a failure (`rc`) it is not kept: it may name what is gone. */
 void statements_give_back(struct connection *connection, sqlite3_stmt *statement, int rc);
 
+/* Steps a statement that returns no rows to its end; with PRAGMA count_changes it has one.
+ * SQLITE_DONE, or the failure. */
+int statements_run(sqlite3_stmt *statement);
+
 /* Finalises all that are not running. */
 void statements_finish(struct connection *connection);
 

@@ -64,6 +64,13 @@ struct store_change {
 
 /* ------------------------------------------------------------------ begin */
 
+int transaction_check(struct connection *connection, const char *schema_name, int code) {
+    if (sqlite3_txn_state(connection->db, schema_name) == SQLITE_TXN_WRITE) {
+        return SQLITE_OK;
+    }
+    return connection_error(connection, code, "the transaction was rolled back");
+}
+
 static void take_notes(struct attachment *attachment) {
     const struct stored_row *row = &attachment->newest;
     bool found = attachment->newest_found;
@@ -103,7 +110,8 @@ static int begin(struct table *table, struct attachment *attachment) {
         return rc;
     }
     garbage_collect_once(table, attachment);
-    return SQLITE_OK;
+    rc = transaction_check(table->connection, table->schema_name, SQLITE_NOMEM);
+    return rc == SQLITE_OK && attachment->txn == NULL ? SQLITE_NOMEM : rc;
 }
 
 int transaction_write(struct table *table, struct attachment **result) {
@@ -123,7 +131,8 @@ int transaction_write(struct table *table, struct attachment **result) {
 
 struct uuid_search {
     const uint8_t *uuid;
-    char *table_name; /* sqlite3_malloc; NULL: not found */
+    bool found;
+    char *table_name; /* sqlite3_malloc */
 };
 
 static bool match_uuid(void *context, const char *table_name,
@@ -132,6 +141,7 @@ static bool match_uuid(void *context, const char *table_name,
     if (memcmp(uuid, search->uuid, FASTER_UUID_BYTES) != 0) {
         return true;
     }
+    search->found = true;
     search->table_name = sqlite3_mprintf("%s", table_name);
     return false;
 }
@@ -143,7 +153,10 @@ static int find_table_name(struct connection *connection, const char *schema_nam
     struct uuid_search search = {.uuid = uuid};
     int rc = commit_rows_each_table(connection, schema_name, match_uuid, &search);
     *table_name = search.table_name;
-    return search.table_name != NULL ? SQLITE_OK : rc;
+    if (search.found) {
+        return search.table_name != NULL ? SQLITE_OK : SQLITE_NOMEM;
+    }
+    return rc;
 }
 
 static struct store_change *find_change(const struct connection *connection,
@@ -160,14 +173,20 @@ bool transaction_has_change(const struct connection *connection,
     return find_change(connection, uuid) != NULL;
 }
 
-static void sync_changes(struct connection *connection) {
-    for (struct store_change *change = connection->changes; change != NULL; change = change->next) {
+static int sync_changes(struct connection *connection) {
+    int rc = SQLITE_OK;
+    for (struct store_change *change = connection->changes; change != NULL && rc == SQLITE_OK;
+         change = change->next) {
         char *table_name = NULL;
-        int rc = find_table_name(connection, change->schema_name, change->uuid, &table_name);
-        change->remains = table_name != NULL || rc != SQLITE_OK;
+        int search_rc = find_table_name(connection, change->schema_name, change->uuid, &table_name);
+        change->remains = table_name != NULL || search_rc != SQLITE_OK;
         change->synced = true;
         sqlite3_free(table_name);
+        if (search_rc != SQLITE_OK) {
+            rc = transaction_check(connection, change->schema_name, search_rc);
+        }
     }
+    return rc;
 }
 
 /* The statements of a table object of this store, or NULL. */
@@ -274,7 +293,7 @@ int transaction_sync(struct connection *connection) {
         return rc;
     }
     connection->syncing = true;
-    sync_changes(connection);
+    rc = sync_changes(connection);
     for (struct attachment *attachment = connection->attachments;
          attachment != NULL && rc == SQLITE_OK; attachment = attachment->next) {
         if (attachment->txn != NULL && !attachment->prepared) {

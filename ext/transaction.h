@@ -16,6 +16,11 @@
  * (*attachment)->txn is set. */
 int transaction_write(struct table *table, struct attachment **attachment);
 
+/* A statement of ours that meets NOMEM, IOERR or FULL makes SQLite roll back the whole
+ * transaction at once. Whoever goes on in spite of such a failure asks here first, while SQLite
+ * should hold the write lock: SQLITE_OK if it does, else `code` with a message. */
+int transaction_check(struct connection *connection, const char *schema_name, int code);
+
 /* xSync, xCommit, xRollback. */
 int transaction_sync(struct connection *connection);
 void transaction_commit(struct connection *connection);
