@@ -52,6 +52,8 @@ struct view {
     bool from_row; /* it shows the commit `commit_number`, 0 for the empty store */
     uint64_t commit_number;
     enum key_text key_text; /* covers all keys in the view */
+    int level;              /* of an owner's view: the savepoints it was opened in */
+    bool undone;            /* writes it shows were rolled back: it must not be read further */
 };
 
 struct attachment {

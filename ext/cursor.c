@@ -1,8 +1,8 @@
 /* cursor.c - how a query reads rows: by key, by many keys at once, or by a scan.
  *
  * A lookup keeps up to 64 reads in flight, so that keys on disk wait for the disk together.
- * Everything a cursor gives out lies in buffers of its own: commits and rollbacks of the
- * connection do not disturb it.
+ * Everything a cursor gives out lies in buffers of its own: commits of the connection do not
+ * disturb it, and rollbacks only if they undo what it shows.
  */
 #include "module.h"
 #include "plan.h"
@@ -250,7 +250,11 @@ int cursor_filter(sqlite3_vtab_cursor *base, int index_number, const char *index
 
 int cursor_next(sqlite3_vtab_cursor *base) {
     struct cursor *cursor = (struct cursor *)base;
-    int rc = connection_check_process(table_of(cursor)->connection);
+    struct connection *connection = table_of(cursor)->connection;
+    int rc = connection_check_process(connection);
+    if (rc == SQLITE_OK && cursor->view.undone) {
+        rc = connection_error(connection, SQLITE_ABORT_ROLLBACK, "abort due to ROLLBACK");
+    }
     if (rc == SQLITE_OK) {
         rc = cursor->is_scan ? next_scanned(cursor) : next_read(cursor);
     }

@@ -189,7 +189,11 @@ static int module_destroy(sqlite3_vtab *base) {
         table_release(table);
         return rc;
     }
-    return table_result(table, rc);
+    /* SQLite does not show the message of a DROP that fails. */
+    char *message = connection_take_message(table->connection);
+    sqlite3_log(rc, "faster: DROP TABLE %s: %s", table->name, message == NULL ? "" : message);
+    sqlite3_free(message);
+    return rc;
 }
 
 static int rename_table(struct table *table, const char *new_name) {

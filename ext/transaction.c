@@ -306,11 +306,12 @@ int transaction_sync(struct connection *connection) {
 
 /* -------------------------------------------------------------------- end */
 
-/* The cursors that read through the transaction go on with an ordinary view. */
-static void release_views(struct attachment *attachment) {
+/* The cursors that read through the transaction go on with an ordinary view, unless what they
+ * show is undone. */
+static void release_views(struct attachment *attachment, bool committed) {
     for (struct view *view = attachment->views; view != NULL; view = view->next) {
+        view->undone = view->undone || (view->snapshot.txn != NULL && !committed);
         view->snapshot.txn = NULL;
-        view->from_row = false;
     }
 }
 
@@ -326,7 +327,7 @@ static void end_transaction(struct attachment *attachment, bool committed) {
         faster_txn_rollback(txn);
         attachment->deleted_below = 0;
     }
-    release_views(attachment);
+    release_views(attachment, committed);
     attachment->txn = NULL;
     attachment->prepared = false;
     attachment->row_number = 0;
@@ -444,6 +445,20 @@ int transaction_savepoint(struct connection *connection, int level) {
     return SQLITE_OK;
 }
 
+/* What was opened inside a savepoint that is released is now inside the one around it. */
+static void lower_views(struct attachment *attachment, int level) {
+    for (struct view *view = attachment->views; view != NULL; view = view->next) {
+        view->level = view->level < level ? view->level : level - 1;
+    }
+}
+
+/* What was opened inside the savepoint may show writes that are undone now. */
+static void undo_views(struct attachment *attachment, int level) {
+    for (struct view *view = attachment->views; view != NULL; view = view->next) {
+        view->undone = view->undone || (view->snapshot.txn != NULL && view->level >= level);
+    }
+}
+
 int transaction_release(struct connection *connection, int level) {
     int rc = connection_check_process(connection);
     if (rc != SQLITE_OK || connection->syncing || level > connection->open_level) {
@@ -453,6 +468,7 @@ int transaction_release(struct connection *connection, int level) {
          attachment = attachment->next) {
         if (attachment->txn != NULL) {
             faster_txn_release(attachment->txn, level < 0 ? 0 : level);
+            lower_views(attachment, level < 0 ? 0 : level);
         }
     }
     connection->open_level = level < 0 ? -1 : level - 1;
@@ -476,6 +492,7 @@ int transaction_rollback_to(struct connection *connection, int level) {
         attachment->prepared = false;
         attachment->deleted_below = 0;
         rowids_undone(&attachment->rowids);
+        undo_views(attachment, level);
     }
     connection->open_level = level < 0 ? -1 : level;
     return SQLITE_OK;

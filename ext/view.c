@@ -2,9 +2,9 @@
  *
  * A view is opened from the newest row in the connection's own snapshot of the database,
  * so that both kinds of table show the same commit. The owner of the open transaction sees
- * its own writes as well. When the transaction ends under an open view, transaction.c makes
- * it an ordinary one: its upper address stays, and what was undone is hidden by the list of
- * aborted ranges. */
+ * its own writes as well. When the transaction commits under an open view, transaction.c
+ * makes it an ordinary one, with the same upper address. When writes that it shows are undone,
+ * the cursor may have passed rows that are back now: it ends with SQLITE_ABORT_ROLLBACK. */
 #include "attachment.h"
 
 #include "held.h"
@@ -40,6 +40,7 @@ static int open_txn(struct table *table, struct attachment *attachment, struct v
         return table_engine_error(table, status);
     }
     view->from_row = false;
+    view->level = attachment->connection->open_level;
     view->key_text = attachment->key_text;
     link_view(attachment, view);
     return SQLITE_OK;

@@ -176,12 +176,15 @@ int transaction_register_watcher(struct connection *connection) {
                                     connection_release);
 }
 
+/* Preparing a statement makes the object. Running it would lock the main database. */
 int transaction_connect_watcher(struct connection *connection) {
     if (connection->watcher_connected) {
         return SQLITE_OK;
     }
-    int rc = sqlite3_exec(connection->db, "SELECT 1 FROM \"" WATCHER_NAME "\" WHERE 0", NULL, NULL,
-                          NULL);
+    sqlite3_stmt *statement = NULL;
+    int rc = sqlite3_prepare_v2(connection->db, "SELECT 1 FROM \"" WATCHER_NAME "\"", -1,
+                                &statement, NULL);
+    (void)sqlite3_finalize(statement);
     return rc == SQLITE_OK ? rc : connection_sqlite_error(connection, rc);
 }
 
