@@ -18,12 +18,25 @@ static bool differs(struct world *world, const char *format, ...) {
 
 /* ------------------------------------------------------------------ open and close */
 
+static bool key_has_collation(const struct plan *plan) {
+    for (unsigned i = 0; i < plan->key_count; i++) {
+        if (strstr(plan->column[i].declaration, "COLLATE")) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static sqlite3 *open_one(const struct world *world, enum side side) {
     const struct plan *plan = world->plan;
     char path[TEST_PATH_BYTES];
     bool in_file = plan->place == PLACE_FILE;
     path_format(path, "%s/main%d.db", world->directory, (int)side);
     sqlite3 *db = db_open(world->options, in_file ? path : ":memory:");
+    if (key_has_collation(plan)) {
+        /* SQLite 3.40 loses rows: its automatic index ignores the collation of a join. */
+        db_must(db, "PRAGMA automatic_index=OFF");
+    }
     if (plan->place == PLACE_ATTACHED) {
         db_must(db, "ATTACH '%s/aux%d.db' AS aux", world->directory, (int)side);
         db_must(db, "PRAGMA aux.journal_mode=%s", plan->journal_mode);
