@@ -96,7 +96,11 @@ enum faster_status fst_store_directory_check(const struct faster_env *env, const
     const enum faster_status status = env->path_info(env, directory, &info);
 
     if (status == FASTER_MISSING) {
-        return fst_error_set(error, status, "there is no store at %s", directory);
+        return fst_error_set(
+            error, status,
+            "there is no store at %s: whoever copies or moves a database brings the "
+            "directory of its stores along",
+            directory);
     }
     if (status != FASTER_OK) {
         return fst_error_set(error, status, "cannot look at %s", directory);
