@@ -1,6 +1,7 @@
 /* connection.c - see connection.h. */
 #include "connection.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 
 #include "attachment.h"
@@ -8,12 +9,39 @@
 #include "registry.h"
 #include "transaction.h"
 
+static pthread_mutex_t list_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct connection *list; /* of this process; protected by list_mutex */
+
 struct connection *connection_create(sqlite3 *db) {
     struct connection *connection = sqlite3_malloc64(sizeof(*connection));
     if (connection != NULL) {
         *connection = (struct connection){.db = db, .reference_count = 1, .open_level = -1};
+        (void)pthread_mutex_lock(&list_mutex);
+        connection->next = list;
+        list = connection;
+        (void)pthread_mutex_unlock(&list_mutex);
     }
     return connection;
+}
+
+bool connection_exists(const sqlite3 *db) {
+    (void)pthread_mutex_lock(&list_mutex);
+    const struct connection *connection = list;
+    while (connection != NULL && connection->db != db) {
+        connection = connection->next;
+    }
+    (void)pthread_mutex_unlock(&list_mutex);
+    return connection != NULL;
+}
+
+static void unlink_connection(struct connection *connection) {
+    (void)pthread_mutex_lock(&list_mutex);
+    struct connection **link = &list;
+    while (*link != connection) {
+        link = &(*link)->next;
+    }
+    *link = connection->next;
+    (void)pthread_mutex_unlock(&list_mutex);
 }
 
 void connection_reference(struct connection *connection) {
@@ -29,6 +57,7 @@ void connection_release(void *context) {
     while (connection->attachments != NULL) {
         attachment_destroy(connection->attachments);
     }
+    unlink_connection(connection);
     sqlite3_free(connection->message);
     sqlite3_free(connection);
 }

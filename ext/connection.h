@@ -26,6 +26,7 @@ struct table;
 
 struct connection {
     sqlite3 *db;
+    struct connection *next;  /* connection.c's list of all */
     unsigned reference_count; /* registrations with SQLite */
     char *message;            /* of the last failure, sqlite3_malloc, or NULL */
 
@@ -44,6 +45,9 @@ struct connection {
 
 /* NULL: out of memory. The caller owns one reference. */
 struct connection *connection_create(sqlite3 *db);
+/* True if the extension is loaded into `db`. Asking SQLite itself for one of our functions
+ * would leave an error behind, and sqlite3_open() takes that for a failed auto extension. */
+bool connection_exists(const sqlite3 *db);
 void connection_reference(struct connection *connection);
 /* void *, so that SQLite can call it as a destructor. The last one releases everything. */
 void connection_release(void *connection);

@@ -24,14 +24,6 @@ SQLITE_EXTENSION_INIT1
 __attribute__((visibility("default"))) int sqlite3_faster_init(sqlite3 *db, char **error,
                                                                const sqlite3_api_routines *api);
 
-/* Loading twice must not give a connection two sets of transactions. */
-static bool is_registered(sqlite3 *db) {
-    sqlite3_stmt *statement = NULL;
-    int rc = sqlite3_prepare_v2(db, "SELECT faster_version()", -1, &statement, NULL);
-    (void)sqlite3_finalize(statement);
-    return rc == SQLITE_OK;
-}
-
 static int register_all(struct connection *connection) {
     int rc = module_register(connection);
     rc = rc == SQLITE_OK ? transaction_register_watcher(connection) : rc;
@@ -48,8 +40,8 @@ int sqlite3_faster_init(sqlite3 *db, char **error, const sqlite3_api_routines *a
         }
         return SQLITE_ERROR;
     }
-    if (is_registered(db)) {
-        return SQLITE_OK;
+    if (connection_exists(db)) {
+        return SQLITE_OK; /* loaded twice: one set of transactions is enough */
     }
     registry_initialise();
     struct connection *connection = connection_create(db);
