@@ -345,7 +345,8 @@ int commit_rows_config(struct commit_rows *rows, struct commit_rows_config *conf
  * it is one of ours and its UUID cannot be read. A table of another kind that happens to have
  * such a name is not found. */
 static int table_uuid(struct connection *connection, const char *schema_name,
-                      const char *table_name, uint8_t uuid[FASTER_UUID_BYTES], bool *found) {
+                      const char *table_name, bool is_virtual, uint8_t uuid[FASTER_UUID_BYTES],
+                      bool *found) {
     sqlite3_stmt *statement = NULL;
     *found = false;
     char *sql = sqlite3_mprintf("SELECT value FROM \"%w\".\"%w_config\" WHERE name = 'uuid'",
@@ -363,6 +364,8 @@ static int table_uuid(struct connection *connection, const char *schema_name,
         const char *text = (const char *)sqlite3_column_text(statement, 0);
         *found = text != NULL && faster_uuid_parse(text, uuid);
         rc = *found ? SQLITE_OK : SQLITE_CORRUPT_VTAB;
+    } else if (rc == SQLITE_DONE && is_virtual) {
+        rc = SQLITE_CORRUPT_VTAB;
     }
     if (rc == SQLITE_CORRUPT_VTAB) {
         (void)connection_error(connection, rc, "the shadow table %s_config holds no valid uuid",
@@ -382,8 +385,9 @@ static int visit_tables(struct connection *connection, const char *schema_name, 
         uint8_t uuid[FASTER_UUID_BYTES];
         bool found = false;
         const char *name = (const char *)sqlite3_column_text(names, 0);
-        int rc =
-            name == NULL ? SQLITE_NOMEM : table_uuid(connection, schema_name, name, uuid, &found);
+        bool is_virtual = sqlite3_column_int(names, 1) != 0;
+        int rc = name == NULL ? SQLITE_NOMEM
+                              : table_uuid(connection, schema_name, name, is_virtual, uuid, &found);
         failure = rc != SQLITE_OK ? rc : failure;
         more = !found || each(context, name, uuid);
     }
@@ -394,10 +398,12 @@ static int visit_tables(struct connection *connection, const char *schema_name, 
 int commit_rows_each_table(struct connection *connection, const char *schema_name,
                            commit_rows_table_fn *each, void *context) {
     sqlite3_stmt *names = NULL;
-    char *sql = sqlite3_mprintf("SELECT substr(name, 1, length(name) - 7) "
-                                "FROM \"%w\".sqlite_schema WHERE type = 'table' "
-                                "AND lower(substr(name, -7)) = '_config'",
-                                schema_name);
+    char *sql = sqlite3_mprintf("SELECT substr(c.name, 1, length(c.name) - 7), "
+                                "EXISTS (SELECT 1 FROM \"%w\".sqlite_schema AS v WHERE v.name = "
+                                "substr(c.name, 1, length(c.name) - 7) AND v.rootpage = 0) "
+                                "FROM \"%w\".sqlite_schema AS c WHERE c.type = 'table' "
+                                "AND lower(substr(c.name, -7)) = '_config'",
+                                schema_name, schema_name);
     if (sql == NULL) {
         return SQLITE_NOMEM;
     }

@@ -6,6 +6,7 @@
  */
 #include "module.h"
 #include "plan.h"
+#include "registry.h"
 
 #define READ_COUNT_MAX 64
 
@@ -48,8 +49,11 @@ int cursor_open(sqlite3_vtab *base, sqlite3_vtab_cursor **result) {
     return SQLITE_OK;
 }
 
+/* A forked process has no threads that would finish the scan's reads. */
 static void end_scan(struct cursor *cursor) {
-    faster_scan_close(cursor->scan);
+    if (!registry_forked()) {
+        faster_scan_close(cursor->scan);
+    }
     cursor->scan = NULL;
 }
 
@@ -220,7 +224,8 @@ static int filter(struct cursor *cursor, enum plan_kind kind, sqlite3_value **ar
     end_scan(cursor);
     cursor->at_end = false;
     cursor->is_scan = false;
-    int rc = view_refresh(table_of(cursor), &cursor->view);
+    int rc = connection_check_process(table_of(cursor)->connection);
+    rc = rc == SQLITE_OK ? view_refresh(table_of(cursor), &cursor->view) : rc;
     rc = rc == SQLITE_OK ? probe(cursor, kind, argv, &answer) : rc;
     if (rc != SQLITE_OK) {
         return rc;

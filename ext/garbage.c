@@ -1,7 +1,8 @@
 /* garbage.c - see garbage.h.
  *
  * A wrong guess here destroys data, so a directory goes only if all of this holds: its name is
- * a UUID; every FASTER table of the schema could be read and none names it; the open
+ * a UUID; every FASTER table of the schema could be read and none names it, among them
+ * the one that is in use (an authorizer may hide the schema's rows); the open
  * transaction did not create or drop it; no connection of this process has it open; nobody
  * else holds its lock (faster_store_remove() looks); what SQLite has committed is safe from a
  * power cut, so no dropped table can come back; and the directory was made after the
@@ -112,14 +113,15 @@ static void remove_orphans(struct connection *connection, const char *schema_nam
     }
 }
 
-void garbage_collect(struct connection *connection, const char *schema_name, const char *parent) {
+void garbage_collect(struct connection *connection, const char *schema_name, const char *parent,
+                     const uint8_t known[FASTER_UUID_BYTES]) {
     struct uuid_list directories = {0};
     struct uuid_list tables = {0};
     enum faster_status status =
         faster_store_list(faster_env_posix(), parent, append_directory, &directories);
     if (status == FASTER_OK && directories.count > 0 &&
         commit_rows_each_table(connection, schema_name, append_table, &tables) == SQLITE_OK &&
-        !tables.failed) {
+        !tables.failed && contains(&tables, known)) {
         remove_orphans(connection, schema_name, parent, &directories, &tables);
     }
     sqlite3_free(directories.uuids);
@@ -129,6 +131,7 @@ void garbage_collect(struct connection *connection, const char *schema_name, con
 void garbage_collect_once(struct table *table, struct attachment *attachment) {
     if (attachment->parent != NULL && !attachment->collected) {
         attachment->collected = true;
-        garbage_collect(table->connection, table->schema_name, attachment->parent);
+        garbage_collect(table->connection, table->schema_name, attachment->parent,
+                        attachment->uuid);
     }
 }

@@ -69,7 +69,7 @@ static int create_at_home(struct table *table, const struct store_home *home) {
     char *directory = store_home_directory(home, path, uuid, &rc);
     rc = rc == SQLITE_OK ? commit_rows_create_tables(&table->rows, uuid_text, path) : rc;
     if (rc == SQLITE_OK && home->default_parent != NULL) {
-        garbage_collect(table->connection, table->schema_name, home->default_parent);
+        garbage_collect(table->connection, table->schema_name, home->default_parent, uuid);
         rc = transaction_check(table->connection, table->schema_name, SQLITE_NOMEM);
     }
     rc = rc == SQLITE_OK ? create_store(table, home, directory, uuid) : rc;

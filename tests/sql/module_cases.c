@@ -1,0 +1,212 @@
+/* module_cases.c - situations around the module that once went wrong, one case by name each.
+ *
+ * Strategy. Each case makes a fresh database and drives the extension from outside: pragmas,
+ * authorizers, automatic loading, damaged shadow tables, a fork in the middle of a query. The
+ * oracle is what an ordinary table would do, or an error that names what is wrong.
+ *
+ * Replay. Nothing is random: `module_cases --only NAME` runs one case.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support/sql_support.h"
+
+struct world {
+    const struct test_options *options;
+    char directory[TEST_PATH_BYTES];
+    char path[TEST_PATH_BYTES];
+};
+
+static sqlite3 *open_at(const struct world *world) {
+    return db_open(world->options, world->path);
+}
+
+static void want(sqlite3 *db, int64_t expected, const char *sql) {
+    int64_t found = db_int(db, "%s", sql);
+    if (found != expected) {
+        test_fail("%s: %lld instead of %lld", sql, (long long)found, (long long)expected);
+    }
+}
+
+static void refused(sqlite3 *db, int code, const char *part, const char *sql) {
+    int rc = db_run(db, "%s", sql);
+    if (rc != code || strstr(sqlite3_errmsg(db), part) == NULL) {
+        test_fail("%s: %d, %s", sql, rc, sqlite3_errmsg(db));
+    }
+}
+
+/* PRAGMA count_changes: INSERT and DELETE return a row, those of the extension too. */
+static void count_changes(struct world *world) {
+    sqlite3 *db = open_at(world);
+    db_must(db, "CREATE VIRTUAL TABLE t USING faster; PRAGMA count_changes = 1");
+    db_must(db, "INSERT INTO t VALUES ('a', 1), ('b', 2)");
+    want(db, 3, "SELECT faster_set('t', 'c', 3)");
+    want(db, 5, "SELECT faster_incr('t', 'c', 2)");
+    want(db, 1, "SELECT faster_delete('t', 'a')");
+    db_must(db, "INSERT INTO t(t) VALUES ('checkpoint')");
+    db_must(db, "DELETE FROM t WHERE key = 'b'; ALTER TABLE t RENAME TO u");
+    want(db, 1, "SELECT count(*) FROM u");
+    db_close(db);
+}
+
+static int init_rc;
+
+/* What sqlite3_auto_extension() calls: loads faster.so and reports as it does. */
+static const char *automatic_path;
+static int load_automatically(sqlite3 *db, const char **error, const void *api) {
+    (void)error;
+    (void)api;
+    (void)sqlite3_enable_load_extension(db, 1);
+    init_rc = sqlite3_load_extension(db, automatic_path, NULL, NULL);
+    return init_rc;
+}
+
+/* No error may stay behind: sqlite3_open() looks at sqlite3_errcode(). */
+static void automatic_extension(struct world *world) {
+    sqlite3 *db = NULL;
+    automatic_path = world->options->extension;
+    (void)sqlite3_auto_extension((void (*)(void))load_automatically);
+    int rc = sqlite3_open(world->path, &db);
+    (void)sqlite3_cancel_auto_extension((void (*)(void))load_automatically);
+    if (rc != SQLITE_OK || init_rc != SQLITE_OK) {
+        test_fail("open: %d, %s", rc, sqlite3_errmsg(db));
+    }
+    db_must(db, "CREATE VIRTUAL TABLE t USING faster; INSERT INTO t VALUES (1, 2)");
+    (void)sqlite3_load_extension(db, world->options->extension, NULL, NULL);
+    want(db, 2, "SELECT faster_get('t', 1)");
+    db_close(db);
+}
+
+static int hide_schema(void *context, int action, const char *first, const char *second,
+                       const char *schema, const char *trigger) {
+    (void)context;
+    (void)schema;
+    (void)trigger;
+    bool hide =
+        action == SQLITE_READ && strncmp(first, "sqlite_", 7) == 0 && strcmp(second, "type") == 0;
+    return hide ? SQLITE_IGNORE : SQLITE_OK;
+}
+
+/* An authorizer that hides the schema's rows must not make stores look like orphans. */
+static void authorizer_hides_tables(struct world *world) {
+    sqlite3 *db = open_at(world);
+    db_must(db, "CREATE VIRTUAL TABLE a USING faster; INSERT INTO a VALUES (1, 2); "
+                "CREATE VIRTUAL TABLE b USING faster; INSERT INTO b VALUES (1, 2); "
+                "INSERT INTO a(a) VALUES ('checkpoint'); INSERT INTO b(b) VALUES ('checkpoint')");
+    db_close(db);
+    db = open_at(world);
+    (void)sqlite3_set_authorizer(db, hide_schema, NULL);
+    (void)db_run(db, "INSERT INTO a VALUES (2, 3)");
+    db_close(db);
+    db = open_at(world);
+    want(db, 1, "SELECT count(*) FROM b");
+    db_close(db);
+}
+
+/* The same when the row that names the store is gone: what it named stays. */
+static void config_without_uuid(struct world *world) {
+    sqlite3 *db = open_at(world);
+    db_must(db, "CREATE VIRTUAL TABLE a USING faster; INSERT INTO a VALUES (1, 2); "
+                "CREATE VIRTUAL TABLE b USING faster; INSERT INTO b VALUES (1, 2); "
+                "CREATE TABLE kept AS SELECT * FROM b_config");
+    db_close(db);
+    db = open_at(world);
+    db_must(db, "DELETE FROM b_config; INSERT INTO a VALUES (2, 3)");
+    refused(db, SQLITE_CORRUPT_VTAB, "b_config", "SELECT * FROM b");
+    db_must(db, "INSERT INTO b_config SELECT * FROM kept");
+    want(db, 1, "SELECT count(*) FROM b");
+    db_must(db, "UPDATE a_config SET value = 'x' WHERE name = 'uuid'");
+    refused(db, SQLITE_CORRUPT_VTAB, "uuid", "INSERT INTO a VALUES (3, 4)");
+    db_close(db);
+}
+
+static void in_child(sqlite3 *db, sqlite3_stmt *scan, sqlite3_stmt *join) {
+    alarm(20);
+    if (sqlite3_step(scan) == SQLITE_ROW || sqlite3_finalize(scan) == SQLITE_OK) {
+        _exit(1);
+    }
+    while (sqlite3_step(join) == SQLITE_ROW) {
+    }
+    if (sqlite3_finalize(join) == SQLITE_OK || db_run(db, "SELECT count(*) FROM t") == SQLITE_OK ||
+        db_run(db, "INSERT INTO t VALUES (0, 0)") == SQLITE_OK) {
+        _exit(2);
+    }
+    (void)sqlite3_close_v2(db);
+    _exit(0);
+}
+
+/* A child in the middle of queries on rows that are on disk: errors, no wait for threads that
+ * it has not got; the parent goes on. */
+static void fork_within_queries(struct world *world) {
+    static const char load[] =
+        "CREATE VIRTUAL TABLE t USING faster(k INTEGER PRIMARY KEY, v, memory='1MiB'); "
+        "CREATE TABLE o(k INTEGER PRIMARY KEY); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL "
+        "SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO o SELECT i FROM n; "
+        "INSERT INTO t SELECT k, zeroblob(1000) FROM o";
+    sqlite3 *db = open_at(world);
+    sqlite3_stmt *scan = NULL;
+    sqlite3_stmt *join = NULL;
+    int status = 0;
+    db_must(db, load);
+    (void)sqlite3_prepare_v2(db, "SELECT k FROM t", -1, &scan, NULL);
+    (void)sqlite3_prepare_v2(db, "SELECT t.k FROM o CROSS JOIN t ON t.k = o.k", -1, &join, NULL);
+    if (sqlite3_step(scan) != SQLITE_ROW || sqlite3_step(join) != SQLITE_ROW) {
+        test_fail("step: %s", sqlite3_errmsg(db));
+    }
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        in_child(db, scan, join);
+    }
+    if (waitpid(pid, &status, 0) != pid || status != 0) {
+        test_fail("child: status %d", status);
+    }
+    int count = 1;
+    while (sqlite3_step(scan) == SQLITE_ROW) {
+        count++;
+    }
+    (void)sqlite3_finalize(scan);
+    (void)sqlite3_finalize(join);
+    want(db, count, "SELECT count(*) FROM o");
+    db_must(db, "INSERT INTO t VALUES (0, 0)");
+    char *verdict = db_text(db, "SELECT faster_verify('t')");
+    if (strcmp(verdict, "ok") != 0) {
+        test_fail("verify: %s", verdict);
+    }
+    free(verdict);
+    db_close(db);
+}
+
+static const struct {
+    const char *name;
+    void (*run)(struct world *world);
+} cases[] = {
+    {"count_changes", count_changes},
+    {"automatic_extension", automatic_extension},
+    {"authorizer_hides_tables", authorizer_hides_tables},
+    {"config_without_uuid", config_without_uuid},
+    {"fork_within_queries", fork_within_queries},
+};
+
+int main(int argc, char **argv) {
+    struct test_options options;
+    unsigned run_count = 0;
+    test_options_parse(&options, argc, argv);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct world world = {.options = &options};
+        if (options.only != NULL && strcmp(options.only, cases[i].name) != 0) {
+            continue;
+        }
+        directory_make(world.directory, "cases");
+        path_format(world.path, "%s/test.db", world.directory);
+        cases[i].run(&world);
+        directory_remove(world.directory);
+        printf("ok %s\n", cases[i].name);
+        run_count++;
+    }
+    printf("module_cases: %u run\n", run_count);
+    return run_count == 0;
+}
