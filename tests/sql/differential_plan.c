@@ -293,7 +293,8 @@ static void blob_literal(struct text *sql, struct random_state *random) {
     }
 }
 
-/* Rowids stay far from the largest, where SQLite picks free ones at random. With
+/* Rowids stay far from the largest, where SQLite picks free ones at random, and from the
+ * smallest, which ordinary tables do not find by an equal real number. With
  * `allow_odd` off the literal is an integer or NULL. */
 static void rowid_literal(struct text *sql, struct random_state *random, bool allow_odd) {
     static const char *const odd[] = {"0",          "-1",   "-9223372036854775808",

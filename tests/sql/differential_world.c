@@ -90,9 +90,10 @@ static void add_trigger_statement(struct text *sql, const struct plan *plan, con
         text_add(sql, " INSERT INTO %s VALUES(", name);
         for (unsigned i = 0; i < plan->column_count; i++) {
             const struct column *column = &plan->column[i];
-            const char *form = column->has_default          ? "%scoalesce(NEW.%s, 0)"
-                               : column->pool == POOL_ROWID ? "%siif(NEW.%s > 1e9, 5, NEW.b)"
-                                                            : "%sNEW.%s";
+            const char *form = column->has_default ? "%scoalesce(NEW.%s, 0)"
+                               : column->pool == POOL_ROWID
+                                   ? "%siif(NEW.%s NOT BETWEEN -1e15 AND 1e9, 5, NEW.b)"
+                                   : "%sNEW.%s";
             text_add(sql, form, i ? "," : "", suitable_column(column->pool));
         }
         text_add(sql, ");");
