@@ -89,13 +89,13 @@ struct faster_store {
      * publishes a record's address; readers acquire after they have read it. */
     fst_atomic_u64 on_disk_below;
 
-    struct fst_commit_point committed; /* [writer] */
-    bool writing_started;              /* [writer] the tail is fixed, see txn_start.c */
+    struct fst_commit_point committed;     /* [writer] */
+    bool writing_started;                  /* [writer] the tail is fixed, see txn_start.c */
     struct fst_address_range redo_on_disk; /* [writer] redo that catch-up found written already */
-    uint64_t jump_target;              /* [writer] of a jump appended but not yet written */
-    struct faster_txn *current;        /* [writer] the unsettled transaction, or NULL */
-    uint64_t obsolete_below;           /* [writer] rows below are covered by the synced log */
-    uint64_t obsolete_told;            /* [writer] and the decider has deleted those below */
+    uint64_t jump_target;                  /* [writer] of a jump appended but not yet written */
+    struct faster_txn *current;            /* [writer] the unsettled transaction, or NULL */
+    uint64_t obsolete_below;               /* [writer] rows below are covered by the synced log */
+    uint64_t obsolete_told;                /* [writer] and the decider has deleted those below */
     struct fst_store_counters counters;
 
     struct fst_mutex *lock; /* faster.c's, nobody else's */

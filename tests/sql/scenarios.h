@@ -52,8 +52,8 @@ int run_both(struct scenario *scenario, sqlite3 *db, const char *pattern);
 bool same_rows(struct scenario *scenario, sqlite3 *db, int64_t count, const char *when);
 /* faster_verify() and integrity_check. */
 bool all_sound(struct scenario *scenario, sqlite3 *db, const char *when);
-/* Prepares, runs to the end, compares the primary code (-1: any error); every word (NULL-ended list) must
- * stand in the message, in any case of letters. */
+/* Prepares, runs to the end, compares the primary code (-1: any error); every word (NULL-ended
+ * list) must stand in the message, in any case of letters. */
 bool expect_error(struct scenario *scenario, sqlite3 *db, const char *sql, int code, ...);
 
 /* Runs `phase` in a process of its own, which must end by exit, or by SIGKILL if `killed`.
