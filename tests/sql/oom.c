@@ -24,7 +24,7 @@
 
 #include "sql_support.h"
 
-#define FAILURE_COUNT_MAX 20000
+#define FAILURE_COUNT_MAX 100000
 
 /* ------------------------------------------------------------- the allocator */
 
@@ -176,7 +176,7 @@ static const struct scenario scenarios[] = {
      .statements = {"BEGIN", "SAVEPOINT s", "DROP TABLE f", "ROLLBACK TO s",
                     "INSERT INTO both VALUES ('after drop', 1)", "COMMIT"}},
     {.name = "rename",
-     .step = 13,
+     .step = 149,
      .clean_up = "ROLLBACK; ALTER TABLE f2 RENAME TO f",
      .statements = {"BEGIN", "INSERT INTO both VALUES ('rename', 1)", "ALTER TABLE f RENAME TO f2",
                     "INSERT INTO both VALUES ('rename', 2)", "ALTER TABLE f2 RENAME TO f",
