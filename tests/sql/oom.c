@@ -162,7 +162,7 @@ static const struct scenario scenarios[] = {
                     "?SELECT rowid, x FROM r WHERE rowid IN (1, 2, -5) ORDER BY rowid", "COMMIT"}},
     {.name = "checkpoint", .statements = {"INSERT INTO f(f) VALUES ('checkpoint')"}},
     {.name = "create",
-     .step = 17,
+     .step = 61,
      .clean_up = "ROLLBACK; DROP TABLE IF EXISTS c1; DROP TABLE IF EXISTS c2",
      .statements = {"CREATE VIRTUAL TABLE c1 USING faster(a INTEGER, b TEXT DEFAULT 'x' COLLATE "
                     "NOCASE, c NOT NULL DEFAULT (1 + 2), PRIMARY KEY(a, b), memory='2MiB')",
