@@ -85,6 +85,7 @@ struct attachment {
     bool prepared;       /* the row of all its writes is in the shadow table */
     uint64_t row_number; /* of the row it has put there, 0 for none */
     bool gone;           /* xSync found no table of this store: it is dropped */
+    bool broken;         /* a savepoint was not rolled back: it cannot commit */
     struct rowid_bound rowids;
     enum key_text key_text;
     uint64_t deleted_below;

@@ -414,3 +414,31 @@ int commit_rows_each_table(struct connection *connection, const char *schema_nam
     (void)sqlite3_finalize(names);
     return rc;
 }
+
+struct uuid_search {
+    const uint8_t *uuid;
+    bool found;
+    char *table_name; /* sqlite3_malloc */
+};
+
+static bool match_uuid(void *context, const char *table_name,
+                       const uint8_t uuid[FASTER_UUID_BYTES]) {
+    struct uuid_search *search = context;
+    if (memcmp(uuid, search->uuid, FASTER_UUID_BYTES) != 0) {
+        return true;
+    }
+    search->found = true;
+    search->table_name = sqlite3_mprintf("%s", table_name);
+    return false;
+}
+
+int commit_rows_find_table(struct connection *connection, const char *schema_name,
+                           const uint8_t uuid[FASTER_UUID_BYTES], char **table_name) {
+    struct uuid_search search = {.uuid = uuid};
+    int rc = commit_rows_each_table(connection, schema_name, match_uuid, &search);
+    *table_name = search.table_name;
+    if (search.found) {
+        return search.table_name != NULL ? SQLITE_OK : SQLITE_NOMEM;
+    }
+    return rc;
+}

@@ -100,4 +100,9 @@ typedef bool commit_rows_table_fn(void *context, const char *table_name,
 int commit_rows_each_table(struct connection *connection, const char *schema_name,
                            commit_rows_table_fn *each, void *context);
 
+/* The name of the table that owns a store: sqlite3_malloc. NULL if there is none (SQLITE_OK)
+ * or if that is not certain (another code). */
+int commit_rows_find_table(struct connection *connection, const char *schema_name,
+                           const uint8_t uuid[FASTER_UUID_BYTES], char **table_name);
+
 #endif

@@ -7,12 +7,13 @@
 #ifdef FASTER_STATIC
 #include "sqlite3.h"
 #define SQLITE_EXTENSION_INIT1
-#define SQLITE_EXTENSION_INIT2(api) (void)(api)
 typedef struct sqlite3_api_routines sqlite3_api_routines;
 #else
 #include "sqlite3ext.h"
 #endif
 SQLITE_EXTENSION_INIT1
+
+#include <pthread.h>
 
 #include "connection.h"
 #include "module.h"
@@ -24,6 +25,19 @@ SQLITE_EXTENSION_INIT1
 __attribute__((visibility("default"))) int sqlite3_faster_init(sqlite3 *db, char **error,
                                                                const sqlite3_api_routines *api);
 
+#ifndef FASTER_STATIC
+/* Every load brings the same table of functions. It is written once, under a lock, for
+ * connections on other threads may be using it. */
+static void set_api(const sqlite3_api_routines *api) {
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    (void)pthread_mutex_lock(&mutex);
+    if (sqlite3_api != api) {
+        SQLITE_EXTENSION_INIT2(api)
+    }
+    (void)pthread_mutex_unlock(&mutex);
+}
+#endif
+
 static int register_all(struct connection *connection) {
     int rc = module_register(connection);
     rc = rc == SQLITE_OK ? transaction_register_watcher(connection) : rc;
@@ -32,7 +46,11 @@ static int register_all(struct connection *connection) {
 }
 
 int sqlite3_faster_init(sqlite3 *db, char **error, const sqlite3_api_routines *api) {
-    SQLITE_EXTENSION_INIT2(api);
+#ifdef FASTER_STATIC
+    (void)api;
+#else
+    set_api(api);
+#endif
     if (sqlite3_libversion_number() < SQLITE_VERSION_MIN) {
         if (error != NULL) {
             *error = sqlite3_mprintf("faster needs SQLite 3.38 or newer, this is %s",

@@ -17,6 +17,7 @@
 
 #include "registry.h"
 #include "sqlite_durable.h"
+#include "store_changes.h"
 #include "transaction.h"
 
 struct uuid_list {
@@ -101,7 +102,7 @@ static void remove_orphans(struct connection *connection, const char *schema_nam
     bool durable = false;
     for (size_t i = 0; i < directories->count && database != NULL; i++) {
         const uint8_t *uuid = directories->uuids[i];
-        if (contains(tables, uuid) || transaction_has_change(connection, uuid) ||
+        if (contains(tables, uuid) || store_changes_has(connection, uuid) ||
             registry_is_open(uuid)) {
             continue;
         }

@@ -11,6 +11,7 @@
 #include "garbage.h"
 #include "plan.h"
 #include "registry.h"
+#include "store_changes.h"
 #include "transaction.h"
 
 static struct table *table_of(sqlite3_vtab *base) {
@@ -51,7 +52,7 @@ static int create_store(struct table *table, const struct store_home *home, cons
     if (status != FASTER_OK) {
         return connection_engine_error(connection, table->name, status, error.message);
     }
-    int rc = transaction_note_create(connection, table, uuid, home->memory_identity, directory);
+    int rc = store_changes_note_create(connection, table, uuid, home->memory_identity, directory);
     if (rc != SQLITE_OK) {
         registry_drop(uuid, home->memory_identity, directory);
     }
@@ -161,8 +162,8 @@ static int note_drop(struct table *table) {
     if (rc == SQLITE_OK) {
         char *directory = store_home_directory(&home, config.path, config.uuid, &rc);
         if (rc == SQLITE_OK) {
-            rc = transaction_note_drop(table->connection, table, config.uuid, home.memory_identity,
-                                       directory);
+            rc = store_changes_note_drop(table->connection, table, config.uuid,
+                                         home.memory_identity, directory);
         }
         sqlite3_free(directory);
     }

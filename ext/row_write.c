@@ -154,6 +154,7 @@ int row_write_move(const struct row_write *row) {
     if (rc != SQLITE_OK) {
         status = faster_txn_rollback_to(txn, level);
         rowids_undone(&row->attachment->rowids);
+        row->attachment->broken = row->attachment->broken || status != FASTER_OK;
         rc = status == FASTER_OK ? rc : table_engine_error(row->table, status);
     }
     faster_txn_release(txn, level);

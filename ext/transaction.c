@@ -34,10 +34,7 @@
  * Statements that xSync itself runs may open savepoints of their own; they write no FASTER
  * table, and `syncing` keeps them away from the stores.
  *
- * CREATE and DROP are settled at the end by a look whether the schema still knows the UUID:
- * that is right whatever savepoints were rolled back in between. Files of a dropped store go
- * when the DROP is safe from a power cut (sqlite_durable.c); those of a CREATE whose commit
- * is in doubt stay, garbage.c finds them later.
+ * What CREATE and DROP did to stores is settled at the end, see store_changes.c.
  */
 #include "transaction.h"
 
@@ -47,20 +44,7 @@
 #include "held.h"
 #include "registry.h"
 #include "rowids.h"
-#include "sqlite_durable.h"
-
-/* A store made or dropped in the open transaction. */
-struct store_change {
-    struct store_change *next;
-    uint8_t uuid[FASTER_UUID_BYTES];
-    const void *memory_identity;
-    char *schema_name;
-    char *directory; /* NULL in memory */
-    bool created;
-    bool dropped;
-    bool synced;  /* xSync has looked: `remains` is valid, and the commit may survive */
-    bool remains; /* a table of the schema names this store */
-};
+#include "store_changes.h"
 
 /* ------------------------------------------------------------------ begin */
 
@@ -85,6 +69,7 @@ static void take_notes(struct attachment *attachment) {
     attachment->prepared = false;
     attachment->row_number = 0;
     attachment->gone = false;
+    attachment->broken = false;
 }
 
 static int begin(struct table *table, struct attachment *attachment) {
@@ -129,66 +114,6 @@ int transaction_write(struct table *table, struct attachment **result) {
 
 /* ------------------------------------------------------------------- sync */
 
-struct uuid_search {
-    const uint8_t *uuid;
-    bool found;
-    char *table_name; /* sqlite3_malloc */
-};
-
-static bool match_uuid(void *context, const char *table_name,
-                       const uint8_t uuid[FASTER_UUID_BYTES]) {
-    struct uuid_search *search = context;
-    if (memcmp(uuid, search->uuid, FASTER_UUID_BYTES) != 0) {
-        return true;
-    }
-    search->found = true;
-    search->table_name = sqlite3_mprintf("%s", table_name);
-    return false;
-}
-
-/* The name of the table that owns the store now: sqlite3_malloc, or NULL if there is none
- * (SQLITE_OK), or it is not certain (another code). */
-static int find_table_name(struct connection *connection, const char *schema_name,
-                           const uint8_t uuid[FASTER_UUID_BYTES], char **table_name) {
-    struct uuid_search search = {.uuid = uuid};
-    int rc = commit_rows_each_table(connection, schema_name, match_uuid, &search);
-    *table_name = search.table_name;
-    if (search.found) {
-        return search.table_name != NULL ? SQLITE_OK : SQLITE_NOMEM;
-    }
-    return rc;
-}
-
-static struct store_change *find_change(const struct connection *connection,
-                                        const uint8_t uuid[FASTER_UUID_BYTES]) {
-    struct store_change *change = connection->changes;
-    while (change != NULL && memcmp(change->uuid, uuid, FASTER_UUID_BYTES) != 0) {
-        change = change->next;
-    }
-    return change;
-}
-
-bool transaction_has_change(const struct connection *connection,
-                            const uint8_t uuid[FASTER_UUID_BYTES]) {
-    return find_change(connection, uuid) != NULL;
-}
-
-static int sync_changes(struct connection *connection) {
-    int rc = SQLITE_OK;
-    for (struct store_change *change = connection->changes; change != NULL && rc == SQLITE_OK;
-         change = change->next) {
-        char *table_name = NULL;
-        int search_rc = find_table_name(connection, change->schema_name, change->uuid, &table_name);
-        change->remains = table_name != NULL || search_rc != SQLITE_OK;
-        change->synced = true;
-        sqlite3_free(table_name);
-        if (search_rc != SQLITE_OK) {
-            rc = transaction_check(connection, change->schema_name, search_rc);
-        }
-    }
-    return rc;
-}
-
 /* The statements of a table object of this store, or NULL. */
 static struct commit_rows *rows_of(const struct attachment *attachment) {
     struct commit_rows *rows = NULL;
@@ -211,7 +136,8 @@ static int put_row_by_uuid(struct attachment *attachment, const struct stored_ro
     struct commit_rows rows = {0};
     char *table_name = NULL;
     bool done = false;
-    int rc = find_table_name(connection, attachment->schema_name, attachment->uuid, &table_name);
+    int rc =
+        commit_rows_find_table(connection, attachment->schema_name, attachment->uuid, &table_name);
     if (rc == SQLITE_OK && table_name != NULL) {
         rc = commit_rows_init(&rows, connection, attachment->schema_name, table_name);
         rc = rc == SQLITE_OK ? commit_rows_put(&rows, row, uuid_text, &done) : rc;
@@ -261,10 +187,15 @@ static int take_row_back(struct attachment *attachment) {
 }
 
 static int sync_attachment(struct attachment *attachment) {
-    const struct store_change *change = find_change(attachment->connection, attachment->uuid);
-    attachment->gone = change != NULL && !change->remains;
+    attachment->gone = store_changes_dropped(attachment->connection, attachment->uuid);
     if (attachment->gone) {
         return SQLITE_OK;
+    }
+    if (attachment->broken) {
+        return connection_error(attachment->connection, SQLITE_ABORT,
+                                "%s: a savepoint could not be rolled back: the transaction cannot "
+                                "commit",
+                                attachment->table_name);
     }
     struct stored_row row = {.has_rowid_max = attachment->rowids.any,
                              .rowid_max = attachment->rowids.max,
@@ -293,7 +224,7 @@ int transaction_sync(struct connection *connection) {
         return rc;
     }
     connection->syncing = true;
-    rc = sync_changes(connection);
+    rc = store_changes_sync(connection);
     for (struct attachment *attachment = connection->attachments;
          attachment != NULL && rc == SQLITE_OK; attachment = attachment->next) {
         if (attachment->txn != NULL && !attachment->prepared) {
@@ -350,74 +281,23 @@ static void end_transactions(struct connection *connection, bool committed) {
     }
 }
 
-static void end_attachments_of(struct connection *connection,
-                               const uint8_t uuid[FASTER_UUID_BYTES]) {
-    struct attachment *next = NULL;
-    for (struct attachment *attachment = connection->attachments; attachment != NULL;
-         attachment = next) {
-        next = attachment->next;
-        if (memcmp(attachment->uuid, uuid, FASTER_UUID_BYTES) == 0) {
-            attachment_end(attachment);
-        }
-    }
-}
-
-static void free_change(struct store_change *change) {
-    sqlite3_free(change->schema_name);
-    sqlite3_free(change->directory);
-    sqlite3_free(change);
-}
-
-/* The store has no table in what was committed, or rolled back: its files go, unless a power
- * cut could bring the table back. */
-static void remove_store(struct connection *connection, const struct store_change *change) {
-    bool removable = true;
-    if (!change->created && change->directory != NULL) {
-        removable = sqlite_durable(connection->db, change->schema_name) == SQLITE_OK;
-    }
-    if (removable) {
-        registry_drop(change->uuid, change->memory_identity, change->directory);
-    }
-    end_attachments_of(connection, change->uuid);
-}
-
-static void settle_changes(struct connection *connection, bool committed) {
-    struct store_change *change = connection->changes;
-    connection->changes = NULL;
-    while (change != NULL) {
-        struct store_change *next = change->next;
-        bool undone = !committed && change->created;
-        if ((committed && change->synced && !change->remains) || (undone && !change->synced)) {
-            remove_store(connection, change);
-        } else if (undone) {
-            end_attachments_of(connection, change->uuid);
-        }
-        free_change(change);
-        change = next;
-    }
-}
-
 void transaction_commit(struct connection *connection) {
     if (!registry_forked()) {
         end_transactions(connection, true);
-        settle_changes(connection, true);
+        store_changes_settle(connection, true);
     }
 }
 
 void transaction_rollback(struct connection *connection) {
     if (!registry_forked()) {
         end_transactions(connection, false);
-        settle_changes(connection, false);
+        store_changes_settle(connection, false);
     }
 }
 
 void transaction_abandon(struct connection *connection) {
     transaction_rollback(connection);
-    while (connection->changes != NULL) { /* in a forked process */
-        struct store_change *change = connection->changes;
-        connection->changes = change->next;
-        free_change(change);
-    }
+    store_changes_forget(connection); /* left in a forked process */
 }
 
 /* ------------------------------------------------------------- savepoints */
@@ -487,7 +367,8 @@ int transaction_rollback_to(struct connection *connection, int level) {
         }
         enum faster_status status = faster_txn_rollback_to(attachment->txn, level);
         if (status != FASTER_OK) {
-            return engine_error(attachment, status);
+            attachment->broken = true;
+            rc = engine_error(attachment, status);
         }
         attachment->prepared = false;
         attachment->deleted_below = 0;
@@ -495,48 +376,5 @@ int transaction_rollback_to(struct connection *connection, int level) {
         undo_views(attachment, level);
     }
     connection->open_level = level < 0 ? -1 : level;
-    return SQLITE_OK;
-}
-
-/* ---------------------------------------------------------------- changes */
-
-static int note_change(struct connection *connection, const struct table *table,
-                       const uint8_t uuid[FASTER_UUID_BYTES], const void *memory_identity,
-                       const char *directory, bool created) {
-    connection->schema_changed = true;
-    struct store_change *change = find_change(connection, uuid);
-    if (change != NULL) {
-        change->dropped = change->dropped || !created;
-        return SQLITE_OK;
-    }
-    change = sqlite3_malloc64(sizeof(*change));
-    if (change == NULL) {
-        return SQLITE_NOMEM;
-    }
-    *change = (struct store_change){.memory_identity = memory_identity,
-                                    .schema_name = sqlite3_mprintf("%s", table->schema_name),
-                                    .directory =
-                                        directory == NULL ? NULL : sqlite3_mprintf("%s", directory),
-                                    .created = created,
-                                    .dropped = !created};
-    memcpy(change->uuid, uuid, FASTER_UUID_BYTES);
-    if (change->schema_name == NULL || (change->directory == NULL && directory != NULL)) {
-        free_change(change);
-        return SQLITE_NOMEM;
-    }
-    change->next = connection->changes;
-    connection->changes = change;
-    return SQLITE_OK;
-}
-
-int transaction_note_create(struct connection *connection, const struct table *table,
-                            const uint8_t uuid[FASTER_UUID_BYTES], const void *memory_identity,
-                            const char *directory) {
-    return note_change(connection, table, uuid, memory_identity, directory, true);
-}
-
-int transaction_note_drop(struct connection *connection, const struct table *table,
-                          const uint8_t uuid[FASTER_UUID_BYTES], const void *memory_identity,
-                          const char *directory) {
-    return note_change(connection, table, uuid, memory_identity, directory, false);
+    return rc;
 }

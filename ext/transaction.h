@@ -31,18 +31,6 @@ int transaction_savepoint(struct connection *connection, int level);
 int transaction_release(struct connection *connection, int level);
 int transaction_rollback_to(struct connection *connection, int level);
 
-/* Remembers that the open transaction has made or dropped a store; what becomes of its
- * directory (NULL in memory) is decided when the transaction ends. */
-int transaction_note_create(struct connection *connection, const struct table *table,
-                            const uint8_t uuid[FASTER_UUID_BYTES], const void *memory_identity,
-                            const char *directory);
-int transaction_note_drop(struct connection *connection, const struct table *table,
-                          const uint8_t uuid[FASTER_UUID_BYTES], const void *memory_identity,
-                          const char *directory);
-/* True if the open transaction made or dropped this store. */
-bool transaction_has_change(const struct connection *connection,
-                            const uint8_t uuid[FASTER_UUID_BYTES]);
-
 /* Enlists the watcher in the open transaction. */
 int transaction_watch(struct connection *connection);
 /* Makes sure that the watcher has an object: its xDisconnect ends what must end before

@@ -1,0 +1,40 @@
+/* store_changes.h - stores that the open transaction made or dropped.
+ *
+ * xCreate makes a store's directory at once, xDestroy removes nothing. What becomes of the
+ * directory is settled when the transaction ends, by a look whether the schema still names the
+ * store's UUID: that is right whatever savepoints were rolled back in between. Files of a
+ * dropped store go when the DROP is safe from a power cut (sqlite_durable.c); those of a
+ * CREATE whose commit is in doubt stay, garbage.c finds them later.
+ */
+#ifndef FASTER_EXT_STORE_CHANGES_H
+#define FASTER_EXT_STORE_CHANGES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "connection.h"
+#include "table.h"
+
+/* Remember a change. `directory` is NULL in memory. SQLITE_OK or SQLITE_NOMEM. */
+int store_changes_note_create(struct connection *connection, const struct table *table,
+                              const uint8_t uuid[FASTER_UUID_BYTES], const void *memory_identity,
+                              const char *directory);
+int store_changes_note_drop(struct connection *connection, const struct table *table,
+                            const uint8_t uuid[FASTER_UUID_BYTES], const void *memory_identity,
+                            const char *directory);
+
+/* True if the open transaction made or dropped this store. */
+bool store_changes_has(const struct connection *connection, const uint8_t uuid[FASTER_UUID_BYTES]);
+
+/* In xSync: looks which of them the schema still names. */
+int store_changes_sync(struct connection *connection);
+/* After that: true if the store is one of them and no table names it. */
+bool store_changes_dropped(const struct connection *connection,
+                           const uint8_t uuid[FASTER_UUID_BYTES]);
+
+/* The transaction has ended: removes what has no table, and forgets all changes. */
+void store_changes_settle(struct connection *connection, bool committed);
+/* Forgets them and touches nothing. */
+void store_changes_forget(struct connection *connection);
+
+#endif
