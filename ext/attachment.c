@@ -38,6 +38,13 @@ void attachment_end(struct attachment *attachment) {
     destroy_if_unused(attachment);
 }
 
+/* No table object will come back: the schema's name is unknown once its database was detached,
+ * and another connection may have dropped the table. */
+static bool is_over(const struct attachment *attachment) {
+    return sqlite3_txn_state(attachment->connection->db, attachment->schema_name) < 0 ||
+           (!registry_forked() && registry_is_dropped(attachment->entry));
+}
+
 void attachment_detach_table(struct table *table) {
     struct attachment *attachment = table->attachment;
     if (attachment == NULL) {
@@ -45,9 +52,7 @@ void attachment_detach_table(struct table *table) {
     }
     table->attachment = NULL;
     attachment->table_count--;
-    /* The schema's name is unknown once its database was detached. */
-    if (attachment->table_count == 0 && attachment->txn == NULL &&
-        sqlite3_txn_state(attachment->connection->db, attachment->schema_name) < 0) {
+    if (attachment->table_count == 0 && attachment->txn == NULL && is_over(attachment)) {
         attachment->ended = true;
     }
     destroy_if_unused(attachment);

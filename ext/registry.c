@@ -211,6 +211,13 @@ struct faster_store *registry_store(const struct registry_entry *entry) {
     return entry->store;
 }
 
+bool registry_is_dropped(const struct registry_entry *entry) {
+    (void)pthread_mutex_lock(&registry_mutex);
+    bool dropped = entry->dropped;
+    (void)pthread_mutex_unlock(&registry_mutex);
+    return dropped;
+}
+
 void registry_drop(const uint8_t uuid[FASTER_UUID_BYTES], const void *memory_identity,
                    const char *directory) {
     if (registry_forked()) {

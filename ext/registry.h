@@ -37,6 +37,9 @@ void registry_release(struct registry_entry *entry);
 
 struct faster_store *registry_store(const struct registry_entry *entry);
 
+/* True once the store's DROP has been committed: whoever needs it no more should let go. */
+bool registry_is_dropped(const struct registry_entry *entry);
+
 /* Removes a store that no database knows any more: at once if nobody has it open, else with
  * its last release. `directory` may be NULL (in memory). */
 void registry_drop(const uint8_t uuid[FASTER_UUID_BYTES], const void *memory_identity,

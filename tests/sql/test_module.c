@@ -255,6 +255,25 @@ static void temp_table_beside_a_read_only_database(struct world *world) {
     db_close(db);
 }
 
+/* The last connection that had the table in use takes its files along. */
+static void drop_reaches_other_connections(struct world *world) {
+    sqlite3 *db = open_at(world);
+    sqlite3 *other = open_at(world);
+    db_must(db, "PRAGMA journal_mode = wal; CREATE TABLE o(x)");
+    db_must(db, "CREATE VIRTUAL TABLE f USING faster; INSERT INTO f VALUES(1, 2)");
+    db_must(other, "BEGIN");
+    want(other, "1|2", "SELECT * FROM f");
+    db_must(db, "DROP TABLE f");
+    want(other, "1|2", "SELECT * FROM f");
+    db_must(other, "COMMIT; INSERT INTO o VALUES(1)");
+    if (store_directory_count(world->directory) != 0) {
+        test_fail("the store is still there");
+    }
+    refused(other, SQLITE_ERROR, "no such table", "SELECT * FROM f");
+    db_close(other);
+    db_close(db);
+}
+
 static void watcher_holds_nothing(struct world *world) {
     sqlite3 *db = open_at(world);
     want(db, "", "SELECT * FROM \"faster watcher\"");
@@ -572,6 +591,7 @@ static const struct {
     {"functions_keep_to_their_flags", functions_keep_to_their_flags},
     {"attached_write_leaves_main_unlocked", attached_write_leaves_main_unlocked},
     {"temp_table_beside_a_read_only_database", temp_table_beside_a_read_only_database},
+    {"drop_reaches_other_connections", drop_reaches_other_connections},
     {"watcher_holds_nothing", watcher_holds_nothing},
     {"savepoints_over_several_stores", savepoints_over_several_stores},
     {"held_snapshot_survives_a_checkpoint", held_snapshot_survives_a_checkpoint},
