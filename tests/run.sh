@@ -48,7 +48,7 @@ cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/faster-sqlite
 scale=${FASTER_TEST_SCALE:-100}
 tenth=$(((scale + 9) / 10))
 export FASTER_TEST_SEED=${FASTER_TEST_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
-export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
+export ASAN_OPTIONS=strict_string_checks=1
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
 logs=$(mktemp -d "${TMPDIR:-/tmp}/faster-tests.XXXXXX")
@@ -249,7 +249,7 @@ tsan_build() {
   build tsan -Dbuildtype=debugoptimized -Db_sanitize=thread -Dc_args=-Wno-tsan
 }
 
-# The suite "fixed" holds what does not shrink with the scale.
+# The suite "fixed" holds what does not shrink with the scale, "memory" what measures memory.
 # name               budget function
 suite build-gcc         120 build gcc -Dbuildtype=debugoptimized
 suite gcc-unit           90 tests_of gcc "$scale" unit
@@ -273,7 +273,7 @@ if [ -z "$quick" ]; then
   suite build-asan      120 asan_build
   suite asan-tests      240 tests_of asan "$tenth" unit stress sim sql crash
   suite build-tsan      120 tsan_build
-  suite tsan-tests      180 tests_of tsan "$tenth" stress sim sql crash -fixed
+  suite tsan-tests      180 tests_of tsan "$tenth" stress sim sql crash -fixed -memory
   suite valgrind        270 valgrind_tests
 fi
 
