@@ -111,6 +111,11 @@ int row_write_put(const struct row_write *row, point_write_fn *write) {
     struct faster_op op = {.key = row_buffer_bytes(&row->values->key),
                            .value = row_buffer_bytes(&row->values->value)};
     enum faster_status status = point_write(row->attachment, write, &op);
+    if (status == FASTER_EXISTS && row->rowid_is_free) {
+        return connection_error(row->table->connection, SQLITE_CORRUPT_VTAB,
+                                "%s: the largest rowid noted in its shadow table is too small",
+                                row->table->name);
+    }
     if (status == FASTER_EXISTS) {
         return row_write_key_exists(row);
     }
@@ -136,7 +141,8 @@ int row_write_remove(struct table *table, struct attachment *attachment,
 }
 
 point_write_fn *row_write_function(const struct row_write *row) {
-    return row->conflict == SQLITE_REPLACE || row->rowid_is_free ? faster_upsert : faster_insert;
+    /* A chosen rowid is free if the bound in the commit row is right: that is not trusted. */
+    return row->conflict == SQLITE_REPLACE && !row->rowid_is_free ? faster_upsert : faster_insert;
 }
 
 /* An UPDATE that changes the key. */
