@@ -249,7 +249,8 @@ tsan_build() {
   build tsan -Dbuildtype=debugoptimized -Db_sanitize=thread -Dc_args=-Wno-tsan
 }
 
-# The suite "fixed" holds what does not shrink with the scale, "memory" what measures memory.
+# Besides the suites of tests/: "fixed" holds what does not shrink with the scale, "self" the
+# tests of the tests, "plain" what is not for the thread sanitizer.
 # name               budget function
 suite build-gcc         120 build gcc -Dbuildtype=debugoptimized
 suite gcc-unit           90 tests_of gcc "$scale" unit
@@ -269,11 +270,11 @@ if [ -z "$quick" ]; then
   suite format           15 format_check
   suite build-clang     120 clang_build
   suite tidy            240 tidy_check
-  suite clang-tests     120 tests_of clang "$tenth" unit stress sim sql crash -fixed
+  suite clang-tests     120 tests_of clang "$tenth" unit stress sim sql crash -fixed -self
   suite build-asan      120 asan_build
-  suite asan-tests      240 tests_of asan "$tenth" unit stress sim sql crash
+  suite asan-tests      420 tests_of asan "$tenth" unit stress sim sql crash -self
   suite build-tsan      120 tsan_build
-  suite tsan-tests      180 tests_of tsan "$tenth" stress sim sql crash -fixed -memory
+  suite tsan-tests      180 tests_of tsan "$tenth" stress sim sql crash -fixed -self -plain
   suite valgrind        270 valgrind_tests
 fi
 
