@@ -297,10 +297,9 @@ static void blob_literal(struct text *sql, struct random_state *random) {
  * smallest, which ordinary tables do not find by an equal real number. With
  * `allow_odd` off the literal is an integer or NULL. */
 static void rowid_literal(struct text *sql, struct random_state *random, bool allow_odd) {
-    static const char *const odd[] = {"0",          "-1",   "-9223372036854775808",
-                                      "4294967296", "'12'", "13.0",
-                                      "'14.0'",     "2.5",  "'abc'",
-                                      "x'31'",      "1e19"};
+    static const char *const odd[] = {
+        "0",     "-1",  "-9007199254740993", "4294967296", "'12'", "13.0", "'14.0'", "2.5", "'abc'",
+        "x'31'", "1e19"};
     if (!allow_odd || random_percent(random, 92)) {
         text_add(sql, "%u", 1 + random_below(random, 80));
     } else {
