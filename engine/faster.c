@@ -167,25 +167,12 @@ enum faster_status faster_snapshot_open(struct faster_session *session,
 
 enum faster_status faster_snapshot_open_newest(struct faster_session *session,
                                                struct faster_snapshot *snapshot) {
-    struct faster_store *store = session->store;
-    /* acquire: pairs with the release in fst_publish_commit() */
-    if (fst_load_acquire_u64(&store->knows_rows) == 0) {
-        return FASTER_BEHIND;
-    }
-    uint64_t end = fst_load_acquire_u64(&store->committed_end);
-    for (;;) {
-        uint64_t tried = end;
-        enum faster_status status = fst_snapshot_open_upper(session, tried, snapshot);
-        end = fst_load_acquire_u64(&store->committed_end);
-        if (status != FASTER_SNAPSHOT_GONE || end == tried) {
-            return status;
-        } /* a commit and a truncation came before the pin: now there is a newer one */
-    }
+    return fst_snapshot_open_newest(session, snapshot);
 }
 
 enum faster_status faster_snapshot_open_txn(struct faster_session *session, struct faster_txn *txn,
                                             struct faster_snapshot *snapshot) {
-    return session->txn != txn ? FASTER_MISUSE : fst_snapshot_open_txn(session, txn, snapshot);
+    return fst_snapshot_open_txn(session, txn, snapshot);
 }
 
 void faster_snapshot_close(struct faster_snapshot *snapshot) {
@@ -212,12 +199,16 @@ static enum fst_attempt attempt_locked(struct faster_session *session, struct fa
     return attempt;
 }
 
-static void explain_full(struct faster_session *session, const struct faster_op *op) {
-    struct faster_store *store = session->store;
-    if (op->status == FASTER_FULL && store->index_full) {
-        store->index_full = false;
+/* What a failed write means to a person. */
+static void explain(struct faster_session *session, const struct faster_op *op) {
+    bool index_full = session->index_full;
+    session->index_full = false;
+    if (!fst_op_writes((enum fst_op_kind)op->kind)) {
+        return;
+    }
+    if (op->status == FASTER_FULL && index_full) {
         fst_session_fail(session, FASTER_FULL, "the index is full: raise memory (now %llu bytes)",
-                         (unsigned long long)store->budget.memory_bytes);
+                         (unsigned long long)session->store->budget.memory_bytes);
     } else if (op->status == FASTER_FULL) {
         fst_session_fail(session, FASTER_FULL, "the disk is full");
     } else if (op->status == FASTER_FAILED) {
@@ -232,7 +223,7 @@ static void run(struct faster_session *session, struct faster_op *op,
     for (;;) {
         switch (attempt_locked(session, op, walk)) {
         case FST_ATTEMPT_DONE:
-            explain_full(session, op);
+            explain(session, op);
             return;
         case FST_ATTEMPT_IO:
             return;
@@ -240,7 +231,7 @@ static void run(struct faster_session *session, struct faster_op *op,
             enum faster_status status = fst_log_help(session->store->log);
             if (status != FASTER_OK) {
                 op->status = status;
-                explain_full(session, op);
+                explain(session, op);
                 return;
             }
             break;

@@ -321,7 +321,7 @@ enum faster_status fst_catch_up(struct faster_session *session, faster_row_sourc
     if (store->writing_started) {
         return confirm_rows(session, next, context);
     }
-    store->index_full = false;
+    session->index_full = false;
     struct catch_up work = {.session = session,
                             .store = store,
                             .newest = store->committed,
@@ -339,7 +339,7 @@ enum faster_status fst_catch_up(struct faster_session *session, faster_row_sourc
     if (status == FASTER_OK) {
         status = finish(&work);
     }
-    if (status == FASTER_FULL && store->index_full) {
+    if (status == FASTER_FULL && session->index_full) {
         status = fst_session_fail(session, FASTER_FULL,
                                   "the index of the store's keys does not fit `memory` = %llu "
                                   "bytes: raise it",

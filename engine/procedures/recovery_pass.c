@@ -88,7 +88,7 @@ static enum faster_status index_record(struct fst_recovery_pass *pass,
     }
     fst_epoch_leave(store->epoch, session->slot);
     if (status == FASTER_FULL) {
-        store->index_full = true;
+        pass->session->index_full = true;
     }
     return status;
 }
@@ -217,7 +217,7 @@ static enum faster_status take_control(struct fst_recovery_pass *pass,
         return FASTER_CORRUPT;
     }
     if (control.index_bits > fst_hash_index_bits(store->index)) {
-        store->index_full = true;
+        pass->session->index_full = true;
         return FASTER_FULL;
     }
     enum faster_status status =
@@ -272,7 +272,7 @@ static enum faster_status take_jump(struct fst_recovery_pass *pass,
         return FASTER_CORRUPT;
     }
     if (jump.index_bits > fst_hash_index_bits(pass->session->store->index)) {
-        pass->session->store->index_full = true;
+        pass->session->index_full = true;
         return FASTER_FULL;
     }
     return settle_candidate(pass, jump.last_control_address, jump.last_number);

@@ -24,8 +24,8 @@ struct verify {
     uint64_t finding_count;
 };
 
-static void find(struct verify *verify, const char *what, const char *file, uint64_t address,
-                 struct faster_bytes key) {
+static void report(struct verify *verify, const char *what, const char *file, uint64_t address,
+                   struct faster_bytes key) {
     verify->finding_count++;
     if (verify->each != NULL) {
         struct faster_finding finding = {what, file, address, key};
@@ -58,8 +58,8 @@ static void check_item(struct verify *verify, const struct fst_log_item *item) {
         name_segment(verify, item->addr.raw, name);
         struct faster_bytes key = {item->bytes + item->shape.key_offset_bytes,
                                    item->shape.key_bytes};
-        find(verify, "the previous address does not lie before the record", name, item->addr.raw,
-             key);
+        report(verify, "the previous address does not lie before the record", name, item->addr.raw,
+               key);
     }
 }
 
@@ -87,7 +87,7 @@ static enum faster_status read_log(struct verify *verify) {
         } else if (status == FASTER_CORRUPT) {
             char name[FST_SEGMENT_NAME_BYTES];
             name_segment(verify, cursor.at.raw, name);
-            find(verify, "a record is damaged", name, cursor.at.raw, no_key());
+            report(verify, "a record is damaged", name, cursor.at.raw, no_key());
             status = skip_page(verify, &cursor) ? FASTER_OK : FASTER_END;
         }
     }
@@ -118,8 +118,8 @@ static enum faster_status look_up_records(struct verify *verify) {
         }
     }
     if (status == FASTER_CORRUPT) {
-        find(verify, "a record cannot be reached through its chain", "", scan->cursor.at.raw,
-             no_key());
+        report(verify, "a record cannot be reached through its chain", "", scan->cursor.at.raw,
+               no_key());
         status = FASTER_END;
     }
     fst_live_scan_finish(scan);
@@ -148,8 +148,7 @@ enum faster_status fst_verify(struct faster_session *session, faster_finding_fn 
     struct faster_snapshot snapshot;
     *finding_count = 0;
     /* The snapshot keeps truncation away from what is being read. */
-    enum faster_status status =
-        fst_snapshot_open_upper(session, fst_load_acquire_u64(&store->committed_end), &snapshot);
+    enum faster_status status = fst_snapshot_open_newest(session, &snapshot);
     if (status != FASTER_OK) {
         return status;
     }

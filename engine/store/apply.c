@@ -31,7 +31,7 @@ enum fst_attempt fst_find_for_write(struct faster_session *session, struct faste
     enum faster_status status =
         fst_hash_index_find_or_create(store->index, fst_key_hash(store, &op->key), slot);
     if (status != FASTER_OK) {
-        store->index_full = status == FASTER_FULL;
+        session->index_full = status == FASTER_FULL;
         return fst_op_done(op, status);
     }
     fst_addr head = fst_index_slot_addr(slot);

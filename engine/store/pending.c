@@ -87,8 +87,7 @@ static void read_at(struct fst_pending *slot, fst_addr at) {
 /* A chain may lead below begin after a truncation: what lay there was dead. */
 static void go_on_from(struct fst_pending *slot, fst_addr previous) {
     fst_addr begin = fst_log_begin(slot->session->store->log);
-    if (!fst_addr_is_valid(previous) || fst_addr_below(previous, begin) ||
-        previous.raw < slot->floor) {
+    if (!fst_addr_is_valid(previous) || fst_addr_below(previous, begin)) {
         end_walk(slot, FST_WALK_END);
     } else if (!fst_addr_below(previous, slot->at)) {
         slot->found.addr = slot->at;
@@ -151,7 +150,7 @@ static void read_done(struct fst_io_request *request) {
 }
 
 void fst_pending_start(struct faster_session *session, struct faster_op *op, fst_addr head_seen,
-                       fst_addr at, uint64_t floor) {
+                       fst_addr at) {
     struct fst_pending *slot = take_slot(session);
     op->status = FASTER_PENDING;
     op->next = NULL;
@@ -159,7 +158,6 @@ void fst_pending_start(struct faster_session *session, struct faster_op *op, fst
     if (slot != NULL) {
         slot->op = op;
         slot->head_seen = head_seen;
-        slot->floor = floor;
         slot->failure = FASTER_OK;
         read_at(slot, at);
         return;

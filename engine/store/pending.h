@@ -4,7 +4,7 @@
  * session's pool and reads the record: the sectors that hold its first
  * FST_READ_FIRST_BYTES, then the rest if it is longer. Every record read is checked
  * (shape, checksum). The walk goes on from it on disk until the visible version is found
- * or the chain ends; then the operation is continued by fst_op_continue() in operations.c.
+ * or the chain ends; then the operation is continued by faster.c or fst_finish_reads().
  *
  * All of it happens on the session's own thread, in fst_pending_poll().
  */
@@ -19,7 +19,6 @@ struct fst_pending {
     struct faster_op *op;
     fst_addr head_seen; /* the chain's head when its walk began */
     fst_addr at;        /* the record being read */
-    uint64_t floor;     /* the walk ends below */
     struct faster_buffer buffer;
     uint32_t skip_bytes; /* from the first sector's start to the record */
     /* The result of the walk. */
@@ -32,7 +31,7 @@ struct fst_pending {
 /* Starts reading for `op` at address `at`, or queues the operation until a slot of the pool
  * is free. op->status becomes PENDING. Outside the epoch. */
 void fst_pending_start(struct faster_session *session, struct faster_op *op, fst_addr head_seen,
-                       fst_addr at, uint64_t floor);
+                       fst_addr at);
 
 /* Collects finished I/O, waiting at most timeout_ns for the first. Returns how many walks
  * have come to their end and wait in fst_pending_take(). Outside the epoch. */

@@ -62,10 +62,26 @@ enum faster_status fst_snapshot_open_upper(struct faster_session *session, uint6
     if (status == FASTER_BUSY) {
         return fst_session_fail(session, status, "more than %d snapshots are open", FST_PIN_COUNT);
     }
-    if (status == FASTER_OK) {
-        session->snapshot_count++;
-    }
     return status;
+}
+
+/* A commit and a truncation may come before the pin: then there is a newer commit to try. */
+enum faster_status fst_snapshot_open_newest(struct faster_session *session,
+                                            struct faster_snapshot *snapshot) {
+    struct faster_store *store = session->store;
+    /* acquire: pairs with the release in fst_publish_commit() */
+    if (fst_load_acquire_u64(&store->knows_rows) == 0) {
+        return FASTER_BEHIND;
+    }
+    uint64_t end = fst_load_acquire_u64(&store->committed_end);
+    for (;;) {
+        uint64_t tried = end;
+        enum faster_status status = fst_snapshot_open_upper(session, tried, snapshot);
+        end = fst_load_acquire_u64(&store->committed_end);
+        if (status != FASTER_SNAPSHOT_GONE || end == tried) {
+            return status;
+        }
+    }
 }
 
 enum faster_status fst_snapshot_open_row(struct faster_session *session,
@@ -89,6 +105,9 @@ enum faster_status fst_snapshot_open_row(struct faster_session *session,
  * it, so nothing below may be updated in place while the snapshot is open. */
 enum faster_status fst_snapshot_open_txn(struct faster_session *session, struct faster_txn *txn,
                                          struct faster_snapshot *snapshot) {
+    if (session->txn != txn || !fst_txn_is_live(txn)) {
+        return FASTER_MISUSE;
+    }
     uint64_t tail = fst_log_tail(session->store->log).raw;
     enum faster_status status = fst_snapshot_open_upper(session, tail, snapshot);
     if (status == FASTER_OK) {
@@ -105,7 +124,6 @@ void fst_snapshot_close(struct faster_snapshot *snapshot) {
         return;
     }
     fst_pins_release(&session->store->pins, snapshot->pin_index);
-    session->snapshot_count--;
     /* The transaction may be over: then the session has another one, or none. */
     if (snapshot->txn != NULL && snapshot->txn == session->txn && snapshot->txn->cursor_count > 0) {
         if (--snapshot->txn->cursor_count == 0) {

@@ -16,6 +16,9 @@ enum faster_status fst_snapshot_open_upper(struct faster_session *session, uint6
 enum faster_status fst_snapshot_open_row(struct faster_session *session,
                                          const struct faster_commit_row *row,
                                          struct faster_snapshot *snapshot) FASTER_MUST_CHECK;
+enum faster_status fst_snapshot_open_newest(struct faster_session *session,
+                                            struct faster_snapshot *snapshot) FASTER_MUST_CHECK;
+/* MISUSE if the transaction is not the session's, or over. */
 enum faster_status fst_snapshot_open_txn(struct faster_session *session, struct faster_txn *txn,
                                          struct faster_snapshot *snapshot) FASTER_MUST_CHECK;
 void fst_snapshot_close(struct faster_snapshot *snapshot);

@@ -1,6 +1,6 @@
 /* store.h - one store: its parts and who may change them (layer 4, private to the engine).
  *
- * Threads. Readers (fst_store_read.c, scan.c) take no lock: they use the epoch, atomics and
+ * Threads. Readers (store_read.c, scan.c) take no lock: they use the epoch, atomics and
  * their own session. Everything marked [writer] is changed by one thread at a time, the
  * one that holds the writer role: faster.c gives it out with one lock. Nothing below
  * layer 7 takes that lock, waits for I/O while it is needed elsewhere, or knows of it.
@@ -57,11 +57,8 @@ struct fst_store_counters {
 struct faster_store {
     const struct faster_env *env;
     struct fst_diagnostics diagnostics;
-    faster_interrupt_fn *interrupt; /* of the call to open, during open only */
-    void *interrupt_context;
     bool in_memory;
     bool read_only;
-    bool index_full;               /* [writer] the last FULL came from the index */
     struct fst_store_files *files; /* NULL in memory */
     struct fst_identity identity;
     struct fst_manifest manifest; /* [writer] as last written */
@@ -120,8 +117,7 @@ struct faster_session {
     uint32_t pool_count;
     struct faster_txn *txn;       /* the transaction this session began */
     struct faster_buffer scratch; /* merge results */
-    struct fst_commit_point met;  /* newest row told by faster_meet_row() */
-    uint32_t snapshot_count;
+    bool index_full;              /* the last FULL came from the index */
     char message[FASTER_MESSAGE_BYTES];
 };
 

@@ -35,7 +35,7 @@ enum fst_attempt fst_insert_if_attempt(struct faster_session *session, struct fa
     }
     fst_epoch_leave(store->epoch, session->slot);
     if (attempt == FST_ATTEMPT_IO) {
-        fst_pending_start(session, op, fst_index_slot_addr(&slot), found.addr, 0);
+        fst_pending_start(session, op, fst_index_slot_addr(&slot), found.addr);
     }
     return attempt;
 }

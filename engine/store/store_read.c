@@ -53,7 +53,7 @@ enum fst_attempt fst_read_attempt(struct faster_session *session, struct faster_
         return fst_op_done(op, FASTER_OK);
     }
     if (attempt == FST_ATTEMPT_IO) {
-        fst_pending_start(session, op, head, found.addr, 0);
+        fst_pending_start(session, op, head, found.addr);
     }
     return attempt;
 }

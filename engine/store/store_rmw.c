@@ -37,7 +37,7 @@ enum fst_attempt fst_rmw_attempt(struct faster_session *session, struct faster_o
     }
     fst_epoch_leave(store->epoch, session->slot);
     if (attempt == FST_ATTEMPT_IO) {
-        fst_pending_start(session, op, fst_index_slot_addr(&slot), found.addr, 0);
+        fst_pending_start(session, op, fst_index_slot_addr(&slot), found.addr);
     }
     return attempt;
 }

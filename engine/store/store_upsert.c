@@ -10,7 +10,7 @@ enum fst_attempt fst_upsert_attempt(struct faster_session *session, struct faste
     enum faster_status status =
         fst_hash_index_find_or_create(store->index, fst_key_hash(store, &op->key), &slot);
     if (status != FASTER_OK) {
-        store->index_full = status == FASTER_FULL;
+        session->index_full = status == FASTER_FULL;
         attempt = fst_op_done(op, status);
     } else {
         uint64_t floor = fst_txn_in_place_floor(session->txn);

@@ -62,6 +62,11 @@ uint64_t fst_txn_in_place_floor(const struct faster_txn *txn) {
     return txn->frozen_below > txn->cursor_floor ? txn->frozen_below : txn->cursor_floor;
 }
 
+bool fst_txn_is_live(const struct faster_txn *txn) {
+    enum fst_txn_state state = state_of(txn);
+    return state == FST_TXN_OPEN || state == FST_TXN_PREPARED;
+}
+
 enum faster_status fst_txn_enter_write(struct faster_txn *txn) {
     if (state_of(txn) == FST_TXN_PREPARED && change_state(txn, FST_TXN_PREPARED, FST_TXN_OPEN)) {
         txn->point = (struct fst_commit_point){0};
@@ -121,11 +126,8 @@ enum faster_status fst_txn_meet_row(struct faster_session *session,
                                     const struct faster_commit_row *newest) {
     struct faster_store *store = session->store;
     if (newest == NULL) {
-        session->met = (struct fst_commit_point){0};
         return meet_no_row(store);
     }
-    session->met = (struct fst_commit_point){newest->number, newest->nonce, newest->start,
-                                             newest->end, newest->control_address};
     struct faster_txn *current = store->current;
     if (current != NULL && current->point.nonce != 0 && row_is_point(newest, &current->point) &&
         try_commit(current)) {

@@ -62,6 +62,9 @@ struct faster_txn {
 /* The address from which records of this transaction may be changed in place. */
 uint64_t fst_txn_in_place_floor(const struct faster_txn *txn);
 
+/* OPEN or PREPARED: not yet settled. */
+bool fst_txn_is_live(const struct faster_txn *txn);
+
 /* Before a write: OPEN stays, PREPARED reopens; else MISUSE. */
 enum faster_status fst_txn_enter_write(struct faster_txn *txn) FASTER_MUST_CHECK;
 
