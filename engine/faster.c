@@ -1,8 +1,9 @@
 /* faster.c - the public calls: argument checks, the writer lock, dispatch (layer 7).
  *
  * The lock gives out the writer role of store.h. It is held for one attempt of one
- * operation and for the short steps of a transaction, and never while an operation waits
- * for a record on disk or for room in the log. Readers do not take it.
+ * operation and for the steps of a transaction, and never while an operation waits for a
+ * record on disk or for room in the log, nor while a commit is synced. Catch-up and the
+ * first begin hold it throughout. Readers do not take it.
  */
 #include "faster.h"
 

@@ -1,9 +1,8 @@
-/* faster.h - the public interface of the FASTER/F2 storage engine.
+/* faster.h - the public interface of the storage engine.
  *
  * A store is a concurrent, log-structured hash table of byte strings in a
- * directory of its own. Its design follows FASTER (Chandramouli et al., SIGMOD
- * 2018), its recovery CPR (Prasaad et al., SIGMOD 2019), its tiers F2
- * (Kanellis et al., VLDB 2025).
+ * directory of its own. Its log and index follow FASTER (Chandramouli et al.,
+ * SIGMOD 2018).
  *
  * A *transactional* store is one half of a joint commit. The other half, the
  * *decider*, is any database with atomic transactions that can keep one small
@@ -20,7 +19,11 @@
  * can fail return enum faster_status and must be checked. Positive statuses are
  * outcomes, negative ones failures. Nothing here prints, exits, aborts, or
  * installs a signal handler. All functions accept NULL where they release.
- * "Blocks" means: may wait for I/O or for a lock.
+ * "Blocks" means: may wait for I/O or for a lock. Where nothing is said, a call
+ * belongs to its session's thread and may wait for a short lock, but not for I/O.
+ * Callbacks (row sources, merge functions, findings, interrupts) run inside the
+ * call, may hold the store's writer lock or be inside its epoch, and so must not
+ * call the engine; they should be short.
  */
 #ifndef FASTER_H
 #define FASTER_H
@@ -155,7 +158,8 @@ struct faster_place {
 };
 
 /* Fills `place` from a file's path with stat(); the file is never opened.
- * OK, MISSING, INVALID (path too long) or IO. */
+ * OK, MISSING, INVALID (path too long), READ_ONLY (not permitted), FOREIGN (a loop of
+ * links), NOMEM or IO. */
 FASTER_PUBLIC enum faster_status faster_place_of(const struct faster_env *env, const char *path,
                                                  struct faster_place *place) FASTER_MUST_CHECK;
 
@@ -189,8 +193,9 @@ struct faster_store;
  * the parent directory, so that the store survives a power cut once this returns.
  * The parent is created if it is missing. With directory NULL this does nothing:
  * faster_store_open() makes the store. `uuid_out` (may be NULL) gets the UUID.
- * Blocks. Any thread. OK, INVALID, NOMEM, IO, FULL, READ_ONLY, or EXISTS when the
- * directory already holds something. On failure nothing is left behind. */
+ * Blocks. Any thread. OK, INVALID, NOMEM, IO, FULL, READ_ONLY, FOREIGN (the
+ * path is a file or a link), MISUSE (no options), or EXISTS when the directory already
+ * holds something. On failure nothing is left behind. */
 FASTER_PUBLIC enum faster_status faster_store_create(const struct faster_options *options,
                                                      uint8_t uuid_out[FASTER_UUID_BYTES],
                                                      struct faster_error *error) FASTER_MUST_CHECK;
@@ -199,7 +204,7 @@ FASTER_PUBLIC enum faster_status faster_store_create(const struct faster_options
  * The new store knows no commit: the first faster_meet_row() reads them.
  * Blocks up to lock_wait_ns. Any thread. On OK the caller owns *store.
  * OK, MISSING, FOREIGN, VERSION_NEWER, CORRUPT, COPY, BUSY, INVALID, NOMEM, IO, FULL,
- * INTERRUPTED. */
+ * READ_ONLY (may not be written here, and read_only is not set), INTERRUPTED, MISUSE. */
 FASTER_PUBLIC enum faster_status faster_store_open(const struct faster_options *options,
                                                    struct faster_store **store,
                                                    struct faster_error *error) FASTER_MUST_CHECK;
@@ -210,28 +215,31 @@ FASTER_PUBLIC enum faster_status faster_store_open(const struct faster_options *
 FASTER_PUBLIC void faster_store_close(struct faster_store *store);
 
 /* Removes a store's files and directory if its lock is free and its UUID matches.
- * OK, MISSING, FOREIGN, BUSY, IO. */
+ * Blocks. OK, MISSING, FOREIGN, CORRUPT, VERSION_NEWER, BUSY, READ_ONLY, INVALID, NOMEM, IO. */
 FASTER_PUBLIC enum faster_status faster_store_remove(const struct faster_env *env,
                                                      const char *directory,
                                                      const uint8_t uuid[FASTER_UUID_BYTES],
                                                      struct faster_error *error) FASTER_MUST_CHECK;
 
-/* The same for a store this process has open: closes it and removes its files. */
+/* The same for a store this process has open: closes it, whatever happens, and removes its
+ * files. Blocks. OK, NOMEM, IO (some files remain). */
 FASTER_PUBLIC enum faster_status faster_store_close_and_remove(struct faster_store *store,
                                                                struct faster_error *error);
 
 /* Calls `each` with the name of every entry of `parent` that is named like a UUID.
- * OK, MISSING, IO. */
+ * Blocks. OK, MISSING, READ_ONLY, NOMEM, IO. */
 typedef void faster_directory_fn(void *context, const uint8_t uuid[FASTER_UUID_BYTES]);
 FASTER_PUBLIC enum faster_status faster_store_list(const struct faster_env *env, const char *parent,
                                                    faster_directory_fn *each,
                                                    void *context) FASTER_MUST_CHECK;
 
+/* Writes the 36 characters in lower case, and a zero. Any thread. */
 FASTER_PUBLIC void faster_uuid_text(const uint8_t uuid[FASTER_UUID_BYTES],
                                     char text[FASTER_UUID_TEXT_BYTES]);
 /* True if `text` is exactly the 36 characters of a UUID. */
 FASTER_PUBLIC bool faster_uuid_parse(const char *text, uint8_t uuid[FASTER_UUID_BYTES]);
 
+/* Copies the store's UUID. Any thread. */
 FASTER_PUBLIC void faster_store_uuid(const struct faster_store *store,
                                      uint8_t uuid[FASTER_UUID_BYTES]);
 
@@ -243,7 +251,8 @@ FASTER_PUBLIC size_t faster_value_bytes_max(const struct faster_store *store, si
 struct faster_session;
 
 /* Opens a session. Any thread may call it; afterwards one thread at a time uses the
- * session. An idle session blocks nobody. OK, NOMEM, FULL (512 are open). */
+ * session. An idle session blocks nobody. A store has 511 sessions; every open scan, and a
+ * running verify or checkpoint, takes one more. OK, NOMEM, FULL. */
 FASTER_PUBLIC enum faster_status
 faster_session_open(struct faster_store *store, struct faster_session **session) FASTER_MUST_CHECK;
 
@@ -282,7 +291,8 @@ typedef enum faster_status faster_row_source_fn(void *context, struct faster_com
  * prepared, or in doubt, becomes committed by it. Redo is not looked at.
  * OK: the store knows every commit up to it. BEHIND: call faster_catch_up().
  * COPY: the row contradicts what the store knows (an old backup, or a copy).
- * Never does I/O. */
+ * Does no I/O, but waits for a lock that faster_catch_up() and the first
+ * faster_txn_begin() hold throughout. */
 FASTER_PUBLIC enum faster_status
 faster_meet_row(struct faster_session *session,
                 const struct faster_commit_row *newest) FASTER_MUST_CHECK;
@@ -316,18 +326,21 @@ FASTER_PUBLIC enum faster_status
 faster_snapshot_open(struct faster_session *session, const struct faster_commit_row *row,
                      struct faster_snapshot *snapshot) FASTER_MUST_CHECK;
 
-/* Opens the view of the newest commit the store knows. */
+/* Opens the view of the newest commit the store knows. OK, BEHIND (it has read no rows
+ * yet), BUSY. */
 FASTER_PUBLIC enum faster_status
 faster_snapshot_open_newest(struct faster_session *session,
                             struct faster_snapshot *snapshot) FASTER_MUST_CHECK;
 
 /* Opens the view of an open transaction: everything committed when it began, and its
  * own writes so far. Later writes of the transaction stay invisible, so that a
- * statement that writes what it reads ends. */
+ * statement that writes what it reads ends. OK, BUSY, MISUSE (not the session's
+ * transaction, or over). */
 FASTER_PUBLIC enum faster_status
 faster_snapshot_open_txn(struct faster_session *session, struct faster_txn *txn,
                          struct faster_snapshot *snapshot) FASTER_MUST_CHECK;
 
+/* Drops the pin. The structure is empty afterwards; closing it again does nothing. */
 FASTER_PUBLIC void faster_snapshot_close(struct faster_snapshot *snapshot);
 
 /* ------------------------------------------------------------ operations */
@@ -359,7 +372,8 @@ struct faster_op {
 
 /* Reads a key in a snapshot. The session's own thread. Does not block: goes PENDING
  * when the record is on disk. OK (with the value in `result`), NOT_FOUND, PENDING,
- * CORRUPT, IO, NOMEM, SNAPSHOT_GONE. */
+ * CORRUPT, IO, NOMEM, FULL (no file descriptor is left), or what a damaged segment file
+ * gives: FOREIGN, VERSION_NEWER. */
 FASTER_PUBLIC enum faster_status faster_read(const struct faster_snapshot *snapshot,
                                              struct faster_op *op) FASTER_MUST_CHECK;
 
@@ -406,13 +420,14 @@ FASTER_PUBLIC enum faster_status faster_txn_begin(struct faster_session *session
                                                   struct faster_txn **txn) FASTER_MUST_CHECK;
 
 /* Marks the present position as savepoint `level` (0 to FASTER_SAVEPOINTS_MAX - 1), and
- * as every lower level that is not set. */
+ * as every lower level that is not set. OK, NOMEM, MISUSE (a level out of range). */
 FASTER_PUBLIC enum faster_status faster_txn_savepoint(struct faster_txn *txn,
                                                       int level) FASTER_MUST_CHECK;
 /* Forgets savepoint `level` and all above it; their writes stay. */
 FASTER_PUBLIC void faster_txn_release(struct faster_txn *txn, int level);
 /* Undoes everything written since savepoint `level`, which stays set; levels above it
- * go. A negative or never-set level undoes the whole transaction. OK or NOMEM. */
+ * go. A negative or never-set level undoes the whole transaction.
+ * OK, NOMEM, MISUSE (the transaction is over). */
 FASTER_PUBLIC enum faster_status faster_txn_rollback_to(struct faster_txn *txn,
                                                         int level) FASTER_MUST_CHECK;
 
@@ -426,7 +441,7 @@ FASTER_PUBLIC bool faster_txn_has_writes(const struct faster_txn *txn);
  * number < *obsolete_below are no longer needed and may be deleted in the same
  * transaction of the decider. row->redo is valid until the transaction's next call.
  * A transaction without writes gets NOT_FOUND: nothing to insert. Writes after this
- * reopen the transaction. Blocks. OK, NOT_FOUND, FULL, FAILED, IO, NOMEM. */
+ * reopen the transaction. Blocks. OK, NOT_FOUND, FULL, FAILED, IO, NOMEM, MISUSE (over). */
 FASTER_PUBLIC enum faster_status faster_txn_prepare(struct faster_txn *txn,
                                                     struct faster_commit_row *row,
                                                     uint64_t *obsolete_below) FASTER_MUST_CHECK;
@@ -443,9 +458,11 @@ FASTER_PUBLIC void faster_txn_rollback(struct faster_txn *txn);
 
 /* Writes and syncs the log up to `durable`, then a manifest that records the row, then
  * gives disk space whose records are all dead back to the file system. The caller has
- * made `durable`, a committed row, safe against power loss in the decider. Rows with
- * number < *obsolete_below may be deleted. Blocks; asks `interrupt`.
- * OK, BEHIND, FAILED, FULL, IO, CORRUPT, NOMEM, READ_ONLY, INTERRUPTED. */
+ * made `durable`, a committed row, safe against power loss in the decider; it holds the
+ * decider's write lock and has met the newest row under it, so one caller at a time is
+ * here. Rows with number < *obsolete_below may be deleted. Blocks; asks `interrupt`.
+ * OK, BEHIND, COPY (the row is not the store's), FAILED, FULL, IO, CORRUPT, NOMEM,
+ * READ_ONLY, INTERRUPTED. */
 FASTER_PUBLIC enum faster_status faster_checkpoint(struct faster_session *session,
                                                    const struct faster_commit_row *durable,
                                                    uint64_t *obsolete_below,
@@ -458,16 +475,17 @@ struct faster_scan;
 
 /* Opens a scan of all keys that live in `snapshot`, each once, in the order of the log.
  * Memory: two read-ahead buffers of at most a page. The snapshot must outlive the scan.
- * OK, NOMEM, SNAPSHOT_GONE. */
+ * It takes a session of its own. OK, NOMEM, FULL (no session is left). */
 FASTER_PUBLIC enum faster_status faster_scan_open(const struct faster_snapshot *snapshot,
                                                   struct faster_scan **scan) FASTER_MUST_CHECK;
 
 /* The next record. key and value are valid until the scan's next call. Blocks.
- * OK, END, CORRUPT, IO, NOMEM, SNAPSHOT_GONE. */
+ * OK, END, CORRUPT, IO, NOMEM, FULL (no file descriptor is left). */
 FASTER_PUBLIC enum faster_status faster_scan_next(struct faster_scan *scan,
                                                   struct faster_bytes *key,
                                                   struct faster_bytes *value) FASTER_MUST_CHECK;
 
+/* Waits for its reads in flight and releases the scan. */
 FASTER_PUBLIC void faster_scan_close(struct faster_scan *scan);
 
 /* --------------------------------------------------- verify and counters */
@@ -484,7 +502,8 @@ typedef void faster_finding_fn(void *context, const struct faster_finding *findi
 /* Reads everything on disk and in memory below the newest commit and checks each
  * checksum, chain and reachable record, the files' headers and the manifests. Works
  * beside readers and writers. *finding_count gets the number of findings; `each` may be
- * NULL. Blocks; asks `interrupt`. OK (also with findings), IO, NOMEM, INTERRUPTED. */
+ * NULL. Blocks; asks `interrupt`. OK (also with findings), BEHIND, BUSY (too
+ * many snapshots), FULL (no session is left), IO, NOMEM, INTERRUPTED. */
 FASTER_PUBLIC enum faster_status faster_verify(struct faster_session *session,
                                                faster_finding_fn *each, void *context,
                                                faster_interrupt_fn *interrupt,

@@ -58,7 +58,7 @@ static bool may_change(const struct faster_session *session, const struct fst_fo
            value_bytes <= found->shape.value_capacity_bytes && !fst_found_is_tombstone(found);
 }
 
-/* The guard is odd while the value changes; readers of direct stores validate it. */
+/* The guard is odd while the value changes. Only the owner looks into such a record. */
 static void change_in_place(struct faster_session *session, const struct fst_found *found,
                             const struct faster_bytes *value) {
     struct fst_record *record = fst_log_at(session->store->log, found->addr);
@@ -79,8 +79,7 @@ static void change_in_place(struct faster_session *session, const struct fst_fou
         memcpy(target, value->data, value->size_bytes);
     }
     memset(target + value->size_bytes, 0, found->shape.value_capacity_bytes - value->size_bytes);
-    /* release: pairs with the acquire of a reader that validates the guard */
-    fst_store_release_u32(&record->guard, guard + 2);
+    fst_store_relaxed_u32(&record->guard, guard + 2);
     fst_add_relaxed_u64(&session->store->counters.in_place_updates, 1);
 }
 

@@ -1,8 +1,9 @@
 /* txn.h - the write transaction of a transactional store (layer 4).
  *
  *   state      -> next        by
- *   OPEN       -> PREPARED    fst_txn_prepare: control record written, row handed out
- *   OPEN       -> ABORTED     fst_txn_rollback, or another's begin (it lost its lock)
+ *   OPEN       -> PREPARED    fst_txn_prepared: control record written, row handed out
+ *   OPEN       -> ABORTED     fst_txn_rollback, fst_txn_commit with nothing to commit, or
+ *                             another's begin (it lost its lock)
  *   PREPARED   -> OPEN        a write after a commit that came back BUSY
  *   PREPARED   -> COMMITTED   fst_txn_commit, or anyone who reads its row
  *   PREPARED   -> IN_DOUBT    fst_txn_rollback: the row may still turn up
