@@ -244,38 +244,37 @@ asan_build() {
     -Dc_args=-fno-sanitize-recover=all
 }
 
-# GCC warns about fences, which the thread sanitizer does not model: the epoch has one.
 tsan_build() {
-  build tsan -Dbuildtype=debugoptimized -Db_sanitize=thread -Dc_args=-Wno-tsan
+  build tsan -Dbuildtype=debugoptimized -Db_sanitize=thread
 }
 
 # Besides the suites of tests/: "fixed" holds what does not shrink with the scale, "self" the
 # tests of the tests, "plain" what is not for the thread sanitizer.
 # name               budget function
-suite build-gcc         120 build gcc -Dbuildtype=debugoptimized
-suite gcc-unit           90 tests_of gcc "$scale" unit
-suite gcc-stress-sim    120 tests_of gcc "$scale" stress sim
-suite gcc-sql           360 tests_of gcc "$scale" sql
-suite gcc-crash         240 tests_of gcc "$scale" crash
+suite build-gcc        240 build gcc -Dbuildtype=debugoptimized
+suite gcc-unit         180 tests_of gcc "$scale" unit
+suite gcc-stress-sim   240 tests_of gcc "$scale" stress sim
+suite gcc-sql          600 tests_of gcc "$scale" sql
+suite gcc-crash        300 tests_of gcc "$scale" crash
 suite layers             10 "$tests_directory/check_layers.py"
 suite sources            10 "$tests_directory/check_sources.sh"
 suite exports            10 "$tests_directory/check_exports.sh" "$build_root/build-gcc"
-suite readme             20 "$tests_directory/check_readme.sh" "$build_root/build-gcc"
-suite python-client      60 python_client
-suite quickstart        120 sql_programs
+suite readme            40 "$tests_directory/check_readme.sh" "$build_root/build-gcc"
+suite python-client     90 python_client
+suite quickstart       240 sql_programs
 if [ -z "$quick" ]; then
-  suite bench-basic      60 bench_program
-  suite node-client     120 node_client
-  suite install          40 "$tests_directory/check_install.sh" "$build_root/build-gcc"
-  suite format           15 format_check
-  suite build-clang     120 clang_build
-  suite tidy            240 tidy_check
-  suite clang-tests     120 tests_of clang "$tenth" unit stress sim sql crash -fixed -self
-  suite build-asan      120 asan_build
-  suite asan-tests      420 tests_of asan "$tenth" unit stress sim sql crash -self
-  suite build-tsan      120 tsan_build
-  suite tsan-tests      180 tests_of tsan "$tenth" stress sim sql crash -fixed -self -plain
-  suite valgrind        270 valgrind_tests
+  suite bench-basic      120 bench_program
+  suite node-client      240 node_client
+  suite install           90 "$tests_directory/check_install.sh" "$build_root/build-gcc"
+  suite format            30 format_check
+  suite build-clang      240 clang_build
+  suite tidy             420 tidy_check
+  suite clang-tests      300 tests_of clang "$tenth" unit stress sim sql crash -fixed -self
+  suite build-asan       240 asan_build
+  suite asan-tests       600 tests_of asan "$tenth" unit stress sim sql crash -self
+  suite build-tsan       240 tsan_build
+  suite tsan-tests       360 tests_of tsan "$tenth" stress sim sql crash -fixed -self -plain
+  suite valgrind         540 valgrind_tests
 fi
 
 echo "time: $(((SECONDS - start_seconds) / 60)) min $(((SECONDS - start_seconds) % 60)) s," \
