@@ -18,8 +18,6 @@
 #include "store/store_open.h"
 #include "store/txn.h"
 
-#define WAIT_NS UINT64_C(50000000)
-
 static void lock_writer(struct faster_store *store) {
     store->env->mutex_lock(store->env, store->lock);
 }
@@ -307,7 +305,7 @@ enum faster_status faster_complete_pending(struct faster_session *session, bool 
         if (slot != NULL) {
             continue_one(session, slot);
         } else if (wait || !polled) {
-            fst_pending_poll(session, wait ? WAIT_NS : 0);
+            fst_pending_poll(session, wait ? FST_POLL_NS : 0);
             polled = true;
         } else {
             return FASTER_PENDING;

@@ -52,10 +52,6 @@ static enum faster_status add_ranges(const struct faster_env *env, struct fst_ra
     return status;
 }
 
-static const unsigned char *value_of(const struct fst_log_item *item) {
-    return item->bytes + item->shape.key_offset_bytes + item->shape.key_bytes;
-}
-
 /* ---- data ---- */
 
 /* What is not below the tail is on disk only. The mark stays above all that a pass which
@@ -212,7 +208,8 @@ static enum faster_status take_control(struct fst_recovery_pass *pass,
     struct faster_store *store = pass->session->store;
     struct fst_control control;
     struct fst_range_list inlined;
-    if (!fst_control_decode(value_of(item), item->shape.value_bytes, &control, &inlined) ||
+    if (!fst_control_decode(fst_log_item_value(item), item->shape.value_bytes, &control,
+                            &inlined) ||
         control.end != item->addr.raw + item->shape.whole_bytes) {
         return FASTER_CORRUPT;
     }
@@ -244,7 +241,7 @@ static enum faster_status take_abort_list(struct fst_recovery_pass *pass,
     struct fst_range_list ranges;
     /* Its transaction's start is not known yet: gather_lists() checks it. */
     struct fst_control bounds = {.start = FST_ADDR_FIRST_RAW, .end = item->addr.raw};
-    if (!fst_abort_list_decode(value_of(item), item->shape.value_bytes, &bounds, &header,
+    if (!fst_abort_list_decode(fst_log_item_value(item), item->shape.value_bytes, &bounds, &header,
                                &ranges)) {
         return FASTER_CORRUPT;
     }
@@ -268,7 +265,8 @@ static enum faster_status take_jump(struct fst_recovery_pass *pass,
                                     const struct fst_log_item *item) {
     struct fst_jump jump;
     const struct faster_store *store = pass->session->store;
-    if (!fst_jump_decode(value_of(item), item->shape.value_bytes, store->budget.page_bits, &jump)) {
+    if (!fst_jump_decode(fst_log_item_value(item), item->shape.value_bytes, store->budget.page_bits,
+                         &jump)) {
         return FASTER_CORRUPT;
     }
     if (jump.index_bits > fst_hash_index_bits(pass->session->store->index)) {

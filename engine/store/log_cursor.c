@@ -3,8 +3,6 @@
 
 #include "shapes/format_codec.h"
 
-#define WAIT_NS UINT64_C(50000000)
-
 static uint64_t page_bytes_of(const struct fst_log_cursor *cursor) {
     return fst_log_page_bytes(cursor->session->store->log);
 }
@@ -34,7 +32,7 @@ enum faster_status fst_log_cursor_init(struct fst_log_cursor *cursor,
 static void wait_for_ahead(struct fst_log_cursor *cursor) {
     struct fst_device *device = cursor->session->store->device;
     while (cursor->ahead_submitted && !cursor->ahead_done) {
-        device->ops->poll(device, cursor->queue, WAIT_NS);
+        device->ops->poll(device, cursor->queue, FST_POLL_NS);
     }
 }
 
@@ -211,8 +209,8 @@ bool fst_log_cursor_at_stretch_end(struct fst_log_cursor *cursor) {
 static bool follow_jump(struct fst_log_cursor *cursor, const struct fst_log_item *item) {
     struct fst_jump jump;
     const struct faster_store *store = cursor->session->store;
-    const unsigned char *value = item->bytes + item->shape.key_offset_bytes + item->shape.key_bytes;
-    if (!fst_jump_decode(value, item->shape.value_bytes, store->budget.page_bits, &jump) ||
+    if (!fst_jump_decode(fst_log_item_value(item), item->shape.value_bytes, store->budget.page_bits,
+                         &jump) ||
         jump.target <= cursor->at.raw) {
         return false;
     }

@@ -17,6 +17,10 @@ struct fst_log_item {
     uint64_t header;
 };
 
+static inline const unsigned char *fst_log_item_value(const struct fst_log_item *item) {
+    return item->bytes + item->shape.key_offset_bytes + item->shape.key_bytes;
+}
+
 struct fst_log_cursor {
     struct faster_session *session;
     struct fst_device_queue *queue;

@@ -20,14 +20,12 @@ enum fst_attempt fst_op_attempt(struct faster_session *session, struct faster_op
     return fst_op_done(op, FASTER_MISUSE);
 }
 
-#define WAIT_NS UINT64_C(50000000)
-
 /* A read is DONE or goes pending; it never needs room and loses no race. */
 void fst_finish_reads(struct faster_session *session) {
     while (session->pending_count > 0) {
         struct fst_pending *slot = fst_pending_take(session);
         if (slot == NULL) {
-            fst_pending_poll(session, WAIT_NS);
+            fst_pending_poll(session, FST_POLL_NS);
             continue;
         }
         (void)!fst_op_attempt(session, slot->op, slot);

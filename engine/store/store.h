@@ -99,6 +99,8 @@ struct faster_store {
     fst_atomic_u64 session_count;
 };
 
+/* How long one poll of a device queue waits before its caller looks around. */
+#define FST_POLL_NS UINT64_C(50000000)
 #define FST_SESSION_IO_MAX 64u
 #define FST_READ_FIRST_BYTES                                                                       \
     1024u /* the first read of a record on disk; one more follows if                               \

@@ -279,7 +279,7 @@ static void thaw(struct faster_txn *txn) {
     if (txn->savepoint_count > 0) {
         floor = txn->savepoints[txn->savepoint_count - 1].position;
     }
-    txn->frozen_below = floor > txn->point.end ? floor : txn->point.end;
+    txn->frozen_below = floor > txn->handed_out_end ? floor : txn->handed_out_end;
 }
 
 void fst_txn_release(struct faster_txn *txn, int level) {
@@ -392,6 +392,7 @@ enum faster_status fst_txn_prepare(struct faster_txn *txn, struct faster_commit_
                                       .end = point->end,
                                       .nonce = point->nonce,
                                       .control_address = point->control_address};
+    txn->handed_out_end = point->end;
     txn->frozen_below = point->end;
     *needs_sync = !inline_redo(txn, row);
     return FASTER_OK;

@@ -54,9 +54,10 @@ struct faster_txn {
     size_t aborted_count;
     size_t aborted_capacity;
 
-    uint64_t frozen_below; /* no in-place update below: savepoint, prepare */
-    uint64_t cursor_floor; /* nor below the newest snapshot of the owner */
-    uint32_t cursor_count; /* open snapshots of the owner */
+    uint64_t handed_out_end; /* of the last control record a row was made for */
+    uint64_t frozen_below;   /* no in-place update below: savepoint, prepare */
+    uint64_t cursor_floor;   /* nor below the newest snapshot of the owner */
+    uint32_t cursor_count;   /* open snapshots of the owner */
     struct faster_buffer redo;
 };
 
@@ -98,6 +99,9 @@ enum faster_status fst_txn_start_writing(struct faster_session *session) FASTER_
 /* txn_control.c: appends the control record (and the lists it needs) of a transaction.
  * Sets txn->point. [writer], outside the epoch. */
 enum faster_status fst_txn_write_control(struct faster_txn *txn) FASTER_MUST_CHECK;
+
+/* A random number that is not 0. OK or IO. */
+enum faster_status fst_draw_nonce(const struct faster_env *env, uint64_t *nonce) FASTER_MUST_CHECK;
 
 /* Appends a record that is in no chain. `end_field` (NULL or inside `value`) gets the
  * address past the record before it is written. Waits for room. [writer], outside the epoch. */

@@ -58,7 +58,7 @@ static enum faster_status write_abort_lists(struct faster_txn *txn, uint64_t *ne
     return FASTER_OK;
 }
 
-static enum faster_status draw_nonce(const struct faster_env *env, uint64_t *nonce) {
+enum faster_status fst_draw_nonce(const struct faster_env *env, uint64_t *nonce) {
     enum faster_status status = FASTER_OK;
     *nonce = 0;
     while (status == FASTER_OK && *nonce == 0) {
@@ -75,7 +75,7 @@ enum faster_status fst_txn_write_control(struct faster_txn *txn) {
     } value;
     uint64_t list_address;
     uint64_t nonce;
-    enum faster_status status = draw_nonce(store->env, &nonce);
+    enum faster_status status = fst_draw_nonce(store->env, &nonce);
     if (status == FASTER_OK) {
         status = write_abort_lists(txn, &list_address);
     }

@@ -16,10 +16,6 @@
 #include "store/log_cursor.h"
 #include "store/txn.h"
 
-static enum faster_status random_nonce(const struct faster_env *env, uint64_t *nonce) {
-    return env->random(env, nonce, sizeof *nonce);
-}
-
 /* Bytes below E may still be in the page cache of a process that was killed. */
 static enum faster_status sync_existing(struct faster_store *store, fst_addr end) {
     fst_addr synced = fst_addr_of(store->manifest.durable_end);
@@ -79,8 +75,8 @@ static bool ends_with_padding(struct faster_store *store, fst_addr end, fst_addr
 static bool is_prepared_next(const struct faster_store *store, const struct fst_log_item *item) {
     struct fst_control control;
     struct fst_range_list ranges;
-    const unsigned char *value = item->bytes + item->shape.key_offset_bytes + item->shape.key_bytes;
-    return fst_control_decode(value, item->shape.value_bytes, &control, &ranges) &&
+    return fst_control_decode(fst_log_item_value(item), item->shape.value_bytes, &control,
+                              &ranges) &&
            control.end == item->addr.raw + item->shape.whole_bytes &&
            control.previous_control_address == store->committed.control_address &&
            control.previous_number == store->committed.number &&
@@ -122,7 +118,7 @@ static enum faster_status jump(struct faster_session *session, fst_addr existing
     uint64_t page_bytes = fst_log_page_bytes(store->log);
     enum faster_status status = fst_log_load_partial_unit(store->log, store->queue);
     if (status == FASTER_OK) {
-        status = random_nonce(store->env, &value.nonce);
+        status = fst_draw_nonce(store->env, &value.nonce);
     }
     if (status != FASTER_OK) {
         return status;
