@@ -259,8 +259,8 @@ suite gcc-crash        300 tests_of gcc "$scale" crash
 suite layers             10 "$tests_directory/check_layers.py"
 suite sources            10 "$tests_directory/check_sources.sh"
 suite exports            10 "$tests_directory/check_exports.sh" "$build_root/build-gcc"
-suite readme            40 "$tests_directory/check_readme.sh" "$build_root/build-gcc"
-suite python-client     90 python_client
+suite readme             40 "$tests_directory/check_readme.sh" "$build_root/build-gcc"
+suite python-client      90 python_client
 suite quickstart       240 sql_programs
 if [ -z "$quick" ]; then
   suite bench-basic      120 bench_program
