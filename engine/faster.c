@@ -88,6 +88,15 @@ enum faster_status faster_store_remove(const struct faster_env *env, const char 
     return fst_store_files_remove(env != NULL ? env : faster_env_posix(), directory, uuid, error);
 }
 
+enum faster_status faster_store_mark(const struct faster_env *env, const char *directory,
+                                     bool unsettled) {
+    return fst_store_files_mark(env != NULL ? env : faster_env_posix(), directory, unsettled);
+}
+
+bool faster_store_is_marked(const struct faster_env *env, const char *directory) {
+    return fst_store_files_is_marked(env != NULL ? env : faster_env_posix(), directory);
+}
+
 enum faster_status faster_store_list(const struct faster_env *env, const char *parent,
                                      faster_directory_fn *each, void *context) {
     return fst_store_files_list(env != NULL ? env : faster_env_posix(), parent, each, context);

@@ -5,6 +5,7 @@
 
 #include "held.h"
 #include "registry.h"
+#include "store_changes.h"
 #include "table.h"
 
 /* ------------------------------------------------------------------- life */
@@ -76,6 +77,17 @@ static int open_session(struct connection *connection, const struct table *table
     return SQLITE_OK;
 }
 
+/* A table of a committed schema uses the store: the CREATE that a crash cut short after its
+ * commit, or the DROP before it, is settled. A mark that stays does no harm while it is used. */
+static void settle_mark(const struct connection *connection, const char *directory,
+                        const uint8_t uuid[FASTER_UUID_BYTES]) {
+    if (!store_changes_has(connection, uuid) &&
+        faster_store_is_marked(faster_env_posix(), directory) &&
+        faster_store_mark(faster_env_posix(), directory, false) != FASTER_OK) {
+        sqlite3_log(SQLITE_WARNING, "faster: the mark in %s stays", directory);
+    }
+}
+
 static int open_store(struct connection *connection, const struct table *table,
                       const struct store_home *home, const char *path,
                       struct attachment *attachment) {
@@ -93,6 +105,9 @@ static int open_store(struct connection *connection, const struct table *table,
     if (status == FASTER_READ_ONLY && !options.read_only) {
         options.read_only = true;
         status = registry_acquire(&options, home->memory_identity, &attachment->entry, &error);
+    }
+    if (status == FASTER_OK && directory != NULL && !options.read_only) {
+        settle_mark(connection, directory, attachment->uuid);
     }
     sqlite3_free(directory);
     if (status != FASTER_OK) {

@@ -10,6 +10,9 @@
 
 #define READ_COUNT_MAX 64
 
+/* More combinations of several INs than this are found by a scan. */
+#define CHOICE_COUNT_MAX 100000u
+
 /* One read of a batch. */
 struct read {
     struct faster_op op;
@@ -184,49 +187,69 @@ static int start_scan(struct cursor *cursor) {
 
 /* ----------------------------------------------------------------- filter */
 
-static int probe_batch(struct cursor *cursor, sqlite3_value *list, enum plan_answer *answer) {
+/* Probes every choice of one value from each list, the cross product of the INs. `values` has
+ * the parts before `part`. Stops at PLAN_ALL. */
+static int probe_choices(struct cursor *cursor, const struct plan *plan, sqlite3_value **argv,
+                         sqlite3_value **values, int part, enum plan_answer *answer) {
     const struct table_schema *schema = &table_of(cursor)->schema;
-    sqlite3_value *value = NULL;
-    int rc = sqlite3_vtab_in_first(list, &value);
-    *answer = PLAN_NONE;
-    while (rc == SQLITE_OK && value != NULL) {
+    int count = plan_argument_count(schema);
+    if (part == count) {
         enum plan_answer one = PLAN_NONE;
-        rc = plan_probe(schema, &value, cursor->view.key_text, &cursor->keys, &one);
-        if (rc != SQLITE_OK) {
+        int rc = plan_probe(schema, values, cursor->view.key_text, &cursor->keys, &one);
+        bool too_many = count > 1 && cursor->keys.count > CHOICE_COUNT_MAX;
+        *answer = one == PLAN_ALL || too_many ? PLAN_ALL : one == PLAN_EXACT ? one : *answer;
+        return rc;
+    }
+    if ((plan->lists >> part & 1) == 0) {
+        values[part] = argv[part];
+        return probe_choices(cursor, plan, argv, values, part + 1, answer);
+    }
+    int rc = sqlite3_vtab_in_first(argv[part], &values[part]);
+    while (rc == SQLITE_OK && values[part] != NULL) {
+        rc = probe_choices(cursor, plan, argv, values, part + 1, answer);
+        if (rc != SQLITE_OK || *answer == PLAN_ALL) {
             return rc;
         }
-        if (one == PLAN_ALL) {
-            *answer = PLAN_ALL;
-            return SQLITE_OK;
-        }
-        *answer = one == PLAN_EXACT ? PLAN_EXACT : *answer;
-        rc = sqlite3_vtab_in_next(list, &value);
+        rc = sqlite3_vtab_in_next(argv[part], &values[part]);
     }
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-static int probe(struct cursor *cursor, enum plan_kind kind, sqlite3_value **argv,
+static int probe_batch(struct cursor *cursor, const struct plan *plan, sqlite3_value **argv,
+                       enum plan_answer *answer) {
+    int count = plan_argument_count(&table_of(cursor)->schema);
+    sqlite3_value **values = sqlite3_malloc64((sqlite3_uint64)count * sizeof(*values));
+    if (values == NULL) {
+        return SQLITE_NOMEM;
+    }
+    *answer = PLAN_NONE;
+    int rc = probe_choices(cursor, plan, argv, values, 0, answer);
+    sqlite3_free(values);
+    return rc;
+}
+
+static int probe(struct cursor *cursor, const struct plan *plan, sqlite3_value **argv,
                  enum plan_answer *answer) {
     plan_keys_clear(&cursor->keys);
-    if (kind == PLAN_POINT) {
+    if (plan->kind == PLAN_POINT) {
         return plan_probe(&table_of(cursor)->schema, argv, cursor->view.key_text, &cursor->keys,
                           answer);
     }
-    if (kind == PLAN_BATCH) {
-        return probe_batch(cursor, argv[0], answer);
+    if (plan->kind == PLAN_BATCH) {
+        return probe_batch(cursor, plan, argv, answer);
     }
     *answer = PLAN_ALL;
     return SQLITE_OK;
 }
 
-static int filter(struct cursor *cursor, enum plan_kind kind, sqlite3_value **argv) {
+static int filter(struct cursor *cursor, const struct plan *plan, sqlite3_value **argv) {
     enum plan_answer answer = PLAN_NONE;
     end_scan(cursor);
     cursor->at_end = false;
     cursor->is_scan = false;
     int rc = connection_check_process(table_of(cursor)->connection);
     rc = rc == SQLITE_OK ? view_refresh(table_of(cursor), &cursor->view) : rc;
-    rc = rc == SQLITE_OK ? probe(cursor, kind, argv, &answer) : rc;
+    rc = rc == SQLITE_OK ? probe(cursor, plan, argv, &answer) : rc;
     if (rc != SQLITE_OK) {
         return rc;
     }
@@ -246,7 +269,8 @@ int cursor_filter(sqlite3_vtab_cursor *base, int index_number, const char *index
                   sqlite3_value **argv) {
     struct cursor *cursor = (struct cursor *)base;
     (void)argc;
-    int rc = filter(cursor, plan_decode(index_number, index_text).kind, argv);
+    const struct plan plan = plan_decode(index_number, index_text);
+    int rc = filter(cursor, &plan, argv);
     if (rc != SQLITE_OK) {
         cursor->at_end = true;
     }

@@ -1,19 +1,17 @@
 /* garbage.c - see garbage.h.
  *
  * A wrong guess here destroys data, so a directory goes only if all of this holds: its name is
- * a UUID; every FASTER table of the schema could be read and none names it, among them
- * the one that is in use (an authorizer may hide the schema's rows); the open
+ * a UUID; it is marked, so a CREATE or a DROP of this store began and was cut short (a
+ * store without that mark may belong to another version of the database file, before it was
+ * moved away or restored); every FASTER table of the schema could be read and none names it,
+ * among them the one that is in use (an authorizer may hide the schema's rows); the open
  * transaction did not create or drop it; no connection of this process has it open; nobody
- * else holds its lock (faster_store_remove() looks); what SQLite has committed is safe from a
- * power cut, so no dropped table can come back; and the directory was made after the
- * database file. The last one protects the stores of another database that had this
- * name before it was moved away.
+ * else holds its lock (faster_store_remove() looks); and what SQLite has committed is safe
+ * from a power cut, so no dropped table can come back.
  */
 #include "garbage.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "registry.h"
 #include "sqlite_durable.h"
@@ -61,32 +59,11 @@ static bool append_table(void *context, const char *table_name,
     return true;
 }
 
-/* When a file was made; false if the file system does not say. */
-static bool birth_of(const char *path, struct statx_timestamp *birth) {
-    struct statx status;
-    if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BTIME, &status) != 0 ||
-        (status.stx_mask & STATX_BTIME) == 0) {
-        return false;
-    }
-    *birth = status.stx_btime;
-    return true;
-}
-
-static bool is_younger(const char *directory, const char *database) {
-    struct statx_timestamp a;
-    struct statx_timestamp b;
-    if (!birth_of(directory, &a) || !birth_of(database, &b)) {
-        return false;
-    }
-    return a.tv_sec != b.tv_sec ? a.tv_sec > b.tv_sec : a.tv_nsec >= b.tv_nsec;
-}
-
-static void remove_orphan(const char *parent, const char *database,
-                          const uint8_t uuid[FASTER_UUID_BYTES]) {
+static void remove_orphan(const char *parent, const uint8_t uuid[FASTER_UUID_BYTES]) {
     char text[FASTER_UUID_TEXT_BYTES];
     faster_uuid_text(uuid, text);
     char *directory = sqlite3_mprintf("%s/%s", parent, text);
-    if (directory != NULL && is_younger(directory, database)) {
+    if (directory != NULL && faster_store_is_marked(faster_env_posix(), directory)) {
         struct faster_error error = {0};
         if (faster_store_remove(faster_env_posix(), directory, uuid, &error) == FASTER_OK) {
             sqlite3_log(SQLITE_NOTICE, "faster: removed %s, which no table uses", directory);
@@ -98,9 +75,8 @@ static void remove_orphan(const char *parent, const char *database,
 static void remove_orphans(struct connection *connection, const char *schema_name,
                            const char *parent, const struct uuid_list *directories,
                            const struct uuid_list *tables) {
-    const char *database = sqlite3_db_filename(connection->db, schema_name);
     bool durable = false;
-    for (size_t i = 0; i < directories->count && database != NULL; i++) {
+    for (size_t i = 0; i < directories->count; i++) {
         const uint8_t *uuid = directories->uuids[i];
         if (contains(tables, uuid) || store_changes_has(connection, uuid) ||
             registry_is_open(uuid)) {
@@ -110,7 +86,7 @@ static void remove_orphans(struct connection *connection, const char *schema_nam
         if (!durable) {
             return;
         }
-        remove_orphan(parent, database, uuid);
+        remove_orphan(parent, uuid);
     }
 }
 

@@ -53,7 +53,11 @@ static int create_store(struct table *table, const struct store_home *home, cons
         return connection_engine_error(connection, table->name, status, error.message);
     }
     int rc = store_changes_note_create(connection, table, uuid, home->memory_identity, directory);
-    if (rc != SQLITE_OK) {
+    if (rc == SQLITE_OK && directory != NULL) {
+        status = faster_store_mark(faster_env_posix(), directory, true);
+        rc = status == FASTER_OK ? SQLITE_OK
+                                 : connection_engine_error(connection, table->name, status, NULL);
+    } else if (rc != SQLITE_OK) {
         registry_drop(uuid, home->memory_identity, directory);
     }
     return rc;
@@ -130,6 +134,9 @@ static int module_disconnect(sqlite3_vtab *base) {
 static int check_owner(struct table *table, bool *ours) {
     struct attachment *attachment = NULL;
     int rc = table_attach(table, &attachment);
+    if (rc == SQLITE_OK && attachment->txn == NULL) {
+        rc = attachment_meet(table, attachment, false); /* are database and store a pair? */
+    }
     *ours = rc == SQLITE_OK;
     if (rc == SQLITE_BUSY || rc == SQLITE_MISUSE || rc == SQLITE_NOMEM) {
         return rc;

@@ -46,6 +46,9 @@
 /* At most this many lookups instead of a scan for one set of values. */
 #define LOOKUP_COUNT_MAX 8u
 
+/* Bits of plan.lists. */
+#define LIST_COUNT_MAX 64
+
 /* Costs in SQLite's unit, about the effort of one step in a B-tree. */
 #define COST_LOOKUP 4.0
 #define COST_SCAN_ROW 3.0
@@ -154,24 +157,31 @@ static bool use_key(const struct table_schema *schema, sqlite3_index_info *info,
     return true;
 }
 
-/* True if the only argument is an IN that will arrive as a whole. */
-static bool take_batch(const struct table_schema *schema, sqlite3_index_info *info) {
-    if (plan_argument_count(schema) != 1) {
-        return false;
+/* Every IN is to arrive as a whole. SQLite would offer its values one by one, too, but then it
+ * compares each with the row without the affinity of where it came from: a TEXT key '1.0' would
+ * not be found by `key IN (SELECT integer_column ...)`. */
+static uint64_t take_lists(const struct table_schema *schema, sqlite3_index_info *info) {
+    uint64_t lists = 0;
+    for (int part = 0; part < plan_argument_count(schema) && part < LIST_COUNT_MAX; part++) {
+        if (sqlite3_vtab_in(info, find_constraint(schema, info, part), 1)) {
+            lists |= UINT64_C(1) << part;
+        }
     }
-    return sqlite3_vtab_in(info, find_constraint(schema, info, 0), 1) != 0;
+    return lists;
 }
 
 static enum plan_kind choose_plan(const struct table_schema *schema, sqlite3_index_info *info,
-                                  uint64_t row_count) {
+                                  uint64_t row_count, uint64_t *lists) {
     bool is_unique;
+    *lists = 0;
     double rows = (double)(row_count == 0 ? ROW_COUNT_UNKNOWN : row_count);
     if (!use_key(schema, info, &is_unique)) {
         info->estimatedRows = (sqlite3_int64)rows;
         info->estimatedCost = COST_LOOKUP + COST_SCAN_ROW * rows;
         return PLAN_SCAN;
     }
-    if (take_batch(schema, info)) {
+    *lists = take_lists(schema, info);
+    if (*lists != 0) {
         info->estimatedRows = BATCH_ROW_COUNT;
         info->estimatedCost = COST_LOOKUP * BATCH_ROW_COUNT;
         return PLAN_BATCH;
@@ -184,8 +194,10 @@ static enum plan_kind choose_plan(const struct table_schema *schema, sqlite3_ind
 
 int plan_best_index(const struct table_schema *schema, sqlite3_index_info *info,
                     uint64_t row_count) {
-    info->idxNum = (int)choose_plan(schema, info, row_count);
-    info->idxStr = sqlite3_mprintf("%llx", info->colUsed);
+    uint64_t lists;
+    info->idxNum = (int)choose_plan(schema, info, row_count, &lists);
+    info->idxStr =
+        sqlite3_mprintf("%llx %llx", (sqlite3_uint64)info->colUsed, (sqlite3_uint64)lists);
     info->needToFreeIdxStr = 1;
     return info->idxStr == NULL ? SQLITE_NOMEM : SQLITE_OK;
 }
@@ -196,7 +208,9 @@ struct plan plan_decode(int index_number, const char *index_text) {
         plan.kind = (enum plan_kind)index_number;
     }
     if (index_text != NULL) {
-        plan.columns_used = strtoull(index_text, NULL, 16);
+        char *rest = NULL;
+        plan.columns_used = strtoull(index_text, &rest, 16);
+        plan.lists = strtoull(rest, NULL, 16);
     }
     return plan;
 }

@@ -20,14 +20,15 @@
 enum plan_kind {
     PLAN_SCAN = 0,  /* all rows; no arguments */
     PLAN_POINT = 1, /* key = x; arguments: one value per key part, in the key's order */
-    PLAN_BATCH = 2  /* key IN (...); one argument, to be read with sqlite3_vtab_in_first() and
-                       sqlite3_vtab_in_next() */
+    PLAN_BATCH = 2  /* the same with at least one IN (...): see plan.lists */
 };
 
 /* What xFilter gets through idxNum and idxStr. */
 struct plan {
     enum plan_kind kind;
     uint64_t columns_used; /* sqlite3_index_info.colUsed: bit 63 stands for all above 62 */
+    uint64_t lists;        /* PLAN_BATCH: bit i is set if argument i is a whole IN, to be read with
+                              sqlite3_vtab_in_first() and sqlite3_vtab_in_next() */
 };
 
 /* xBestIndex. `row_count` is an estimate (0: unknown). Fills `info`, idxStr included.
@@ -67,7 +68,7 @@ enum plan_answer {
 };
 
 /* Appends the keys that can equal `values` (plan_argument_count() of them; for PLAN_BATCH
- * the one value at hand). `text` is what the table knows of its keys, see key_text_of();
+ * one choice from its lists). `text` is what the table knows of its keys, see key_text_of();
  * it must cover everything the cursor can see. The values must be protected and do not
  * change. SQLITE_OK with *answer, SQLITE_NOMEM, SQLITE_TOOBIG. */
 int plan_probe(const struct table_schema *schema, sqlite3_value *const *values, enum key_text text,

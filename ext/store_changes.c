@@ -35,6 +35,15 @@ bool store_changes_has(const struct connection *connection, const uint8_t uuid[F
     return find_change(connection, uuid) != NULL;
 }
 
+/* For garbage.c, should this process end before the change is settled. Without the mark the
+ * files would only stay. */
+static void mark(const struct store_change *change, bool unsettled) {
+    if (change->directory != NULL &&
+        faster_store_mark(faster_env_posix(), change->directory, unsettled) != FASTER_OK) {
+        sqlite3_log(SQLITE_WARNING, "faster: %s cannot be marked", change->directory);
+    }
+}
+
 int store_changes_sync(struct connection *connection) {
     int rc = SQLITE_OK;
     for (struct store_change *change = connection->changes; change != NULL && rc == SQLITE_OK;
@@ -44,6 +53,9 @@ int store_changes_sync(struct connection *connection) {
             commit_rows_find_table(connection, change->schema_name, change->uuid, &table_name);
         change->remains = table_name != NULL || search_rc != SQLITE_OK;
         change->synced = true;
+        if (!change->remains && !change->created) {
+            mark(change, true);
+        }
         sqlite3_free(table_name);
         if (search_rc != SQLITE_OK) {
             rc = transaction_check(connection, change->schema_name, search_rc);
@@ -99,6 +111,10 @@ void store_changes_settle(struct connection *connection, bool committed) {
             remove_store(connection, change);
         } else if (undone) {
             end_attachments_of(connection, change->uuid);
+        } else if (committed) {
+            mark(change, false);
+        } else if (change->synced && !change->remains) {
+            mark(change, false); /* the DROP was rolled back; in doubt, the files may stay */
         }
         free_change(change);
         change = next;

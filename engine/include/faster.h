@@ -221,8 +221,19 @@ FASTER_PUBLIC enum faster_status faster_store_remove(const struct faster_env *en
                                                      const uint8_t uuid[FASTER_UUID_BYTES],
                                                      struct faster_error *error) FASTER_MUST_CHECK;
 
-/* The same for a store this process has open: closes it, whatever happens, and removes its
- * files. Blocks. OK, NOMEM, IO (some files remain). */
+/* Marks a store as unsettled, or settled again: a transaction of the decider that creates or
+ * drops it is under way. Only a marked store that the decider does not know may be taken for
+ * an orphan and removed; any other may belong to another version of the decider's file. The
+ * mark is a file of its own and durable on return. Blocks. Any thread. OK, MISSING,
+ * READ_ONLY, FULL, FOREIGN, INVALID, NOMEM, IO. */
+FASTER_PUBLIC enum faster_status faster_store_mark(const struct faster_env *env,
+                                                   const char *directory,
+                                                   bool unsettled) FASTER_MUST_CHECK;
+/* Any thread; asks stat() only. */
+FASTER_PUBLIC bool faster_store_is_marked(const struct faster_env *env, const char *directory);
+
+/* faster_store_remove() for a store this process has open: closes it, whatever happens, and removes
+ * its files. Blocks. OK, NOMEM, IO (some files remain). */
 FASTER_PUBLIC enum faster_status faster_store_close_and_remove(struct faster_store *store,
                                                                struct faster_error *error);
 

@@ -96,6 +96,11 @@ enum faster_status fst_store_files_check_place(const struct fst_store_files *fil
                                                const struct faster_place *ours, bool *moved,
                                                struct faster_error *error) FASTER_MUST_CHECK;
 
+/* See faster_store_mark() and faster_store_is_marked(). */
+enum faster_status fst_store_files_mark(const struct faster_env *env, const char *directory,
+                                        bool unsettled) FASTER_MUST_CHECK;
+bool fst_store_files_is_marked(const struct faster_env *env, const char *directory);
+
 /* See faster_store_remove(). Removes only names that the format knows, and the directory if
  * nothing else is in it; a foreign file in it is left, with the directory (IO). OK, MISSING,
  * FOREIGN, BUSY, NOMEM, IO. */

@@ -16,6 +16,7 @@ static const char *const names_in_order[] = {
     FST_NAME_MANIFEST_0,
     FST_NAME_MANIFEST_1,
     FST_NAME_IDENTITY,
+    FST_NAME_UNSETTLED, /* after the identity: what is left of a removal may be taken up again */
     FST_NAME_LOCK,
 };
 

@@ -41,8 +41,21 @@ static void full_key_equality(struct generator *generator, struct text *sql) {
         text_add(sql, "rowid = %u", 1 + random_below(&generator->random, 60));
     }
     for (unsigned i = 0; i < plan->key_count; i++) {
-        text_add(sql, "%s%s = ", i ? " AND " : "", plan->column[i].name);
-        literal(generator, sql, &plan->column[i]);
+        uint32_t dice = random_below(&generator->random, 100);
+        text_add(sql, "%s%s ", i ? " AND " : "", plan->column[i].name);
+        if (plan->key_count == 1 || dice < 70) {
+            text_add(sql, "= ");
+            literal(generator, sql, &plan->column[i]);
+        } else if (dice < 85) {
+            text_add(sql, "IN (SELECT %s FROM $U)", ordinary_column(generator));
+        } else {
+            text_add(sql, "IN (");
+            for (uint32_t j = 0; j < 5; j++) {
+                text_add(sql, j ? ", " : "");
+                literal(generator, sql, &plan->column[i]);
+            }
+            text_add(sql, ")");
+        }
     }
 }
 

@@ -180,6 +180,107 @@ static void fork_within_queries(struct world *world) {
     db_close(db);
 }
 
+static void copy_database(const char *from, const char *to) {
+    char command[3 * TEST_PATH_BYTES];
+    snprintf(command, sizeof command, "cp '%s' '%s'", from, to);
+    if (system(command) != 0) {
+        test_fail("%s", command);
+    }
+}
+
+/* The file as it was before the table, then again as it was with it, in place: what the
+ * older version does not know is no orphan. */
+static void restored_database_keeps_stores(struct world *world) {
+    char old[TEST_PATH_BYTES + 8];
+    char new[TEST_PATH_BYTES + 8];
+    snprintf(old, sizeof old, "%s.old", world->path);
+    snprintf(new, sizeof new, "%s.new", world->path);
+    sqlite3 *db = open_at(world);
+    db_must(db, "CREATE TABLE n(a)");
+    db_close(db);
+    copy_database(world->path, old);
+    db = open_at(world);
+    db_must(db, "CREATE VIRTUAL TABLE t USING faster; INSERT INTO t VALUES (1, 1)");
+    db_close(db);
+    copy_database(world->path, new);
+    copy_database(old, world->path);
+    db = open_at(world);
+    db_must(db, "CREATE VIRTUAL TABLE q USING faster; INSERT INTO q VALUES (1, 1)");
+    db_close(db);
+    copy_database(new, world->path);
+    db = open_at(world);
+    want(db, 1, "SELECT count(*) FROM t");
+    db_close(db);
+}
+
+/* A store that is refused as newer than its database outlives a DROP in that database. */
+static void dropped_in_old_backup_keeps_store(struct world *world) {
+    char old[TEST_PATH_BYTES + 8];
+    char new[TEST_PATH_BYTES + 8];
+    snprintf(old, sizeof old, "%s.old", world->path);
+    snprintf(new, sizeof new, "%s.new", world->path);
+    sqlite3 *db = open_at(world);
+    db_must(db, "CREATE VIRTUAL TABLE t USING faster; INSERT INTO t VALUES (1, 1)");
+    db_close(db);
+    copy_database(world->path, old);
+    db = open_at(world);
+    db_must(db, "INSERT INTO t VALUES (2, 2); INSERT INTO t(t) VALUES ('checkpoint')");
+    db_close(db);
+    copy_database(world->path, new);
+    copy_database(old, world->path);
+    db = open_at(world);
+    refused(db, SQLITE_CANTOPEN, "old backup", "SELECT * FROM t");
+    db_must(db, "DROP TABLE t");
+    db_close(db);
+    copy_database(new, world->path);
+    db = open_at(world);
+    want(db, 2, "SELECT count(*) FROM t");
+    db_close(db);
+}
+
+/* A CREATE that a kill cut short leaves a marked store, and the next first write removes it. */
+static void killed_create_leaves_no_orphan(struct world *world) {
+    char command[4 * TEST_PATH_BYTES];
+    snprintf(command, sizeof command,
+             "sqlite3 '%s' '.load %s' 'BEGIN; CREATE VIRTUAL TABLE t USING faster; "
+             "INSERT INTO t VALUES (1, 1)' '.shell kill -9 $PPID'",
+             world->path, world->options->extension);
+    (void)!system(command);
+    if (store_directory_count(world->directory) != 1) {
+        test_fail("the killed CREATE made no store");
+    }
+    sqlite3 *db = open_at(world);
+    db_must(db, "CREATE VIRTUAL TABLE u USING faster; INSERT INTO u VALUES (1, 1)");
+    if (store_directory_count(world->directory) != 1) {
+        test_fail("the orphan is still there");
+    }
+    db_close(db);
+}
+
+/* SQLite asks xBestIndex about each side of an OR without the hidden argument. */
+static void stats_with_or(struct world *world) {
+    sqlite3 *db = open_at(world);
+    db_must(db, "CREATE VIRTUAL TABLE t USING faster");
+    want(db, 2,
+         "SELECT count(*) FROM faster_stats('t') WHERE name = 'sessions' OR "
+         "name = 'snapshots'");
+    refused(db, SQLITE_ERROR, "name of a FASTER table", "SELECT * FROM faster_stats");
+    db_close(db);
+}
+
+/* A lowered bound in the commit row must not make a chosen rowid overwrite a row. */
+static void lowered_rowid_bound_overwrites_nothing(struct world *world) {
+    sqlite3 *db = open_at(world);
+    db_must(db, "CREATE VIRTUAL TABLE t USING faster(id INTEGER PRIMARY KEY, v);"
+                "INSERT INTO t(v) VALUES ('a'), ('b'), ('c')");
+    db_must(db, "UPDATE t_log SET max_rowid = 1");
+    db_close(db);
+    db = open_at(world);
+    refused(db, SQLITE_CORRUPT_VTAB, "rowid", "INSERT OR REPLACE INTO t(v) VALUES ('d')");
+    want(db, 1, "SELECT v = 'b' FROM t WHERE id = 2");
+    db_close(db);
+}
+
 static const struct {
     const char *name;
     void (*run)(struct world *world);
@@ -189,6 +290,11 @@ static const struct {
     {"authorizer_hides_tables", authorizer_hides_tables},
     {"config_without_uuid", config_without_uuid},
     {"fork_within_queries", fork_within_queries},
+    {"restored_database_keeps_stores", restored_database_keeps_stores},
+    {"dropped_in_old_backup_keeps_store", dropped_in_old_backup_keeps_store},
+    {"killed_create_leaves_no_orphan", killed_create_leaves_no_orphan},
+    {"stats_with_or", stats_with_or},
+    {"lowered_rowid_bound_overwrites_nothing", lowered_rowid_bound_overwrites_nothing},
 };
 
 int main(int argc, char **argv) {

@@ -341,6 +341,27 @@ static void count_uuid(void *context, const uint8_t uuid[FASTER_UUID_BYTES]) {
     *(int *)context += fst_uuid_equal(uuid, identity.uuid) ? 1 : 100;
 }
 
+Test(store_files, mark_is_set_cleared_and_removed_with_the_store) {
+    struct fixture *fixture = start();
+    const struct fst_identity identity = identity_of();
+    char directory[1024];
+
+    cr_assert_eq(create(fixture, NULL), FASTER_OK);
+    (void)snprintf(directory, sizeof directory, "%s", fixture->directory);
+    cr_expect_not(fst_store_files_is_marked(fixture->env, directory));
+    cr_expect_eq(fst_store_files_mark(fixture->env, directory, true), FASTER_OK);
+    cr_expect(fst_store_files_is_marked(fixture->env, directory));
+    cr_expect_eq(fst_store_files_mark(fixture->env, directory, true), FASTER_OK);
+    cr_expect_eq(fst_store_files_mark(fixture->env, directory, false), FASTER_OK);
+    cr_expect_not(fst_store_files_is_marked(fixture->env, directory));
+    cr_expect_eq(fst_store_files_mark(fixture->env, directory, false), FASTER_OK);
+    cr_expect_eq(fst_store_files_mark(fixture->env, directory, true), FASTER_OK);
+    cr_expect_eq(fst_store_files_remove(fixture->env, directory, identity.uuid, &fixture->error),
+                 FASTER_OK);
+    cr_expect_eq(fst_store_files_mark(fixture->env, directory, true), FASTER_MISSING);
+    end(fixture);
+}
+
 Test(store_files, list_names_uuids_only) {
     struct fixture *fixture = start();
     char parent[1024];
