@@ -111,10 +111,9 @@ void store_changes_settle(struct connection *connection, bool committed) {
             remove_store(connection, change);
         } else if (undone) {
             end_attachments_of(connection, change->uuid);
-        } else if (committed) {
+        } else {
+            /* Created and committed, or a DROP that was rolled back: in doubt, files may stay. */
             mark(change, false);
-        } else if (change->synced && !change->remains) {
-            mark(change, false); /* the DROP was rolled back; in doubt, the files may stay */
         }
         free_change(change);
         change = next;
