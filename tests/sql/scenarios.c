@@ -24,72 +24,115 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SCENARIO_SECONDS_MAX 120u
+#define SCENARIO_SECONDS_MAX 180u
 
 static const char *const modes[] = {"wal", "delete", "truncate", "persist"};
 
-struct totals {
+/* Scenarios wait for the disk most of the time, so some run beside each other. */
+#define RUNNING_MAX 6
+
+struct running {
+    pid_t pid; /* 0: free */
+    const struct scenario_entry *entry;
+    const char *mode;
+    double start;
+    char directory[TEST_PATH_BYTES];
+};
+
+struct runner {
+    const struct test_options *options;
+    struct running running[RUNNING_MAX];
     unsigned run;
     unsigned failed;
     unsigned left_out;
 };
 
-static void run_one(const struct test_options *options, const struct scenario_entry *entry,
-                    const char *mode, struct totals *totals) {
-    struct scenario scenario = {.options = options, .name = entry->name, .mode = mode};
-    double start = test_seconds();
+static void report(struct runner *runner, const struct running *running, int status) {
+    runner->run++;
+    runner->failed += status != 0;
+    if (status != 0 || runner->options->verbose) {
+        printf("%s %s%s%s (%.0f ms", status ? "FAILED " : "ok     ", running->entry->name,
+               running->entry->each_mode ? " " : "", running->entry->each_mode ? running->mode : "",
+               (test_seconds() - running->start) * 1000);
+        printf(WIFSIGNALED(status) ? ", signal %d)\n" : ")\n", WTERMSIG(status));
+    }
+}
+
+/* Waits for the end of one scenario. False if none runs. */
+static bool reap(struct runner *runner) {
+    int status = 0;
+    pid_t pid = wait(&status);
+    for (int i = 0; i < RUNNING_MAX && pid > 0; i++) {
+        struct running *running = &runner->running[i];
+        if (running->pid == pid) {
+            report(runner, running, status);
+            directory_remove(running->directory);
+            running->pid = 0;
+        }
+    }
+    return pid > 0;
+}
+
+static struct running *free_place(struct runner *runner) {
+    for (;;) {
+        for (int i = 0; i < RUNNING_MAX; i++) {
+            if (runner->running[i].pid == 0) {
+                return &runner->running[i];
+            }
+        }
+        reap(runner);
+    }
+}
+
+static void start(struct runner *runner, const struct scenario_entry *entry, const char *mode) {
+    struct running *running = free_place(runner);
+    struct scenario scenario = {.options = runner->options, .name = entry->name, .mode = mode};
     directory_make(scenario.directory, "scenario");
     path_format(scenario.path, "%s/test.db", scenario.directory);
+    *running = (struct running){.entry = entry, .mode = mode, .start = test_seconds()};
+    path_format(running->directory, "%s", scenario.directory);
     fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0) {
+    running->pid = fork();
+    if (running->pid < 0) {
+        test_fail("fork: %s", strerror(errno));
+    }
+    if (running->pid == 0) {
         alarm(SCENARIO_SECONDS_MAX);
         entry->run(&scenario);
         fflush(NULL);
         _exit(scenario.failures ? 1 : 0);
     }
-    int status = 0;
-    if (pid < 0 || waitpid(pid, &status, 0) != pid) {
-        test_fail("fork: %s", strerror(errno));
-    }
-    totals->run++;
-    totals->failed += status != 0;
-    if (status != 0 || options->verbose) {
-        printf("%s %s%s%s (%.0f ms", status ? "FAILED " : "ok     ", entry->name,
-               entry->each_mode ? " " : "", entry->each_mode ? mode : "",
-               (test_seconds() - start) * 1000);
-        printf(WIFSIGNALED(status) ? ", signal %d)\n" : ")\n", WTERMSIG(status));
-    }
-    directory_remove(scenario.directory);
 }
 
-static void run_list(const struct test_options *options, const struct scenario_entry *entry,
-                     struct totals *totals) {
+static void start_list(struct runner *runner, const struct scenario_entry *entry) {
+    const char *only = runner->options->only;
     for (; entry->name; entry++) {
-        if (options->only && strncmp(entry->name, options->only, strlen(options->only)) != 0) {
+        if (only && strncmp(entry->name, only, strlen(only)) != 0) {
             continue;
         }
-        if (entry->needs_store && options->self) {
-            totals->left_out++;
+        if (entry->needs_store && runner->options->self) {
+            runner->left_out++;
             continue;
         }
         for (unsigned i = 0; i < (entry->each_mode ? 4u : 1u); i++) {
-            run_one(options, entry, modes[i], totals);
+            start(runner, entry, modes[i]);
         }
     }
 }
 
 int main(int argc, char **argv) {
+    static const struct scenario_entry *const lists[] = {scenarios_fault,  scenarios_commit,
+                                                         scenarios_crash,  scenarios_place,
+                                                         scenarios_reader, scenarios_input};
     struct test_options options;
-    struct totals totals = {0};
+    struct runner runner = {.options = &options};
     test_options_parse(&options, argc, argv);
-    run_list(&options, scenarios_commit, &totals);
-    run_list(&options, scenarios_crash, &totals);
-    run_list(&options, scenarios_place, &totals);
-    run_list(&options, scenarios_reader, &totals);
-    run_list(&options, scenarios_fault, &totals);
-    run_list(&options, scenarios_input, &totals);
-    printf("scenarios: %u run, %u failed, %u not run\n", totals.run, totals.failed,
-           totals.left_out);
-    return totals.failed || totals.run == 0 ? 1 : 0;
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        start_list(&runner, lists[i]);
+    }
+    while (reap(&runner)) {
+    }
+    printf("scenarios: %u run, %u failed, %u not run\n", runner.run, runner.failed,
+           runner.left_out);
+    return runner.failed || runner.run == 0 ? 1 : 0;
 }

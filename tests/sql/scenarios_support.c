@@ -144,7 +144,7 @@ void run_phase(struct scenario *scenario, scenario_fn *phase, bool killed) {
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0) {
-        alarm(100);
+        alarm(170);
         scenario->failures = 0;
         phase(scenario);
         fflush(NULL);
@@ -170,7 +170,7 @@ void partner_start(struct scenario *scenario, struct partner *partner,
     }
     partner->pid = fork();
     if (partner->pid == 0) {
-        alarm(100);
+        alarm(170);
         close(down[1]);
         close(up[0]);
         scenario->failures = 0;
