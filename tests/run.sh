@@ -269,12 +269,12 @@ if [ -z "$quick" ]; then
   suite format            30 format_check
   suite build-clang      240 clang_build
   suite tidy             420 tidy_check
-  suite clang-tests      300 tests_of clang "$tenth" unit stress sim sql crash -fixed -self
+  suite clang-tests      450 tests_of clang "$tenth" unit stress sim sql crash -fixed -self
   suite build-asan       240 asan_build
-  suite asan-tests       600 tests_of asan "$tenth" unit stress sim sql crash -self
+  suite asan-tests       800 tests_of asan "$tenth" unit stress sim sql crash -self
   suite build-tsan       240 tsan_build
-  suite tsan-tests       360 tests_of tsan "$tenth" stress sim sql crash -fixed -self -plain
-  suite valgrind         540 valgrind_tests
+  suite tsan-tests       700 tests_of tsan "$tenth" stress sim sql crash -fixed -self -plain
+  suite valgrind         800 valgrind_tests
 fi
 
 echo "time: $(((SECONDS - start_seconds) / 60)) min $(((SECONDS - start_seconds) % 60)) s," \
