@@ -56,7 +56,7 @@ static void add_column_list(const struct plan *plan, struct text *sql,
 static void insert_values(struct generator *generator, struct text *sql) {
     const struct plan *plan = generator->plan;
     struct random_state *random = &generator->random;
-    bool chosen[COLUMN_COUNT_MAX];
+    bool chosen[COLUMN_COUNT_MAX] = {false};
     bool rowid = plan->kind == KEY_IMPLICIT_ROWID && random_percent(random, 30);
     choose_columns(generator, chosen);
     if (random_percent(random, 10)) {
@@ -115,7 +115,7 @@ static void insert_select(struct generator *generator, struct text *sql) {
     const struct plan *plan = generator->plan;
     struct random_state *random = &generator->random;
     bool from_itself = random_percent(random, 40);
-    bool chosen[COLUMN_COUNT_MAX];
+    bool chosen[COLUMN_COUNT_MAX] = {false};
     for (unsigned i = 0; i < COLUMN_COUNT_MAX; i++) {
         chosen[i] = true;
     }
