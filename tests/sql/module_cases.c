@@ -6,6 +6,7 @@
  *
  * Replay. Nothing is random: `module_cases --only NAME` runs one case.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -238,14 +239,26 @@ static void dropped_in_old_backup_keeps_store(struct world *world) {
     db_close(db);
 }
 
+/* In a process of its own, started anew with this variable: makes a table and is killed. */
+#define KILLED_CHILD "MODULE_CASES_KILLED_CHILD"
+
+static _Noreturn void be_killed_in_create(const struct test_options *options, const char *path) {
+    sqlite3 *db = db_open(options, path);
+    db_must(db, "BEGIN; CREATE VIRTUAL TABLE t USING faster; INSERT INTO t VALUES (1, 1)");
+    (void)kill(getpid(), SIGKILL);
+    _exit(1);
+}
+
 /* A CREATE that a kill cut short leaves a marked store, and the next first write removes it. */
 static void killed_create_leaves_no_orphan(struct world *world) {
-    char command[4 * TEST_PATH_BYTES];
-    snprintf(command, sizeof command,
-             "sqlite3 '%s' '.load %s' 'BEGIN; CREATE VIRTUAL TABLE t USING faster; "
-             "INSERT INTO t VALUES (1, 1)' '.shell kill -9 $PPID'",
-             world->path, world->options->extension);
-    (void)!system(command);
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        (void)setenv(KILLED_CHILD, world->path, 1);
+        execl("/proc/self/exe", "module_cases", world->options->extension, (char *)NULL);
+        _exit(1);
+    }
+    (void)waitpid(child, NULL, 0);
     if (store_directory_count(world->directory) != 1) {
         test_fail("the killed CREATE made no store");
     }
@@ -301,6 +314,9 @@ int main(int argc, char **argv) {
     struct test_options options;
     unsigned run_count = 0;
     test_options_parse(&options, argc, argv);
+    if (getenv(KILLED_CHILD) != NULL) {
+        be_killed_in_create(&options, getenv(KILLED_CHILD));
+    }
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct world world = {.options = &options};
         if (options.only != NULL && strcmp(options.only, cases[i].name) != 0) {
