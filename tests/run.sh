@@ -178,7 +178,8 @@ valgrind_tests() {
   suite_log=run
   mkdir "$logs/memcheck"
   meson_tests gcc "$tenth" --suite unit --no-suite long-double --timeout-multiplier 10 \
-    --wrap "valgrind --quiet --trace-children=yes --leak-check=full --log-file=$logs/memcheck/%p"
+    --wrap "valgrind --quiet --trace-children=yes --leak-check=full --show-leak-kinds=definite \
+      --errors-for-leak-kinds=definite --log-file=$logs/memcheck/%p"
   code=$?
   find "$logs/memcheck" -type f -empty -delete
   if [ -n "$(ls -A "$logs/memcheck")" ]; then
