@@ -24,6 +24,7 @@ struct cursor {
     struct view view;
     bool is_scan;
     bool at_end;
+    bool key_only; /* a lookup of which only the rowid is asked: no value is copied */
     struct faster_bytes key; /* of the present row; the value is in row */
     struct row_view row;
 
@@ -75,6 +76,9 @@ int cursor_close(sqlite3_vtab_cursor *base) {
 
 static int show_row(struct cursor *cursor, struct faster_bytes key, struct faster_bytes value) {
     cursor->key = key;
+    if (cursor->key_only) {
+        return SQLITE_OK;
+    }
     return row_view_open(&cursor->row, &table_of(cursor)->schema, key, value);
 }
 
@@ -117,7 +121,7 @@ static int read_batch(struct cursor *cursor) {
         struct read *read = &cursor->reads[cursor->read_count++];
         read->value.size_bytes = 0;
         read->op = (struct faster_op){.key = plan_keys_at(&cursor->keys, cursor->key_next++),
-                                      .result = &read->value};
+                                      .result = cursor->key_only ? NULL : &read->value};
         enum faster_status status = faster_read(&cursor->view.snapshot, &read->op);
         read->op.status = status;
         pending = pending || status == FASTER_PENDING;
@@ -149,7 +153,18 @@ static int next_read(struct cursor *cursor) {
     }
 }
 
-static int start_lookup(struct cursor *cursor) {
+/* The rowid is the key. SQLite asks for an INTEGER PRIMARY KEY as for any column; UPDATE
+ * counts as using them all. */
+static bool asks_rowid_only(const struct table_schema *schema, uint64_t columns_used) {
+    uint64_t own = 0;
+    if (schema->kind == SCHEMA_ROWID_INTEGER && schema->key[0].column < 63) {
+        own = UINT64_C(1) << schema->key[0].column;
+    }
+    return schema_has_rowid(schema) && (columns_used & ~own) == 0;
+}
+
+static int start_lookup(struct cursor *cursor, uint64_t columns_used) {
+    cursor->key_only = asks_rowid_only(&table_of(cursor)->schema, columns_used);
     plan_keys_unique(&cursor->keys);
     cursor->key_next = 0;
     cursor->read_count = 0;
@@ -247,6 +262,7 @@ static int filter(struct cursor *cursor, const struct plan *plan, sqlite3_value 
     end_scan(cursor);
     cursor->at_end = false;
     cursor->is_scan = false;
+    cursor->key_only = false;
     int rc = connection_check_process(table_of(cursor)->connection);
     rc = rc == SQLITE_OK ? view_refresh(table_of(cursor), &cursor->view) : rc;
     rc = rc == SQLITE_OK ? probe(cursor, plan, argv, &answer) : rc;
@@ -255,7 +271,7 @@ static int filter(struct cursor *cursor, const struct plan *plan, sqlite3_value 
     }
     switch (answer) {
     case PLAN_EXACT:
-        return start_lookup(cursor);
+        return start_lookup(cursor, plan->columns_used);
     case PLAN_ALL:
         return start_scan(cursor);
     case PLAN_NONE:
@@ -302,7 +318,13 @@ int cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int colum
     struct table *table = table_of(cursor);
     const struct table_schema *schema = &table->schema;
     int rc = SQLITE_OK;
-    if (column < schema->column_count) {
+    if (cursor->key_only) {
+        int64_t rowid = 0;
+        rc = schema->kind == SCHEMA_ROWID_INTEGER && column == schema->key[0].column
+                 ? key_decode_rowid(cursor->key, &rowid)
+                 : SQLITE_INTERNAL; /* a column that SQLite did not announce */
+        sqlite3_result_int64(context, rowid);
+    } else if (column < schema->column_count) {
         rc = row_view_result(&cursor->row, column, context, SQLITE_TRANSIENT);
     } else if (column == schema->hidden_key_column) {
         sqlite3_result_blob64(context, cursor->key.data, cursor->key.size_bytes, SQLITE_TRANSIENT);

@@ -111,6 +111,20 @@ static void commands_on_rowids(struct world *world) {
     db_close(db);
 }
 
+static void lookups_that_ask_for_the_rowid_only(struct world *world) {
+    sqlite3 *db = open_at(world);
+    db_must(db, "CREATE VIRTUAL TABLE r USING faster(x, id INTEGER PRIMARY KEY, y)");
+    db_must(db, "INSERT INTO r VALUES('a', 3, 'b'), ('c', -4, 'd'), ('e', 5, 'f')");
+    want(db, "-4|-4 3|3", "SELECT id, rowid FROM r WHERE id IN (3, -4, 9) ORDER BY id");
+    want(db, "2", "SELECT count(*) FROM r WHERE rowid IN (5, 3, 8)");
+    want(db, "3|b", "SELECT id, y FROM r WHERE rowid = 3");
+    want(db, "1", "SELECT EXISTS (SELECT 1 FROM r WHERE id = 5)");
+    db_must(db, "DELETE FROM r WHERE id = 3");
+    db_must(db, "UPDATE r SET x = 'g', id = id + 1 WHERE id IN (5, 3)");
+    want(db, "-4|c|d 6|g|f", "SELECT id, x, y FROM r ORDER BY id");
+    db_close(db);
+}
+
 static void checkpoint_drops_redo_rows(struct world *world) {
     sqlite3 *db = open_at(world);
     db_must(db, "CREATE VIRTUAL TABLE f USING faster");
@@ -584,6 +598,7 @@ static const struct {
     {"commands_change_one_column", commands_change_one_column},
     {"commands_on_several_columns", commands_on_several_columns},
     {"commands_on_rowids", commands_on_rowids},
+    {"lookups_that_ask_for_the_rowid_only", lookups_that_ask_for_the_rowid_only},
     {"checkpoint_drops_redo_rows", checkpoint_drops_redo_rows},
     {"functions_read_and_write", functions_read_and_write},
     {"functions_belong_to_the_transaction", functions_belong_to_the_transaction},
