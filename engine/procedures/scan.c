@@ -39,14 +39,16 @@ static bool is_candidate(const struct fst_live_scan *scan, const struct fst_log_
     return visible;
 }
 
-static void locate(struct fst_live_scan *scan, struct fst_scan_entry *entry) {
+/* The bucket is on its way from memory while the rest of the batch is collected. */
+static void prepare(struct fst_live_scan *scan, struct fst_scan_entry *entry) {
+    const struct faster_store *store = scan->session->store;
     const struct fst_log_item *item = &entry->item;
     entry->op = (struct faster_op){
         .key = {item->bytes + item->shape.key_offset_bytes, item->shape.key_bytes},
         .kind = FST_OP_LOCATE,
         .located = item->addr.raw,
         .upper = scan->upper};
-    (void)!fst_op_attempt(scan->session, &entry->op, NULL);
+    fst_hash_index_prefetch(store->index, fst_key_hash(store, &entry->op.key));
 }
 
 /* Collects a batch of candidates from one stretch of the log, whose bytes stay in the
@@ -65,11 +67,12 @@ static enum faster_status fill(struct fst_live_scan *scan) {
             break;
         }
         if (is_candidate(scan, &entry->item)) {
+            prepare(scan, entry);
             scan->entry_count++;
         }
     }
     for (uint32_t i = 0; i < scan->entry_count; i++) {
-        locate(scan, &scan->entries[i]);
+        (void)!fst_op_attempt(scan->session, &scan->entries[i].op, NULL);
     }
     fst_finish_reads(scan->session);
     return scan->entry_count > 0 ? FASTER_OK : status;

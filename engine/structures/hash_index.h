@@ -87,7 +87,7 @@ void fst_hash_index_get_stats(const struct fst_hash_index *index,
 uint32_t fst_hash_index_bits(const struct fst_hash_index *index);
 
 /* Calls `each` with every used entry's bucket, tag and address (0: nothing published yet;
- * never below begin) until it returns false. For verify: entries that change meanwhile may
+ * never below begin) until it returns false. For audits: entries that change meanwhile may
  * be seen either way. */
 typedef bool fst_index_entry_fn(void *context, uint64_t bucket, uint32_t tag, fst_addr addr);
 void fst_hash_index_walk(const struct fst_hash_index *index, fst_index_entry_fn *each,
