@@ -137,9 +137,11 @@ Test(diagnostics, message_reaches_the_receiver) {
 }
 
 Test(diagnostics, without_a_receiver_nothing_happens) {
-    const struct fst_diagnostics nowhere = {0};
+    struct received received = {0};
+    const struct fst_diagnostics nowhere = {.fn = NULL, .context = &received};
     fst_diagnose(&nowhere, FASTER_DIAGNOSTIC_ERROR, "log", "lost");
     fst_diagnose(NULL, FASTER_DIAGNOSTIC_ERROR, "log", "lost");
+    cr_assert_eq(received.count, 0);
 }
 
 /* ---------------------------------------------------------------- buffer */

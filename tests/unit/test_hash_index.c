@@ -326,9 +326,12 @@ Test(hash_index, larger_index_splits_chains_only) {
     fst_hash_index_destroy(indexes[1]);
 }
 
-Test(hash_index, prefetch_takes_any_hash) {
+Test(hash_index, prefetch_of_any_hash_creates_nothing) {
+    struct fst_hash_index_stats stats;
     fst_hash_index_prefetch(table, 0);
     fst_hash_index_prefetch(table, UINT64_MAX);
+    fst_hash_index_get_stats(table, &stats);
+    cr_assert_eq(stats.entry_count, 0);
 }
 
 /* ---- walk and stats ---- */
