@@ -194,7 +194,7 @@ void faster_snapshot_close(struct faster_snapshot *snapshot) {
 static enum fst_attempt attempt_locked(struct faster_session *session, struct faster_op *op,
                                        const struct fst_pending *walk) {
     if (!fst_op_writes((enum fst_op_kind)op->kind)) {
-        return fst_op_attempt(session, op, walk);
+        return fst_op_try(session, op, walk);
     }
     lock_writer(session->store);
     /* The transaction may be over: ended by its owner while the operation was pending, or by
@@ -202,7 +202,7 @@ static enum fst_attempt attempt_locked(struct faster_session *session, struct fa
     enum faster_status status =
         session->txn != NULL ? fst_txn_enter_write(session->txn) : FASTER_MISUSE;
     enum fst_attempt attempt =
-        status == FASTER_OK ? fst_op_attempt(session, op, walk) : fst_op_done(op, status);
+        status == FASTER_OK ? fst_op_try(session, op, walk) : fst_op_done(op, status);
     unlock_writer(session->store);
     return attempt;
 }
@@ -254,6 +254,7 @@ static void run(struct faster_session *session, struct faster_op *op,
 enum faster_status faster_read(const struct faster_snapshot *snapshot, struct faster_op *op) {
     op->kind = FST_OP_READ;
     op->upper = snapshot->upper;
+    fst_op_prepare(snapshot->session, op);
     clear_message(snapshot->session);
     run(snapshot->session, op, NULL);
     return op->status;
@@ -273,6 +274,7 @@ static enum faster_status write_in_txn(struct faster_txn *txn, struct faster_op 
                    (unsigned long long)fst_log_page_bytes(txn->store->log));
     }
     op->kind = (int32_t)kind;
+    fst_op_prepare(session, op);
     run(session, op, NULL);
     return op->status;
 }

@@ -376,7 +376,10 @@ struct faster_op {
 
     /* Private to the engine while PENDING. */
     int32_t kind;
+    uint64_t hash;
     uint64_t upper;
+    uint64_t head;
+    uint64_t at;
     uint64_t located;
     struct faster_op *next;
 };

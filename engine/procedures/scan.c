@@ -40,7 +40,7 @@ static bool is_candidate(const struct fst_live_scan *scan, const struct fst_log_
 }
 
 /* The bucket is on its way from memory while the rest of the batch is collected. */
-static void prepare(struct fst_live_scan *scan, struct fst_scan_entry *entry) {
+static void start(struct fst_live_scan *scan, struct fst_scan_entry *entry) {
     const struct faster_store *store = scan->session->store;
     const struct fst_log_item *item = &entry->item;
     entry->op = (struct faster_op){
@@ -48,7 +48,8 @@ static void prepare(struct fst_live_scan *scan, struct fst_scan_entry *entry) {
         .kind = FST_OP_LOCATE,
         .located = item->addr.raw,
         .upper = scan->upper};
-    fst_hash_index_prefetch(store->index, fst_key_hash(store, &entry->op.key));
+    fst_op_prepare(scan->session, &entry->op);
+    fst_hash_index_prefetch(store->index, entry->op.hash);
 }
 
 /* Collects a batch of candidates from one stretch of the log, whose bytes stay in the
@@ -67,12 +68,12 @@ static enum faster_status fill(struct fst_live_scan *scan) {
             break;
         }
         if (is_candidate(scan, &entry->item)) {
-            prepare(scan, entry);
+            start(scan, entry);
             scan->entry_count++;
         }
     }
     for (uint32_t i = 0; i < scan->entry_count; i++) {
-        (void)!fst_op_attempt(scan->session, &scan->entries[i].op, NULL);
+        (void)!fst_op_try(scan->session, &scan->entries[i].op, NULL);
     }
     fst_finish_reads(scan->session);
     return scan->entry_count > 0 ? FASTER_OK : status;

@@ -6,7 +6,13 @@ enum fst_attempt fst_op_done(struct faster_op *op, enum faster_status status) {
     return FST_ATTEMPT_DONE;
 }
 
-static enum fst_attempt found_or_done(struct faster_op *op, enum fst_walk walk,
+enum fst_attempt fst_op_needs(struct faster_op *op, fst_addr head, fst_addr at) {
+    op->head = head.raw;
+    op->at = at.raw;
+    return FST_ATTEMPT_IO;
+}
+
+static enum fst_attempt found_or_done(struct faster_op *op, fst_addr head, enum fst_walk walk,
                                       const struct fst_found *found, bool *exists) {
     switch (walk) {
     case FST_WALK_FOUND:
@@ -16,7 +22,7 @@ static enum fst_attempt found_or_done(struct faster_op *op, enum fst_walk walk,
         *exists = false;
         return FST_ATTEMPT_FOUND;
     case FST_WALK_DISK:
-        return FST_ATTEMPT_IO;
+        return fst_op_needs(op, head, found->addr);
     case FST_WALK_CORRUPT:
         break;
     }
@@ -29,7 +35,7 @@ enum fst_attempt fst_find_for_write(struct faster_session *session, struct faste
     struct faster_store *store = session->store;
     op->upper = FST_UPPER_ALL;
     enum faster_status status =
-        fst_hash_index_find_or_create(store->index, fst_key_hash(store, &op->key), slot);
+        fst_hash_index_find_or_create(store->index, op->hash, slot);
     if (status != FASTER_OK) {
         session->index_full = status == FASTER_FULL;
         return fst_op_done(op, status);
@@ -40,10 +46,10 @@ enum fst_attempt fst_find_for_write(struct faster_session *session, struct faste
             return fst_op_done(op, walk->failure);
         }
         *found = walk->found;
-        return found_or_done(op, walk->walk, found, exists);
+        return found_or_done(op, head, walk->walk, found, exists);
     }
-    return found_or_done(op, fst_chain_walk(store, head, FST_UPPER_ALL, 0, &op->key, found), found,
-                         exists);
+    return found_or_done(op, head, fst_chain_walk(store, head, FST_UPPER_ALL, 0, &op->key, found),
+                         found, exists);
 }
 
 /* A record may change in place if it belongs to the open transaction, was written after the

@@ -1,6 +1,10 @@
 /* operations.c - one attempt of any operation (layer 4). */
 #include "store/operations.h"
 
+void fst_op_prepare(const struct faster_session *session, struct faster_op *op) {
+    op->hash = fst_key_hash(session->store, &op->key);
+}
+
 enum fst_attempt fst_op_attempt(struct faster_session *session, struct faster_op *op,
                                 const struct fst_pending *walk) {
     switch ((enum fst_op_kind)op->kind) {
@@ -20,6 +24,18 @@ enum fst_attempt fst_op_attempt(struct faster_session *session, struct faster_op
     return fst_op_done(op, FASTER_MISUSE);
 }
 
+enum fst_attempt fst_op_try(struct faster_session *session, struct faster_op *op,
+                            const struct fst_pending *walk) {
+    struct fst_epoch *epoch = session->store->epoch;
+    fst_epoch_enter(epoch, session->slot);
+    enum fst_attempt attempt = fst_op_attempt(session, op, walk);
+    fst_epoch_leave(epoch, session->slot);
+    if (attempt == FST_ATTEMPT_IO) {
+        fst_pending_start(session, op);
+    }
+    return attempt;
+}
+
 /* A read is DONE or goes pending; it never needs room and loses no race. */
 void fst_finish_reads(struct faster_session *session) {
     while (session->pending_count > 0) {
@@ -28,11 +44,11 @@ void fst_finish_reads(struct faster_session *session) {
             fst_pending_poll(session, FST_POLL_NS);
             continue;
         }
-        (void)!fst_op_attempt(session, slot->op, slot);
+        (void)!fst_op_try(session, slot->op, slot);
         fst_pending_release(slot);
         struct faster_op *waiting;
         while ((waiting = fst_pending_next_waiting(session)) != NULL) {
-            (void)!fst_op_attempt(session, waiting, NULL);
+            (void)!fst_op_try(session, waiting, NULL);
         }
     }
 }

@@ -32,16 +32,24 @@ static inline bool fst_op_writes(enum fst_op_kind kind) {
     return kind >= FST_OP_UPSERT;
 }
 
+/* Computes what all attempts need of the key. Once, before the first one. */
+void fst_op_prepare(const struct faster_session *session, struct faster_op *op);
+
 /* One attempt; `walk` is the finished disk walk of this operation or NULL. Writes are
- * [writer]. DONE: op->status is set. IO: fst_pending_start() has been called. */
+ * [writer]. Inside the epoch. DONE: op->status is set. IO: op->head is the chain's head and
+ * op->at the record that must be read; fst_pending_start() does it, outside. */
 enum fst_attempt fst_op_attempt(struct faster_session *session, struct faster_op *op,
                                 const struct fst_pending *walk) FASTER_MUST_CHECK;
+
+/* The same from outside the epoch, and starts the I/O. */
+enum fst_attempt fst_op_try(struct faster_session *session, struct faster_op *op,
+                            const struct fst_pending *walk) FASTER_MUST_CHECK;
 
 /* Carries the session's pending READ and LOCATE operations to their end. For sessions that
  * run nothing else. Outside the epoch. */
 void fst_finish_reads(struct faster_session *session);
 
-/* store_read.c: READ and LOCATE. Any session's own thread. */
+/* What fst_op_attempt() dispatches to. store_read.c: READ and LOCATE; any session. */
 enum fst_attempt fst_read_attempt(struct faster_session *session, struct faster_op *op,
                                   const struct fst_pending *walk) FASTER_MUST_CHECK;
 /* store_upsert.c */
@@ -61,9 +69,12 @@ enum fst_attempt fst_rmw_attempt(struct faster_session *session, struct faster_o
 /* Ends an attempt: sets the status and returns DONE. */
 enum fst_attempt fst_op_done(struct faster_op *op, enum faster_status status);
 
+/* Ends an attempt that needs the record at `at`, in the chain that began at `head`. */
+enum fst_attempt fst_op_needs(struct faster_op *op, fst_addr head, fst_addr at);
+
 /* Finds or creates the key's entry, then the version that a writer sees, in memory or from
  * `walk` if the chain's head is still the one the walk began at. FOUND (with *exists, a
- * tombstone counts as absent), IO (found->addr is what must be read), or DONE. */
+ * tombstone counts as absent), IO, or DONE. */
 enum fst_attempt fst_find_for_write(struct faster_session *session, struct faster_op *op,
                                     const struct fst_pending *walk, struct fst_index_slot *slot,
                                     struct fst_found *found, bool *exists);

@@ -149,17 +149,16 @@ static void read_done(struct fst_io_request *request) {
     }
 }
 
-void fst_pending_start(struct faster_session *session, struct faster_op *op, fst_addr head_seen,
-                       fst_addr at) {
+void fst_pending_start(struct faster_session *session, struct faster_op *op) {
     struct fst_pending *slot = take_slot(session);
     op->status = FASTER_PENDING;
     op->next = NULL;
     session->pending_count++;
     if (slot != NULL) {
         slot->op = op;
-        slot->head_seen = head_seen;
+        slot->head_seen = fst_addr_of(op->head);
         slot->failure = FASTER_OK;
-        read_at(slot, at);
+        read_at(slot, fst_addr_of(op->at));
         return;
     }
     if (session->pool_count == 0) {

@@ -28,10 +28,9 @@ struct fst_pending {
     struct fst_pending *next;
 };
 
-/* Starts reading for `op` at address `at`, or queues the operation until a slot of the pool
- * is free. op->status becomes PENDING. Outside the epoch. */
-void fst_pending_start(struct faster_session *session, struct faster_op *op, fst_addr head_seen,
-                       fst_addr at);
+/* Starts reading for `op` what its attempt asked for (op->head, op->at), or queues the
+ * operation until a slot of the pool is free. op->status becomes PENDING. Outside the epoch. */
+void fst_pending_start(struct faster_session *session, struct faster_op *op);
 
 /* Collects finished I/O, waiting at most timeout_ns for the first. Returns how many walks
  * have come to their end and wait in fst_pending_take(). Outside the epoch. */

@@ -5,13 +5,7 @@
 enum fst_attempt fst_delete_attempt(struct faster_session *session, struct faster_op *op) {
     struct faster_store *store = session->store;
     struct fst_index_slot slot;
-    enum fst_attempt attempt;
-    fst_epoch_enter(store->epoch, session->slot);
-    if (!fst_hash_index_find(store->index, fst_key_hash(store, &op->key), &slot)) {
-        attempt = fst_op_done(op, FASTER_OK);
-    } else {
-        attempt = fst_apply_tombstone(session, op, &slot);
-    }
-    fst_epoch_leave(store->epoch, session->slot);
-    return attempt;
+    return fst_hash_index_find(store->index, op->hash, &slot)
+               ? fst_apply_tombstone(session, op, &slot)
+               : fst_op_done(op, FASTER_OK);
 }

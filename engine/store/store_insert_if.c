@@ -17,11 +17,9 @@ static enum faster_status decide(const struct faster_op *op, const struct faster
 
 enum fst_attempt fst_insert_if_attempt(struct faster_session *session, struct faster_op *op,
                                        const struct fst_pending *walk) {
-    struct faster_store *store = session->store;
     struct fst_index_slot slot;
     struct fst_found found;
     bool exists = false;
-    fst_epoch_enter(store->epoch, session->slot);
     enum fst_attempt attempt = fst_find_for_write(session, op, walk, &slot, &found, &exists);
     if (attempt == FST_ATTEMPT_FOUND) {
         struct faster_bytes value = {NULL, 0};
@@ -32,10 +30,6 @@ enum fst_attempt fst_insert_if_attempt(struct faster_session *session, struct fa
         attempt = status == FASTER_OK
                       ? fst_apply_value(session, op, &slot, exists ? &found : NULL, &op->value)
                       : fst_op_done(op, status);
-    }
-    fst_epoch_leave(store->epoch, session->slot);
-    if (attempt == FST_ATTEMPT_IO) {
-        fst_pending_start(session, op, fst_index_slot_addr(&slot), found.addr);
     }
     return attempt;
 }

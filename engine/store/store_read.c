@@ -36,24 +36,15 @@ enum fst_attempt fst_read_attempt(struct faster_session *session, struct faster_
     }
     struct fst_index_slot slot;
     struct fst_found found;
-    fst_epoch_enter(store->epoch, session->slot);
-    if (!fst_hash_index_find(store->index, fst_key_hash(store, &op->key), &slot)) {
-        fst_epoch_leave(store->epoch, session->slot);
+    if (!fst_hash_index_find(store->index, op->hash, &slot)) {
         op->located = 0;
         return fst_op_done(op, FASTER_NOT_FOUND);
     }
     fst_addr head = fst_index_slot_addr(&slot);
     enum fst_walk result = fst_chain_walk(store, head, op->upper, 0, &op->key, &found);
-    enum fst_attempt attempt = FST_ATTEMPT_IO;
     if (result != FST_WALK_DISK) {
-        attempt = finish(op, result, &found);
+        return finish(op, result, &found);
     }
-    fst_epoch_leave(store->epoch, session->slot);
-    if (attempt == FST_ATTEMPT_IO && fst_op_asks_for(op, found.addr)) {
-        return fst_op_done(op, FASTER_OK);
-    }
-    if (attempt == FST_ATTEMPT_IO) {
-        fst_pending_start(session, op, head, found.addr);
-    }
-    return attempt;
+    return fst_op_asks_for(op, found.addr) ? fst_op_done(op, FASTER_OK)
+                                           : fst_op_needs(op, head, found.addr);
 }

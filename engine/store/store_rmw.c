@@ -26,18 +26,12 @@ static enum fst_attempt merge_and_apply(struct faster_session *session, struct f
 
 enum fst_attempt fst_rmw_attempt(struct faster_session *session, struct faster_op *op,
                                  const struct fst_pending *walk) {
-    struct faster_store *store = session->store;
     struct fst_index_slot slot;
     struct fst_found found;
     bool exists = false;
-    fst_epoch_enter(store->epoch, session->slot);
     enum fst_attempt attempt = fst_find_for_write(session, op, walk, &slot, &found, &exists);
     if (attempt == FST_ATTEMPT_FOUND) {
         attempt = merge_and_apply(session, op, &slot, exists ? &found : NULL);
-    }
-    fst_epoch_leave(store->epoch, session->slot);
-    if (attempt == FST_ATTEMPT_IO) {
-        fst_pending_start(session, op, fst_index_slot_addr(&slot), found.addr);
     }
     return attempt;
 }

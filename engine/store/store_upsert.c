@@ -5,24 +5,18 @@
 enum fst_attempt fst_upsert_attempt(struct faster_session *session, struct faster_op *op) {
     struct faster_store *store = session->store;
     struct fst_index_slot slot;
-    fst_epoch_enter(store->epoch, session->slot);
-    enum fst_attempt attempt;
-    enum faster_status status =
-        fst_hash_index_find_or_create(store->index, fst_key_hash(store, &op->key), &slot);
+    enum faster_status status = fst_hash_index_find_or_create(store->index, op->hash, &slot);
     if (status != FASTER_OK) {
         session->index_full = status == FASTER_FULL;
-        attempt = fst_op_done(op, status);
-    } else {
-        uint64_t floor = fst_txn_in_place_floor(session->txn);
-        fst_addr head = fst_log_head(store->log);
-        struct fst_found found;
-        enum fst_walk walk = fst_chain_walk(store, fst_index_slot_addr(&slot), FST_UPPER_ALL,
-                                            floor > head.raw ? floor : head.raw, &op->key, &found);
-        attempt = walk == FST_WALK_CORRUPT
-                      ? fst_op_done(op, FASTER_CORRUPT)
-                      : fst_apply_value(session, op, &slot, walk == FST_WALK_FOUND ? &found : NULL,
-                                        &op->value);
+        return fst_op_done(op, status);
     }
-    fst_epoch_leave(store->epoch, session->slot);
-    return attempt;
+    uint64_t floor = fst_txn_in_place_floor(session->txn);
+    fst_addr head = fst_log_head(store->log);
+    struct fst_found found;
+    enum fst_walk walk = fst_chain_walk(store, fst_index_slot_addr(&slot), FST_UPPER_ALL,
+                                        floor > head.raw ? floor : head.raw, &op->key, &found);
+    return walk == FST_WALK_CORRUPT
+               ? fst_op_done(op, FASTER_CORRUPT)
+               : fst_apply_value(session, op, &slot, walk == FST_WALK_FOUND ? &found : NULL,
+                                 &op->value);
 }
