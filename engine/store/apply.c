@@ -34,8 +34,7 @@ enum fst_attempt fst_find_for_write(struct faster_session *session, struct faste
                                     struct fst_found *found, bool *exists) {
     struct faster_store *store = session->store;
     op->upper = FST_UPPER_ALL;
-    enum faster_status status =
-        fst_hash_index_find_or_create(store->index, op->hash, slot);
+    enum faster_status status = fst_hash_index_find_or_create(store->index, op->hash, slot);
     if (status != FASTER_OK) {
         session->index_full = status == FASTER_FULL;
         return fst_op_done(op, status);
