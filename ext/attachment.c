@@ -39,6 +39,17 @@ void attachment_end(struct attachment *attachment) {
     destroy_if_unused(attachment);
 }
 
+void attachment_end_of_store(struct connection *connection, const uint8_t uuid[FASTER_UUID_BYTES]) {
+    struct attachment *next = NULL;
+    for (struct attachment *attachment = connection->attachments; attachment != NULL;
+         attachment = next) {
+        next = attachment->next;
+        if (memcmp(attachment->uuid, uuid, FASTER_UUID_BYTES) == 0) {
+            attachment_end(attachment);
+        }
+    }
+}
+
 /* No table object will come back: the schema's name is unknown once its database was detached,
  * and another connection may have dropped the table. */
 static bool is_over(const struct attachment *attachment) {

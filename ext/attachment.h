@@ -108,6 +108,8 @@ void attachment_set_table_name(struct attachment *attachment, const char *table_
 void attachment_destroy(struct attachment *attachment);
 /* Destroys it as soon as nothing points to it. */
 void attachment_end(struct attachment *attachment);
+/* The same for all of one store: a store_changes_gone_fn. */
+void attachment_end_of_store(struct connection *connection, const uint8_t uuid[FASTER_UUID_BYTES]);
 
 /* Reads the newest row in the connection's snapshot and makes the store know it. Without a
  * transaction of its own only. `always` reads it even if nothing seems to have changed. */

@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-#include "statements.h"
-
 /* %1$w is not known to sqlite3_mprintf(): each pattern takes schema and table twice at most. */
 static const char *const STATEMENT_SQL[COMMIT_ROWS_STATEMENT_COUNT] = {
     [COMMIT_ROWS_NEWEST] = "SELECT number, start, end, nonce, control_address, checksum, "
@@ -244,7 +242,7 @@ int commit_rows_put(struct commit_rows *rows, const struct stored_row *row, cons
         return rc;
     }
     sqlite3_int64 last_rowid = sqlite3_last_insert_rowid(db);
-    rc = statements_run(statement);
+    rc = connection_run(statement);
     *done = rc == SQLITE_DONE && sqlite3_changes(db) > 0;
     rc = rc == SQLITE_ERROR ? SQLITE_OK : rc;
     rc = rc == SQLITE_OK ? rc : finish_step(rows, statement, rc);
@@ -261,7 +259,7 @@ static int delete_rows(struct commit_rows *rows, enum commit_rows_statement whic
     if (rc == SQLITE_OK) {
         rc = sqlite3_bind_int64(statement, 1, (sqlite3_int64)number);
     }
-    return rc == SQLITE_OK ? finish_step(rows, statement, statements_run(statement)) : rc;
+    return rc == SQLITE_OK ? finish_step(rows, statement, connection_run(statement)) : rc;
 }
 
 int commit_rows_delete_below(struct commit_rows *rows, uint64_t number) {

@@ -4,18 +4,17 @@
 #include <pthread.h>
 #include <stdarg.h>
 
-#include "attachment.h"
 #include "errors.h"
 #include "registry.h"
-#include "transaction.h"
 
 static pthread_mutex_t list_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct connection *list; /* of this process; protected by list_mutex */
 
-struct connection *connection_create(sqlite3 *db) {
+struct connection *connection_create(sqlite3 *db, connection_end_fn *end) {
     struct connection *connection = sqlite3_malloc64(sizeof(*connection));
     if (connection != NULL) {
-        *connection = (struct connection){.db = db, .reference_count = 1, .open_level = -1};
+        *connection =
+            (struct connection){.db = db, .end = end, .reference_count = 1, .open_level = -1};
         (void)pthread_mutex_lock(&list_mutex);
         connection->next = list;
         list = connection;
@@ -53,10 +52,7 @@ void connection_release(void *context) {
     if (connection == NULL || --connection->reference_count > 0) {
         return;
     }
-    transaction_abandon(connection);
-    while (connection->attachments != NULL) {
-        attachment_destroy(connection->attachments);
-    }
+    connection->end(connection);
     unlink_connection(connection);
     sqlite3_free(connection->message);
     sqlite3_free(connection);
@@ -101,6 +97,21 @@ int connection_check_process(struct connection *connection) {
     return connection_error(connection, SQLITE_MISUSE,
                             "a FASTER table cannot be used in a forked process through a "
                             "connection of its parent: open the database anew");
+}
+
+int connection_check_writing(struct connection *connection, const char *schema_name, int code) {
+    if (sqlite3_txn_state(connection->db, schema_name) == SQLITE_TXN_WRITE) {
+        return SQLITE_OK;
+    }
+    return connection_error(connection, code, "the transaction was rolled back");
+}
+
+int connection_run(sqlite3_stmt *statement) {
+    int rc = SQLITE_ROW;
+    while (rc == SQLITE_ROW) {
+        rc = sqlite3_step(statement);
+    }
+    return rc;
 }
 
 /* SQLite tells about an interrupt only from 3.41 on. Before, and with the older header this

@@ -24,8 +24,14 @@ struct kept_statement;
 struct store_change;
 struct table;
 
+struct connection;
+
+/* Ends what still uses a connection that is about to go: its transactions and attachments. */
+typedef void connection_end_fn(struct connection *connection);
+
 struct connection {
     sqlite3 *db;
+    connection_end_fn *end;
     struct connection *next;  /* connection.c's list of all */
     unsigned reference_count; /* registrations with SQLite */
     char *message;            /* of the last failure, sqlite3_malloc, or NULL */
@@ -43,8 +49,8 @@ struct connection {
     struct row_scalar *command_result; /* where a command leaves the new value, or NULL */
 };
 
-/* NULL: out of memory. The caller owns one reference. */
-struct connection *connection_create(sqlite3 *db);
+/* NULL: out of memory. The caller owns one reference. `end` runs before the last one is gone. */
+struct connection *connection_create(sqlite3 *db, connection_end_fn *end);
 /* True if the extension is loaded into `db`. Asking SQLite itself for one of our functions
  * would leave an error behind, and sqlite3_open() takes that for a failed auto extension. */
 bool connection_exists(const sqlite3 *db);
@@ -67,6 +73,15 @@ char *connection_take_message(struct connection *connection);
 /* SQLITE_MISUSE with a message if this process was forked from the one that opened the
  * connection: a store belongs to the process that opened it. */
 int connection_check_process(struct connection *connection);
+
+/* A statement of ours that meets NOMEM, IOERR or FULL makes SQLite roll back the whole
+ * transaction at once. Whoever goes on in spite of such a failure asks here first, while SQLite
+ * should hold the write lock: SQLITE_OK if it does, else `code` with a message. */
+int connection_check_writing(struct connection *connection, const char *schema_name, int code);
+
+/* Steps a statement that returns no rows to its end; with PRAGMA count_changes it has one.
+ * SQLITE_DONE, or the failure. */
+int connection_run(sqlite3_stmt *statement);
 
 /* A faster_interrupt_fn: true after sqlite3_interrupt(). `context` is the connection. */
 bool connection_interrupted(void *context);

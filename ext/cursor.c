@@ -24,7 +24,7 @@ struct cursor {
     struct view view;
     bool is_scan;
     bool at_end;
-    bool key_only; /* a lookup of which only the rowid is asked: no value is copied */
+    bool key_only;           /* a lookup of which only the rowid is asked: no value is copied */
     struct faster_bytes key; /* of the present row; the value is in row */
     struct row_view row;
 

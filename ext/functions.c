@@ -2,7 +2,7 @@
  *
  * Reading functions go to the store directly. Writing functions run a statement on the table,
  * so that they belong to the open transaction, or make their own, as that statement would.
- * The statement is kept with the table object.
+ * statements.h keeps the statement.
  */
 #include <string.h>
 
@@ -11,6 +11,7 @@
 #include "registry.h"
 #include "row_values.h"
 #include "statements.h"
+#include "watcher.h"
 
 /* ------------------------------------------------------------------ names */
 
@@ -273,6 +274,7 @@ static int run(struct table *table, enum statements_kind kind, sqlite3_value *ke
     sqlite3_stmt *statement = NULL;
     int column = -1;
     int rc = kind == STATEMENTS_DELETE ? SQLITE_OK : value_column(table, NULL, &column);
+    rc = rc == SQLITE_OK ? watcher_ensure_object(connection) : rc;
     rc = rc == SQLITE_OK ? statements_take(table, kind, column, &statement) : rc;
     if (rc != SQLITE_OK) {
         return rc;
@@ -284,7 +286,7 @@ static int run(struct table *table, enum statements_kind kind, sqlite3_value *ke
         rc = sqlite3_bind_int64(statement, 2, 1);
     }
     if (rc == SQLITE_OK) {
-        rc = statements_run(statement);
+        rc = connection_run(statement);
         rc = rc == SQLITE_DONE ? SQLITE_OK : connection_sqlite_error(connection, rc);
     }
     statements_give_back(connection, statement, rc);

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "transaction.h"
-
 #define STATEMENT_COUNT_MAX 16
 
 /* Newest first; `running` ones are in use and may be in use again further down the stack. */
@@ -85,15 +83,12 @@ static int prepare(struct connection *connection, const char *sql, struct kept_s
 int statements_take(struct table *table, enum statements_kind kind, int column,
                     sqlite3_stmt **statement) {
     struct connection *connection = table->connection;
-    int rc = transaction_connect_watcher(connection);
-    if (rc != SQLITE_OK) {
-        return rc;
-    }
     char *sql = sql_of(table, kind, column);
     if (sql == NULL) {
         return SQLITE_NOMEM;
     }
     struct kept_statement *kept = find_idle(connection, sql);
+    int rc = SQLITE_OK;
     if (kept == NULL) {
         rc = prepare(connection, sql, &kept);
     }
@@ -130,14 +125,6 @@ void statements_give_back(struct connection *connection, sqlite3_stmt *statement
     (void)sqlite3_reset(statement);
     (void)sqlite3_clear_bindings(statement);
     trim(connection);
-}
-
-int statements_run(sqlite3_stmt *statement) {
-    int rc = SQLITE_ROW;
-    while (rc == SQLITE_ROW) {
-        rc = sqlite3_step(statement);
-    }
-    return rc;
 }
 
 void statements_finish(struct connection *connection) {

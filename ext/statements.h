@@ -14,15 +14,12 @@
 enum statements_kind { STATEMENTS_SET, STATEMENTS_DELETE, STATEMENTS_INCREMENT };
 
 /* Gives the statement for a table; `column` is the value column, or -1. The caller binds,
- * steps, and gives it back. SQLITE_OK, or a failure with its message in the connection. */
+ * steps, and gives it back. SQLITE_OK, or a failure with its message in the connection.
+ * REQUIRES: watcher_ensure_object() was called, so that somebody finalises it. */
 int statements_take(struct table *table, enum statements_kind kind, int column,
                     sqlite3_stmt **statement);
 /* Resets it; after a failure (`rc`) it is not kept: it may name what is gone. */
 void statements_give_back(struct connection *connection, sqlite3_stmt *statement, int rc);
-
-/* Steps a statement that returns no rows to its end; with PRAGMA count_changes it has one.
- * SQLITE_DONE, or the failure. */
-int statements_run(sqlite3_stmt *statement);
 
 /* Finalises all that are not running. */
 void statements_finish(struct connection *connection);

@@ -3,11 +3,9 @@
 
 #include <string.h>
 
-#include "attachment.h"
 #include "commit_rows.h"
 #include "registry.h"
 #include "sqlite_durable.h"
-#include "transaction.h"
 
 /* A store made or dropped in the open transaction. */
 struct store_change {
@@ -58,7 +56,7 @@ int store_changes_sync(struct connection *connection) {
         }
         sqlite3_free(table_name);
         if (search_rc != SQLITE_OK) {
-            rc = transaction_check(connection, change->schema_name, search_rc);
+            rc = connection_check_writing(connection, change->schema_name, search_rc);
         }
     }
     return rc;
@@ -70,18 +68,6 @@ bool store_changes_dropped(const struct connection *connection,
     return change != NULL && change->synced && !change->remains;
 }
 
-static void end_attachments_of(struct connection *connection,
-                               const uint8_t uuid[FASTER_UUID_BYTES]) {
-    struct attachment *next = NULL;
-    for (struct attachment *attachment = connection->attachments; attachment != NULL;
-         attachment = next) {
-        next = attachment->next;
-        if (memcmp(attachment->uuid, uuid, FASTER_UUID_BYTES) == 0) {
-            attachment_end(attachment);
-        }
-    }
-}
-
 static void free_change(struct store_change *change) {
     sqlite3_free(change->schema_name);
     sqlite3_free(change->directory);
@@ -90,7 +76,7 @@ static void free_change(struct store_change *change) {
 
 /* The store has no table in what was committed, or rolled back: its files go, unless a power
  * cut could bring the table back. */
-static void remove_store(struct connection *connection, const struct store_change *change) {
+static void remove_store(const struct connection *connection, const struct store_change *change) {
     bool removable = true;
     if (!change->created && change->directory != NULL) {
         removable = sqlite_durable(connection->db, change->schema_name) == SQLITE_OK;
@@ -98,10 +84,10 @@ static void remove_store(struct connection *connection, const struct store_chang
     if (removable) {
         registry_drop(change->uuid, change->memory_identity, change->directory);
     }
-    end_attachments_of(connection, change->uuid);
 }
 
-void store_changes_settle(struct connection *connection, bool committed) {
+void store_changes_settle(struct connection *connection, bool committed,
+                          store_changes_gone_fn *gone) {
     struct store_change *change = connection->changes;
     connection->changes = NULL;
     while (change != NULL) {
@@ -109,8 +95,9 @@ void store_changes_settle(struct connection *connection, bool committed) {
         bool undone = !committed && change->created;
         if ((committed && change->synced && !change->remains) || (undone && !change->synced)) {
             remove_store(connection, change);
+            gone(connection, change->uuid);
         } else if (undone) {
-            end_attachments_of(connection, change->uuid);
+            gone(connection, change->uuid);
         } else {
             /* Created and committed, or a DROP that was rolled back: in doubt, files may stay. */
             mark(change, false);
@@ -128,7 +115,7 @@ void store_changes_forget(struct connection *connection) {
     }
 }
 
-static int note_change(struct connection *connection, const struct table *table,
+static int note_change(struct connection *connection, const char *schema_name,
                        const uint8_t uuid[FASTER_UUID_BYTES], const void *memory_identity,
                        const char *directory, bool created) {
     connection->schema_changed = true;
@@ -142,7 +129,7 @@ static int note_change(struct connection *connection, const struct table *table,
         return SQLITE_NOMEM;
     }
     *change = (struct store_change){.memory_identity = memory_identity,
-                                    .schema_name = sqlite3_mprintf("%s", table->schema_name),
+                                    .schema_name = sqlite3_mprintf("%s", schema_name),
                                     .directory =
                                         directory == NULL ? NULL : sqlite3_mprintf("%s", directory),
                                     .created = created,
@@ -157,14 +144,14 @@ static int note_change(struct connection *connection, const struct table *table,
     return SQLITE_OK;
 }
 
-int store_changes_note_create(struct connection *connection, const struct table *table,
+int store_changes_note_create(struct connection *connection, const char *schema_name,
                               const uint8_t uuid[FASTER_UUID_BYTES], const void *memory_identity,
                               const char *directory) {
-    return note_change(connection, table, uuid, memory_identity, directory, true);
+    return note_change(connection, schema_name, uuid, memory_identity, directory, true);
 }
 
-int store_changes_note_drop(struct connection *connection, const struct table *table,
+int store_changes_note_drop(struct connection *connection, const char *schema_name,
                             const uint8_t uuid[FASTER_UUID_BYTES], const void *memory_identity,
                             const char *directory) {
-    return note_change(connection, table, uuid, memory_identity, directory, false);
+    return note_change(connection, schema_name, uuid, memory_identity, directory, false);
 }

@@ -13,13 +13,12 @@
 #include <stdint.h>
 
 #include "connection.h"
-#include "table.h"
 
 /* Remember a change. `directory` is NULL in memory. SQLITE_OK or SQLITE_NOMEM. */
-int store_changes_note_create(struct connection *connection, const struct table *table,
+int store_changes_note_create(struct connection *connection, const char *schema_name,
                               const uint8_t uuid[FASTER_UUID_BYTES], const void *memory_identity,
                               const char *directory);
-int store_changes_note_drop(struct connection *connection, const struct table *table,
+int store_changes_note_drop(struct connection *connection, const char *schema_name,
                             const uint8_t uuid[FASTER_UUID_BYTES], const void *memory_identity,
                             const char *directory);
 
@@ -32,8 +31,14 @@ int store_changes_sync(struct connection *connection);
 bool store_changes_dropped(const struct connection *connection,
                            const uint8_t uuid[FASTER_UUID_BYTES]);
 
-/* The transaction has ended: removes what has no table, and forgets all changes. */
-void store_changes_settle(struct connection *connection, bool committed);
+/* Told of a store that this connection will find no table of any more. */
+typedef void store_changes_gone_fn(struct connection *connection,
+                                   const uint8_t uuid[FASTER_UUID_BYTES]);
+
+/* The transaction has ended: removes what has no table, and forgets all changes. `gone` is
+ * called for each store that was dropped or whose CREATE was undone. */
+void store_changes_settle(struct connection *connection, bool committed,
+                          store_changes_gone_fn *gone);
 /* Forgets them and touches nothing. */
 void store_changes_forget(struct connection *connection);
 

@@ -48,13 +48,6 @@
 
 /* ------------------------------------------------------------------ begin */
 
-int transaction_check(struct connection *connection, const char *schema_name, int code) {
-    if (sqlite3_txn_state(connection->db, schema_name) == SQLITE_TXN_WRITE) {
-        return SQLITE_OK;
-    }
-    return connection_error(connection, code, "the transaction was rolled back");
-}
-
 static void take_notes(struct attachment *attachment) {
     const struct stored_row *row = &attachment->newest;
     bool found = attachment->newest_found;
@@ -95,7 +88,7 @@ static int begin(struct table *table, struct attachment *attachment) {
         return rc;
     }
     garbage_collect_once(table, attachment);
-    rc = transaction_check(table->connection, table->schema_name, SQLITE_NOMEM);
+    rc = connection_check_writing(table->connection, table->schema_name, SQLITE_NOMEM);
     return rc == SQLITE_OK && attachment->txn == NULL ? SQLITE_NOMEM : rc;
 }
 
@@ -284,20 +277,23 @@ static void end_transactions(struct connection *connection, bool committed) {
 void transaction_commit(struct connection *connection) {
     if (!registry_forked()) {
         end_transactions(connection, true);
-        store_changes_settle(connection, true);
+        store_changes_settle(connection, true, attachment_end_of_store);
     }
 }
 
 void transaction_rollback(struct connection *connection) {
     if (!registry_forked()) {
         end_transactions(connection, false);
-        store_changes_settle(connection, false);
+        store_changes_settle(connection, false, attachment_end_of_store);
     }
 }
 
 void transaction_abandon(struct connection *connection) {
     transaction_rollback(connection);
     store_changes_forget(connection); /* left in a forked process */
+    while (connection->attachments != NULL) {
+        attachment_destroy(connection->attachments);
+    }
 }
 
 /* ------------------------------------------------------------- savepoints */

@@ -1,8 +1,10 @@
-/* watcher.c - the virtual table that sees how a transaction with a DROP ends.
+/* watcher.c - see watcher.h.
  *
- * See transaction.c. It is eponymous, has no rows and takes none; `DELETE ... WHERE 0` makes
+ * It is eponymous, has no rows and takes none; `DELETE ... WHERE 0` makes
  * it take part in the transaction and touches nothing, should a user have a table of that
  * name. */
+#include "watcher.h"
+
 #include "statements.h"
 #include "transaction.h"
 
@@ -170,14 +172,14 @@ static const sqlite3_module WATCHER_MODULE = {.iVersion = 2,
                                               .xRelease = watcher_release,
                                               .xRollbackTo = watcher_rollback_to};
 
-int transaction_register_watcher(struct connection *connection) {
+int watcher_register(struct connection *connection) {
     connection_reference(connection);
     return sqlite3_create_module_v2(connection->db, WATCHER_NAME, &WATCHER_MODULE, connection,
                                     connection_release);
 }
 
 /* Preparing a statement makes the object. Running it would lock the main database. */
-int transaction_connect_watcher(struct connection *connection) {
+int watcher_ensure_object(struct connection *connection) {
     if (connection->watcher_connected) {
         return SQLITE_OK;
     }
@@ -188,7 +190,7 @@ int transaction_connect_watcher(struct connection *connection) {
     return rc == SQLITE_OK ? rc : connection_sqlite_error(connection, rc);
 }
 
-int transaction_watch(struct connection *connection) {
+int watcher_enlist(struct connection *connection) {
     if (connection->watched) {
         return SQLITE_OK;
     }
