@@ -3,10 +3,8 @@
 
 #include <string.h>
 
-#include "held.h"
-#include "registry.h"
 #include "store_changes.h"
-#include "table.h"
+#include "store_home.h"
 
 /* ------------------------------------------------------------------- life */
 
@@ -16,7 +14,7 @@ void attachment_destroy(struct attachment *attachment) {
         link = &(*link)->next;
     }
     *link = attachment->next;
-    held_release(attachment);
+    held_release(&attachment->held);
     if (!registry_forked()) {
         faster_session_close(attachment->session);
         registry_release(attachment->entry);
@@ -57,12 +55,10 @@ static bool is_over(const struct attachment *attachment) {
            (!registry_forked() && registry_is_dropped(attachment->entry));
 }
 
-void attachment_detach_table(struct table *table) {
-    struct attachment *attachment = table->attachment;
+void attachment_release(struct attachment *attachment) {
     if (attachment == NULL) {
         return;
     }
-    table->attachment = NULL;
     attachment->table_count--;
     if (attachment->table_count == 0 && attachment->txn == NULL && is_over(attachment)) {
         attachment->ended = true;
@@ -78,13 +74,14 @@ void attachment_set_table_name(struct attachment *attachment, const char *table_
     }
 }
 
-static int open_session(struct connection *connection, const struct table *table,
-                        struct attachment *attachment) {
+static int open_session(struct attachment *attachment) {
+    struct connection *connection = attachment->connection;
     attachment->store = registry_store(attachment->entry);
     enum faster_status status = faster_session_open(attachment->store, &attachment->session);
     if (status != FASTER_OK) {
-        return connection_engine_error(connection, table->name, status, NULL);
+        return connection_engine_error(connection, attachment->table_name, status, NULL);
     }
+    held_init(&attachment->held, connection->db, attachment->schema_name, attachment->store);
     return SQLITE_OK;
 }
 
@@ -99,16 +96,16 @@ static void settle_mark(const struct connection *connection, const char *directo
     }
 }
 
-static int open_store(struct connection *connection, const struct table *table,
-                      const struct store_home *home, const char *path,
-                      struct attachment *attachment) {
+static int open_store(struct attachment *attachment, const struct schema_options *given,
+                      const struct store_home *home, const char *path) {
+    struct connection *connection = attachment->connection;
     int rc;
     char *directory = store_home_directory(home, path, attachment->uuid, &rc);
     if (rc != SQLITE_OK) {
         return rc;
     }
     struct faster_error error = {0};
-    struct faster_options options = attachment_options(connection, table, home);
+    struct faster_options options = store_home_options(connection, given, home);
     options.directory = directory;
     memcpy(options.uuid, attachment->uuid, FASTER_UUID_BYTES);
     enum faster_status status =
@@ -122,29 +119,30 @@ static int open_store(struct connection *connection, const struct table *table,
     }
     sqlite3_free(directory);
     if (status != FASTER_OK) {
-        return connection_engine_error(connection, table->name, status, error.message);
+        return connection_engine_error(connection, attachment->table_name, status, error.message);
     }
-    return open_session(connection, table, attachment);
+    return open_session(attachment);
 }
 
 /* Everything but the store; NULL without memory. */
-static struct attachment *attachment_create(struct table *table, const struct store_home *home,
+static struct attachment *attachment_create(const struct commit_rows *rows,
+                                            const struct store_home *home,
                                             const uint8_t uuid[FASTER_UUID_BYTES]) {
     struct attachment *attachment = sqlite3_malloc64(sizeof(*attachment));
     if (attachment == NULL) {
         return NULL;
     }
     *attachment = (struct attachment){
-        .connection = table->connection,
-        .schema_name = sqlite3_mprintf("%s", table->schema_name),
-        .table_name = sqlite3_mprintf("%s", table->name),
+        .connection = rows->connection,
+        .schema_name = sqlite3_mprintf("%s", rows->schema_name),
+        .table_name = sqlite3_mprintf("%s", rows->table_name),
         .parent = home->default_parent == NULL ? NULL : sqlite3_mprintf("%s", home->default_parent),
         .device = home->place.device,
         .inode = home->place.inode,
         .memory_identity = home->memory_identity};
     memcpy(attachment->uuid, uuid, FASTER_UUID_BYTES);
-    attachment->next = table->connection->attachments;
-    table->connection->attachments = attachment;
+    attachment->next = rows->connection->attachments;
+    rows->connection->attachments = attachment;
     if (attachment->schema_name == NULL || attachment->table_name == NULL ||
         (attachment->parent == NULL && home->default_parent != NULL)) {
         attachment_destroy(attachment);
@@ -160,13 +158,14 @@ static bool same_home(const struct attachment *attachment, const struct store_ho
 
 /* The one this connection already has. One of the same name and UUID whose database is
  * another file by now is left over from before a DETACH. */
-static struct attachment *find_attachment(const struct table *table, const struct store_home *home,
+static struct attachment *find_attachment(const struct commit_rows *rows,
+                                          const struct store_home *home,
                                           const uint8_t uuid[FASTER_UUID_BYTES]) {
     struct attachment *next = NULL;
-    for (struct attachment *a = table->connection->attachments; a != NULL; a = next) {
+    for (struct attachment *a = rows->connection->attachments; a != NULL; a = next) {
         next = a->next;
         if (a->ended || memcmp(a->uuid, uuid, FASTER_UUID_BYTES) != 0 ||
-            sqlite3_stricmp(a->schema_name, table->schema_name) != 0) {
+            sqlite3_stricmp(a->schema_name, rows->schema_name) != 0) {
             continue;
         }
         if (same_home(a, home)) {
@@ -179,15 +178,16 @@ static struct attachment *find_attachment(const struct table *table, const struc
     return NULL;
 }
 
-static int find_or_open(struct table *table, const struct commit_rows_config *config,
-                        const struct store_home *home, struct attachment **result) {
-    struct attachment *attachment = find_attachment(table, home, config->uuid);
+static int find_or_open(const struct commit_rows *rows, const struct schema_options *options,
+                        const struct commit_rows_config *config, const struct store_home *home,
+                        struct attachment **result) {
+    struct attachment *attachment = find_attachment(rows, home, config->uuid);
     if (attachment == NULL) {
-        attachment = attachment_create(table, home, config->uuid);
+        attachment = attachment_create(rows, home, config->uuid);
         if (attachment == NULL) {
             return SQLITE_NOMEM;
         }
-        int rc = open_store(table->connection, table, home, config->path, attachment);
+        int rc = open_store(attachment, options, home, config->path);
         if (rc != SQLITE_OK) {
             attachment_destroy(attachment);
             return rc;
@@ -199,19 +199,19 @@ static int find_or_open(struct table *table, const struct commit_rows_config *co
     return SQLITE_OK;
 }
 
-int attachment_of_table(struct table *table, struct attachment **result) {
+int attachment_acquire(struct commit_rows *rows, const struct schema_options *options,
+                       struct attachment **result) {
     struct commit_rows_config config;
-    int rc = commit_rows_config(&table->rows, &config);
+    int rc = commit_rows_config(rows, &config);
     if (rc != SQLITE_OK) {
         return rc;
     }
     struct store_home home;
-    rc = store_home_of(table->connection, table->schema_name, &home);
+    rc = store_home_of(rows->connection, rows->schema_name, &home);
     if (rc == SQLITE_OK) {
-        rc = find_or_open(table, &config, &home, result);
+        rc = find_or_open(rows, options, &config, &home, result);
     }
     if (rc == SQLITE_OK) {
-        table->attachment = *result;
         (*result)->table_count++;
     }
     store_home_finish(&home);
@@ -221,10 +221,16 @@ int attachment_of_table(struct table *table, struct attachment **result) {
 
 /* ------------------------------------------------------------------- rows */
 
-static int catch_up(struct table *table, struct attachment *attachment) {
-    struct commit_rows_reader reader = {.rows = &table->rows};
+static int engine_error(const struct attachment *attachment, const struct commit_rows *rows,
+                        enum faster_status status) {
+    return connection_engine_error(attachment->connection, rows->table_name, status,
+                                   faster_session_message(attachment->session));
+}
+
+static int catch_up(struct attachment *attachment, struct commit_rows *rows) {
+    struct commit_rows_reader reader = {.rows = rows};
     enum faster_status status = faster_catch_up(attachment->session, commit_rows_read, &reader,
-                                                connection_interrupted, table->connection);
+                                                connection_interrupted, rows->connection);
     commit_rows_reader_finish(&reader);
     if (status == FASTER_OK) {
         return SQLITE_OK;
@@ -232,16 +238,16 @@ static int catch_up(struct table *table, struct attachment *attachment) {
     if (reader.error_code != SQLITE_OK) {
         return reader.error_code;
     }
-    return table_engine_error(table, status);
+    return engine_error(attachment, rows, status);
 }
 
-static int tell_store(struct table *table, struct attachment *attachment,
+static int tell_store(struct attachment *attachment, struct commit_rows *rows,
                       const struct stored_row *row, bool found) {
     enum faster_status status = faster_meet_row(attachment->session, found ? &row->commit : NULL);
     if (status == FASTER_BEHIND) {
-        return catch_up(table, attachment);
+        return catch_up(attachment, rows);
     }
-    return status == FASTER_OK ? SQLITE_OK : table_engine_error(table, status);
+    return status == FASTER_OK ? SQLITE_OK : engine_error(attachment, rows, status);
 }
 
 /* The database's data version, which moves with every commit, this connection's own ones
@@ -251,7 +257,7 @@ static bool read_data_version(const struct attachment *attachment, unsigned *ver
                                 SQLITE_FCNTL_DATA_VERSION, version) == SQLITE_OK;
 }
 
-int attachment_meet(struct table *table, struct attachment *attachment, bool always) {
+int attachment_meet(struct attachment *attachment, struct commit_rows *rows, bool always) {
     unsigned version = 0;
     if (!always && attachment->newest_known && read_data_version(attachment, &version) &&
         version == attachment->data_version) {
@@ -260,9 +266,9 @@ int attachment_meet(struct table *table, struct attachment *attachment, bool alw
     attachment->newest_known = false;
     struct stored_row row;
     bool found = false;
-    int rc = commit_rows_newest(&table->rows, &row, &found);
+    int rc = commit_rows_newest(rows, &row, &found);
     if (rc == SQLITE_OK) {
-        rc = tell_store(table, attachment, &row, found);
+        rc = tell_store(attachment, rows, &row, found);
     }
     if (rc == SQLITE_OK) {
         attachment->newest = row;

@@ -13,48 +13,13 @@
 #include "commit_rows.h"
 #include "connection.h"
 #include "faster.h"
+#include "held.h"
+#include "registry.h"
 #include "row_codec.h"
+#include "rowid_bound.h"
+#include "schema.h"
 
-struct registry_entry;
-struct table;
-
-/* What the next implicit rowid is chosen from; see rowids.h. */
-struct rowid_bound {
-    bool any;   /* false: the table has no rows */
-    bool exact; /* `max` is the largest rowid, not only a bound */
-    int64_t max;
-    bool top_any; /* a bound for everything a savepoint could bring back: never lowered */
-    int64_t top;
-};
-
-/* Where a database's stores are. */
-struct store_home {
-    struct faster_place place;   /* all zero without a file */
-    const void *memory_identity; /* tells databases without a file apart; else NULL */
-    char *default_parent;        /* sqlite3_malloc; NULL without a file */
-};
-/* SQLITE_OK, or a failure with its message in the connection. */
-int store_home_of(struct connection *connection, const char *schema_name, struct store_home *home);
-void store_home_finish(struct store_home *home);
-/* The directory of a store: sqlite3_malloc, NULL in memory or without memory (*rc tells).
- * `path` is the option as given, "" or NULL for the default. */
-char *store_home_directory(const struct store_home *home, const char *path,
-                           const uint8_t uuid[FASTER_UUID_BYTES], int *rc);
-/* The options of a table's store, except directory and UUID. */
-struct faster_options attachment_options(struct connection *connection, const struct table *table,
-                                         const struct store_home *home);
-
-/* One open view of the store: a cursor's, or a function's. All zero is closed. */
-struct view {
-    struct faster_snapshot snapshot;
-    struct attachment *attachment; /* NULL: closed */
-    struct view *next;
-    bool from_row; /* it shows the commit `commit_number`, 0 for the empty store */
-    uint64_t commit_number;
-    enum key_text key_text; /* covers all keys in the view */
-    int level;              /* of an owner's view: the savepoints it was opened in */
-    bool undone;            /* writes it shows were rolled back: it must not be read further */
-};
+struct view;
 
 struct attachment {
     struct connection *connection;
@@ -74,11 +39,7 @@ struct attachment {
     bool ended;           /* to be destroyed when the last view and table are gone */
     struct view *views;
 
-    /* Between statements; held.c owns these. */
-    bool is_held;
-    struct faster_snapshot held;
-    uint64_t held_number; /* of the commit it shows */
-    struct attachment *held_next;
+    struct held_snapshot held; /* between statements */
 
     /* The open transaction; transaction.c owns these. */
     struct faster_txn *txn;
@@ -99,9 +60,13 @@ struct attachment {
     struct stored_row newest;
 };
 
-/* Finds or makes the attachment of a table object. The message is in the connection. */
-int attachment_of_table(struct table *table, struct attachment **attachment);
-void attachment_detach_table(struct table *table);
+/* Finds or makes the attachment to the store whose commits `rows` holds, for one more table
+ * object; `options` are those of its declaration. On SQLITE_OK it belongs to the caller until
+ * attachment_release(). The message is in the connection. */
+int attachment_acquire(struct commit_rows *rows, const struct schema_options *options,
+                       struct attachment **attachment);
+/* A table object lets go. `attachment` may be NULL. */
+void attachment_release(struct attachment *attachment);
 /* After a rename. Best effort: it is a hint. `attachment` may be NULL. */
 void attachment_set_table_name(struct attachment *attachment, const char *table_name);
 /* Closes the session and gives the store back. REQUIRES: no views are open. */
@@ -111,17 +76,8 @@ void attachment_end(struct attachment *attachment);
 /* The same for all of one store: a store_changes_gone_fn. */
 void attachment_end_of_store(struct connection *connection, const uint8_t uuid[FASTER_UUID_BYTES]);
 
-/* Reads the newest row in the connection's snapshot and makes the store know it. Without a
- * transaction of its own only. `always` reads it even if nothing seems to have changed. */
-int attachment_meet(struct table *table, struct attachment *attachment, bool always);
-
-/* Opens the view that a statement of this connection has now. */
-int view_open(struct table *table, struct view *view);
-/* Keeps the view if it is still the right one, else opens it anew. */
-int view_refresh(struct table *table, struct view *view);
-/* For a function: like view_open(), but when the connection reads nothing of this database at
- * the moment, the view is that of the newest commit and no SQL is run. */
-int view_open_newest(struct table *table, struct view *view);
-void view_close(struct view *view);
+/* Reads the newest of `rows` in the connection's snapshot and makes the store know it. Without
+ * a transaction of its own only. `always` reads it even if nothing seems to have changed. */
+int attachment_meet(struct attachment *attachment, struct commit_rows *rows, bool always);
 
 #endif

@@ -247,7 +247,7 @@ static int run_on_row(struct table *table, enum command command, sqlite3_value *
 static int meet(struct table *table, struct attachment **attachment) {
     int rc = table_attach(table, attachment);
     if (rc == SQLITE_OK && (*attachment)->txn == NULL) {
-        rc = attachment_meet(table, *attachment, false);
+        rc = attachment_meet(*attachment, &table->rows, false);
     }
     return rc;
 }
@@ -265,7 +265,7 @@ static int run_checkpoint(struct table *table) {
                                 "%s: the database could not be synced: no checkpoint", table->name);
     }
     uint64_t obsolete_below = 0;
-    held_release_idle(attachment);
+    held_release_idle(&attachment->held);
     enum faster_status status = faster_checkpoint(attachment->session, &row, &obsolete_below,
                                                   connection_interrupted, table->connection);
     if (status != FASTER_OK) {

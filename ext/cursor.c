@@ -7,6 +7,7 @@
 #include "module.h"
 #include "plan.h"
 #include "registry.h"
+#include "view.h"
 
 #define READ_COUNT_MAX 64
 

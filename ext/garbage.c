@@ -13,10 +13,10 @@
 
 #include <string.h>
 
+#include "commit_rows.h"
 #include "registry.h"
 #include "sqlite_durable.h"
 #include "store_changes.h"
-#include "transaction.h"
 
 struct uuid_list {
     uint8_t (*uuids)[FASTER_UUID_BYTES];
@@ -103,12 +103,4 @@ void garbage_collect(struct connection *connection, const char *schema_name, con
     }
     sqlite3_free(directories.uuids);
     sqlite3_free(tables.uuids);
-}
-
-void garbage_collect_once(struct table *table, struct attachment *attachment) {
-    if (attachment->parent != NULL && !attachment->collected) {
-        attachment->collected = true;
-        garbage_collect(table->connection, table->schema_name, attachment->parent,
-                        attachment->uuid);
-    }
 }

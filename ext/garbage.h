@@ -2,8 +2,10 @@
 #ifndef FASTER_EXT_GARBAGE_H
 #define FASTER_EXT_GARBAGE_H
 
-#include "attachment.h"
-#include "table.h"
+#include <stdint.h>
+
+#include "connection.h"
+#include "faster.h"
 
 /* Removes the stores in the default place that no table of this schema names: what is left
  * of a CREATE that was killed before its commit, or of a DROP killed after it. Only under the
@@ -12,8 +14,5 @@
  * it is not found, nothing is removed. */
 void garbage_collect(struct connection *connection, const char *schema_name, const char *parent,
                      const uint8_t known[FASTER_UUID_BYTES]);
-
-/* The same, once for each attachment. */
-void garbage_collect_once(struct table *table, struct attachment *attachment);
 
 #endif

@@ -9,66 +9,68 @@
 #include "registry.h"
 
 static pthread_mutex_t held_mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct attachment *held_attachments; /* protected by held_mutex */
+static struct held_snapshot *held_snapshots; /* protected by held_mutex */
 
-static void unlink_locked(struct attachment *attachment) {
-    struct attachment **link = &held_attachments;
-    while (*link != attachment) {
-        link = &(*link)->held_next;
-    }
-    *link = attachment->held_next;
-    attachment->is_held = false;
-    faster_snapshot_close(&attachment->held);
+void held_init(struct held_snapshot *held, sqlite3 *db, const char *schema_name,
+               const struct faster_store *store) {
+    *held = (struct held_snapshot){.db = db, .schema_name = schema_name, .store = store};
 }
 
-void held_release(struct attachment *attachment) {
-    if (attachment->is_held && !registry_forked()) {
+static void unlink_locked(struct held_snapshot *held) {
+    struct held_snapshot **link = &held_snapshots;
+    while (*link != held) {
+        link = &(*link)->next;
+    }
+    *link = held->next;
+    held->is_held = false;
+    faster_snapshot_close(&held->snapshot);
+}
+
+void held_release(struct held_snapshot *held) {
+    if (held->is_held && !registry_forked()) {
         (void)pthread_mutex_lock(&held_mutex);
-        if (attachment->is_held) {
-            unlink_locked(attachment);
+        if (held->is_held) {
+            unlink_locked(held);
         }
         (void)pthread_mutex_unlock(&held_mutex);
     }
 }
 
-void held_keep(struct attachment *attachment, const struct faster_snapshot *snapshot,
+void held_keep(struct held_snapshot *held, const struct faster_snapshot *snapshot,
                uint64_t number) {
-    held_release(attachment);
-    attachment->held = *snapshot;
-    attachment->held_number = number;
-    attachment->is_held = true;
+    held_release(held);
+    held->snapshot = *snapshot;
+    held->number = number;
+    held->is_held = true;
     (void)pthread_mutex_lock(&held_mutex);
-    attachment->held_next = held_attachments;
-    held_attachments = attachment;
+    held->next = held_snapshots;
+    held_snapshots = held;
     (void)pthread_mutex_unlock(&held_mutex);
 }
 
-void held_update(struct attachment *attachment, uint64_t number) {
-    if (attachment->is_held &&
-        (attachment->held_number != number || sqlite3_get_autocommit(attachment->connection->db))) {
-        held_release(attachment);
+void held_update(struct held_snapshot *held, uint64_t number) {
+    if (held->is_held && (held->number != number || sqlite3_get_autocommit(held->db))) {
+        held_release(held);
     }
 }
 
 /* The owner's mutex is ours or free, so its thread is in no call and its state stands still. */
-static bool reads_no_more(const struct attachment *attachment) {
-    return sqlite3_txn_state(attachment->connection->db, attachment->schema_name) ==
-           SQLITE_TXN_NONE;
+static bool reads_no_more(const struct held_snapshot *held) {
+    return sqlite3_txn_state(held->db, held->schema_name) == SQLITE_TXN_NONE;
 }
 
-void held_release_idle(struct attachment *self) {
-    struct attachment *next = NULL;
+void held_release_idle(struct held_snapshot *self) {
+    struct held_snapshot *next = NULL;
     held_release(self);
     (void)pthread_mutex_lock(&held_mutex);
-    for (struct attachment *attachment = held_attachments; attachment != NULL; attachment = next) {
-        next = attachment->held_next;
-        sqlite3_mutex *owner = sqlite3_db_mutex(attachment->connection->db);
-        if (attachment->store != self->store || owner == NULL ||
-            sqlite3_mutex_try(owner) != SQLITE_OK) {
+    for (struct held_snapshot *held = held_snapshots; held != NULL; held = next) {
+        next = held->next;
+        sqlite3_mutex *owner = sqlite3_db_mutex(held->db);
+        if (held->store != self->store || owner == NULL || sqlite3_mutex_try(owner) != SQLITE_OK) {
             continue;
         }
-        if (reads_no_more(attachment)) {
-            unlink_locked(attachment);
+        if (reads_no_more(held)) {
+            unlink_locked(held);
         }
         sqlite3_mutex_leave(owner);
     }

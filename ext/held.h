@@ -10,16 +10,33 @@
 #ifndef FASTER_EXT_HELD_H
 #define FASTER_EXT_HELD_H
 
-#include "attachment.h"
+#include <stdbool.h>
+#include <stdint.h>
 
+#include "faster.h"
+#include "sqlite_api.h"
+
+/* One for each use of a store by a connection. All zero keeps nothing. */
+struct held_snapshot {
+    struct held_snapshot *next;
+    bool is_held;
+    struct faster_snapshot snapshot;
+    uint64_t number; /* of the commit it shows */
+    /* Whose it is: borrowed, and the same from held_init() to held_release(). */
+    sqlite3 *db;
+    const char *schema_name;
+    const struct faster_store *store;
+};
+
+void held_init(struct held_snapshot *held, sqlite3 *db, const char *schema_name,
+               const struct faster_store *store);
 /* Takes over an open snapshot of commit `number`. */
-void held_keep(struct attachment *attachment, const struct faster_snapshot *snapshot,
-               uint64_t number);
+void held_keep(struct held_snapshot *held, const struct faster_snapshot *snapshot, uint64_t number);
 /* Drops what is kept unless the transaction still reads commit `number`. */
-void held_update(struct attachment *attachment, uint64_t number);
-void held_release(struct attachment *attachment);
+void held_update(struct held_snapshot *held, uint64_t number);
+void held_release(struct held_snapshot *held);
 
 /* Drops what connections keep that read no more, for a store that `self` wants to trim. */
-void held_release_idle(struct attachment *self);
+void held_release_idle(struct held_snapshot *self);
 
 #endif

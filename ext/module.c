@@ -12,6 +12,7 @@
 #include "plan.h"
 #include "registry.h"
 #include "store_changes.h"
+#include "store_home.h"
 #include "transaction.h"
 #include "watcher.h"
 
@@ -41,7 +42,7 @@ static int create_store(struct table *table, const struct store_home *home, cons
                         const uint8_t uuid[FASTER_UUID_BYTES]) {
     struct connection *connection = table->connection;
     struct faster_error error = {0};
-    struct faster_options options = attachment_options(connection, table, home);
+    struct faster_options options = store_home_options(connection, &table->schema.options, home);
     options.directory = directory;
     memcpy(options.uuid, uuid, FASTER_UUID_BYTES);
     enum faster_status status = faster_store_create(&options, NULL, &error);
@@ -137,7 +138,7 @@ static int check_owner(struct table *table, bool *ours) {
     struct attachment *attachment = NULL;
     int rc = table_attach(table, &attachment);
     if (rc == SQLITE_OK && attachment->txn == NULL) {
-        rc = attachment_meet(table, attachment, false); /* are database and store a pair? */
+        rc = attachment_meet(attachment, &table->rows, false); /* are database and store a pair? */
     }
     *ours = rc == SQLITE_OK;
     if (rc == SQLITE_BUSY || rc == SQLITE_MISUSE || rc == SQLITE_NOMEM) {

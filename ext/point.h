@@ -2,7 +2,7 @@
 #ifndef FASTER_EXT_POINT_H
 #define FASTER_EXT_POINT_H
 
-#include "table.h"
+#include "view.h"
 
 /* Reads a key's value in a view; `value` (may be NULL) belongs to the caller, who sets its
  * env. Blocks while the record is on disk. */

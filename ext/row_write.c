@@ -1,6 +1,7 @@
 /* row_write.c - see row_write.h. */
 #include "row_write.h"
 
+#include "rowid_bound.h"
 #include "rowids.h"
 
 /* ------------------------------------------------------------------ rowid */
@@ -98,7 +99,7 @@ void row_write_note_key(const struct row_write *row) {
     struct attachment *attachment = row->attachment;
     const struct table_schema *schema = &row->table->schema;
     if (schema_has_rowid(schema)) {
-        rowids_stored(&attachment->rowids, row->rowid);
+        rowid_bound_stored(&attachment->rowids, row->rowid);
         return;
     }
     enum key_text text = key_text_of(row->values->parts, schema->key_count);
@@ -135,7 +136,7 @@ int row_write_remove(struct table *table, struct attachment *attachment,
         return table_engine_error(table, status);
     }
     if (schema_has_rowid(&table->schema) && key_decode_rowid(op.key, &rowid) == SQLITE_OK) {
-        rowids_deleted(&attachment->rowids, rowid);
+        rowid_bound_deleted(&attachment->rowids, rowid);
     }
     return SQLITE_OK;
 }
@@ -159,7 +160,7 @@ int row_write_move(const struct row_write *row) {
     }
     if (rc != SQLITE_OK) {
         status = faster_txn_rollback_to(txn, level);
-        rowids_undone(&row->attachment->rowids);
+        rowid_bound_undone(&row->attachment->rowids);
         row->attachment->broken = row->attachment->broken || status != FASTER_OK;
         rc = status == FASTER_OK ? rc : table_engine_error(row->table, status);
     }

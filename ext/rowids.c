@@ -6,30 +6,6 @@
 #define PROBE_COUNT_MAX 1000
 #define RANDOM_COUNT_MAX 100 /* as SQLite */
 
-void rowids_stored(struct rowid_bound *bound, int64_t rowid) {
-    if (!bound->any || rowid >= bound->max) {
-        bound->any = true;
-        bound->exact = true;
-        bound->max = rowid;
-    }
-    if (!bound->top_any || rowid > bound->top) {
-        bound->top_any = true;
-        bound->top = rowid;
-    }
-}
-
-void rowids_deleted(struct rowid_bound *bound, int64_t rowid) {
-    if (bound->any && rowid >= bound->max) {
-        bound->exact = false;
-    }
-}
-
-void rowids_undone(struct rowid_bound *bound) {
-    bound->any = bound->top_any;
-    bound->max = bound->top;
-    bound->exact = false;
-}
-
 static int exists(struct table *table, const struct view *view, int64_t rowid, bool *found) {
     unsigned char key[KEY_ROWID_BYTES];
     key_encode_rowid(rowid, key);
@@ -68,7 +44,7 @@ static int scan_all(struct table *table, const struct view *view, struct rowid_b
         int64_t rowid;
         status = faster_scan_next(scan, &key, &value);
         if (status == FASTER_OK && (rc = key_decode_rowid(key, &rowid)) == SQLITE_OK) {
-            rowids_stored(&seen, rowid);
+            rowid_bound_stored(&seen, rowid);
         }
     }
     faster_scan_close(scan);

@@ -13,10 +13,4 @@
  * largest possible rowid is taken and a hundred random ones are, too. */
 int rowids_choose(struct table *table, struct attachment *attachment, int64_t *rowid);
 
-/* The row was stored, or deleted. */
-void rowids_stored(struct rowid_bound *bound, int64_t rowid);
-void rowids_deleted(struct rowid_bound *bound, int64_t rowid);
-/* Stored rows may have been undone. */
-void rowids_undone(struct rowid_bound *bound);
-
 #endif

@@ -95,7 +95,7 @@ static int load(struct connection *connection, struct statistics_cursor *cursor,
     table_busy(table);
     rc = table_attach(table, &attachment);
     if (rc == SQLITE_OK && !attachment->met) {
-        rc = attachment_meet(table, attachment, true);
+        rc = attachment_meet(attachment, &table->rows, true);
     }
     if (rc == SQLITE_OK) {
         size_t count = faster_store_stats(attachment->store, cursor->stats, STAT_COUNT_MAX);

@@ -1,9 +1,8 @@
-/* store_home.c - where a database's stores are, and how they are opened (attachment.h). */
+/* store_home.c - see store_home.h. */
+#include "store_home.h"
+
 #include <string.h>
 #include <unistd.h>
-
-#include "attachment.h"
-#include "table.h"
 
 /* A database without a file is told apart by its SQLite file object, which connections that
  * share a cache also share. */
@@ -70,9 +69,9 @@ char *store_home_directory(const struct store_home *home, const char *path,
     return directory;
 }
 
-struct faster_options attachment_options(struct connection *connection, const struct table *table,
+struct faster_options store_home_options(struct connection *connection,
+                                         const struct schema_options *given,
                                          const struct store_home *home) {
-    const struct schema_options *given = &table->schema.options;
     bool has_file = home->default_parent != NULL;
     return (struct faster_options){.memory_bytes = given->memory_bytes,
                                    .page_bytes = given->page_bytes,

@@ -23,7 +23,9 @@ static void unlink_table(struct table *table) {
 
 static void destroy(struct table *table) {
     row_values_destroy(table->spare_values);
-    attachment_detach_table(table);
+    struct attachment *attachment = table->attachment;
+    table->attachment = NULL;
+    attachment_release(attachment);
     commit_rows_finish(&table->rows);
     schema_finish(&table->schema);
     sqlite3_free(table->schema_name);
@@ -100,10 +102,9 @@ void table_idle(struct table *table) {
 int table_attach(struct table *table, struct attachment **attachment) {
     int rc = connection_check_process(table->connection);
     if (rc == SQLITE_OK && table->attachment == NULL) {
-        rc = attachment_of_table(table, attachment);
-    } else {
-        *attachment = table->attachment;
+        rc = attachment_acquire(&table->rows, &table->schema.options, &table->attachment);
     }
+    *attachment = table->attachment;
     return rc;
 }
 

@@ -43,8 +43,8 @@
 #include "garbage.h"
 #include "held.h"
 #include "registry.h"
-#include "rowids.h"
 #include "store_changes.h"
+#include "view.h"
 
 /* ------------------------------------------------------------------ begin */
 
@@ -65,8 +65,16 @@ static void take_notes(struct attachment *attachment) {
     attachment->broken = false;
 }
 
+static void collect_garbage_once(struct attachment *attachment) {
+    if (attachment->parent != NULL && !attachment->collected) {
+        attachment->collected = true;
+        garbage_collect(attachment->connection, attachment->schema_name, attachment->parent,
+                        attachment->uuid);
+    }
+}
+
 static int begin(struct table *table, struct attachment *attachment) {
-    int rc = attachment_meet(table, attachment, false);
+    int rc = attachment_meet(attachment, &table->rows, false);
     if (rc != SQLITE_OK) {
         return rc;
     }
@@ -78,7 +86,7 @@ static int begin(struct table *table, struct attachment *attachment) {
         return table_engine_error(table, status);
     }
     take_notes(attachment);
-    held_release(attachment);
+    held_release(&attachment->held);
     int level = table->connection->open_level;
     status = level < 0 ? FASTER_OK : faster_txn_savepoint(attachment->txn, level);
     if (status != FASTER_OK) {
@@ -87,7 +95,7 @@ static int begin(struct table *table, struct attachment *attachment) {
         attachment->txn = NULL;
         return rc;
     }
-    garbage_collect_once(table, attachment);
+    collect_garbage_once(attachment);
     rc = connection_check_writing(table->connection, table->schema_name, SQLITE_NOMEM);
     return rc == SQLITE_OK && attachment->txn == NULL ? SQLITE_NOMEM : rc;
 }
@@ -230,15 +238,6 @@ int transaction_sync(struct connection *connection) {
 
 /* -------------------------------------------------------------------- end */
 
-/* The cursors that read through the transaction go on with an ordinary view, unless what they
- * show is undone. */
-static void release_views(struct attachment *attachment, bool committed) {
-    for (struct view *view = attachment->views; view != NULL; view = view->next) {
-        view->undone = view->undone || (view->snapshot.txn != NULL && !committed);
-        view->snapshot.txn = NULL;
-    }
-}
-
 static void end_transaction(struct attachment *attachment, bool committed) {
     struct faster_txn *txn = attachment->txn;
     if (txn == NULL) {
@@ -251,7 +250,7 @@ static void end_transaction(struct attachment *attachment, bool committed) {
         faster_txn_rollback(txn);
         attachment->deleted_below = 0;
     }
-    release_views(attachment, committed);
+    view_end_transaction(attachment, committed);
     attachment->txn = NULL;
     attachment->prepared = false;
     attachment->row_number = 0;
@@ -321,20 +320,6 @@ int transaction_savepoint(struct connection *connection, int level) {
     return SQLITE_OK;
 }
 
-/* What was opened inside a savepoint that is released is now inside the one around it. */
-static void lower_views(struct attachment *attachment, int level) {
-    for (struct view *view = attachment->views; view != NULL; view = view->next) {
-        view->level = view->level < level ? view->level : level - 1;
-    }
-}
-
-/* What was opened inside the savepoint may show writes that are undone now. */
-static void undo_views(struct attachment *attachment, int level) {
-    for (struct view *view = attachment->views; view != NULL; view = view->next) {
-        view->undone = view->undone || (view->snapshot.txn != NULL && view->level >= level);
-    }
-}
-
 int transaction_release(struct connection *connection, int level) {
     int rc = connection_check_process(connection);
     if (rc != SQLITE_OK || connection->syncing || level > connection->open_level) {
@@ -344,7 +329,7 @@ int transaction_release(struct connection *connection, int level) {
          attachment = attachment->next) {
         if (attachment->txn != NULL) {
             faster_txn_release(attachment->txn, level < 0 ? 0 : level);
-            lower_views(attachment, level < 0 ? 0 : level);
+            view_release_savepoints(attachment, level < 0 ? 0 : level);
         }
     }
     connection->open_level = level < 0 ? -1 : level - 1;
@@ -368,8 +353,8 @@ int transaction_rollback_to(struct connection *connection, int level) {
         }
         attachment->prepared = false;
         attachment->deleted_below = 0;
-        rowids_undone(&attachment->rowids);
-        undo_views(attachment, level);
+        rowid_bound_undone(&attachment->rowids);
+        view_undo_savepoints(attachment, level);
     }
     connection->open_level = level < 0 ? -1 : level;
     return rc;

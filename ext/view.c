@@ -1,14 +1,7 @@
-/* view.c - what a statement of this connection sees of a store (attachment.h).
- *
- * A view is opened from the newest row in the connection's own snapshot of the database,
- * so that both kinds of table show the same commit. The owner of the open transaction sees
- * its own writes as well. When the transaction commits under an open view, transaction.c
- * makes it an ordinary one, with the same upper address. When writes that it shows are undone,
- * the cursor may have passed rows that are back now: it ends with SQLITE_ABORT_ROLLBACK. */
-#include "attachment.h"
+/* view.c - see view.h. */
+#include "view.h"
 
 #include "held.h"
-#include "table.h"
 
 static void link_view(struct attachment *attachment, struct view *view) {
     view->attachment = attachment;
@@ -28,7 +21,7 @@ static int open_row(struct table *table, struct attachment *attachment, struct v
     view->key_text = row == NULL
                          ? KEY_TEXT_PLAIN
                          : (enum key_text)(attachment->newest.hints & COMMIT_HINT_KEY_TEXT_MASK);
-    held_update(attachment, view->commit_number);
+    held_update(&attachment->held, view->commit_number);
     link_view(attachment, view);
     return SQLITE_OK;
 }
@@ -52,7 +45,7 @@ int view_open(struct table *table, struct view *view) {
     if (rc == SQLITE_OK && attachment->txn != NULL) {
         return open_txn(table, attachment, view);
     }
-    rc = rc == SQLITE_OK ? attachment_meet(table, attachment, false) : rc;
+    rc = rc == SQLITE_OK ? attachment_meet(attachment, &table->rows, false) : rc;
     return rc == SQLITE_OK ? open_row(table, attachment, view) : rc;
 }
 
@@ -60,7 +53,7 @@ int view_refresh(struct table *table, struct view *view) {
     struct attachment *attachment = view->attachment;
     if (attachment != NULL && view->from_row && attachment->txn == NULL &&
         attachment == table->attachment) {
-        int rc = attachment_meet(table, attachment, false);
+        int rc = attachment_meet(attachment, &table->rows, false);
         if (rc != SQLITE_OK) {
             return rc;
         }
@@ -84,7 +77,7 @@ int view_open_newest(struct table *table, struct view *view) {
         return view_open(table, view);
     }
     if (!attachment->met) {
-        rc = attachment_meet(table, attachment, true);
+        rc = attachment_meet(attachment, &table->rows, true);
         if (rc != SQLITE_OK) {
             return rc;
         }
@@ -111,12 +104,37 @@ void view_close(struct view *view) {
     *link = view->next;
     if (view->from_row && !attachment->ended && attachment->txn == NULL &&
         !sqlite3_get_autocommit(attachment->connection->db)) {
-        held_keep(attachment, &view->snapshot, view->commit_number);
+        held_keep(&attachment->held, &view->snapshot, view->commit_number);
     } else {
         faster_snapshot_close(&view->snapshot);
     }
     *view = (struct view){0};
     if (attachment->ended) {
         attachment_end(attachment);
+    }
+}
+
+/* ------------------------------------------------------ of all open views */
+
+/* The cursors that read through the transaction go on with an ordinary view, unless what they
+ * show is undone. */
+void view_end_transaction(struct attachment *attachment, bool committed) {
+    for (struct view *view = attachment->views; view != NULL; view = view->next) {
+        view->undone = view->undone || (view->snapshot.txn != NULL && !committed);
+        view->snapshot.txn = NULL;
+    }
+}
+
+/* What was opened inside a savepoint that is released is now inside the one around it. */
+void view_release_savepoints(struct attachment *attachment, int level) {
+    for (struct view *view = attachment->views; view != NULL; view = view->next) {
+        view->level = view->level < level ? view->level : level - 1;
+    }
+}
+
+/* What was opened inside the savepoint may show writes that are undone now. */
+void view_undo_savepoints(struct attachment *attachment, int level) {
+    for (struct view *view = attachment->views; view != NULL; view = view->next) {
+        view->undone = view->undone || (view->snapshot.txn != NULL && view->level >= level);
     }
 }
