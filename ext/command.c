@@ -8,12 +8,13 @@
  *                        writes are not part of it
  *   verify               reads the whole store; fails with the first finding
  */
+#include "command.h"
+
 #include <string.h>
 
 #include "held.h"
-#include "module.h"
+#include "row_input.h"
 #include "row_write.h"
-#include "rowids.h"
 #include "sqlite_durable.h"
 #include "transaction.h"
 
@@ -95,7 +96,7 @@ static int merge_new(struct merge *merge, struct row_buffer *value) {
     struct row_scalar *column = &row->values->columns[merge->column];
     struct row_scalar checked = {.type = ROW_NULL};
     bool skip = false;
-    int rc = row_values_check(row->table, row->values, SQLITE_ABORT, &skip);
+    int rc = row_input_check(row->table, row->values, SQLITE_ABORT, &skip);
     rc = rc == SQLITE_OK ? combine(merge, &nothing, column, &checked) : rc;
     row_scalar_finish(&checked);
     rc = rc == SQLITE_OK ? row_encode(&row->table->schema, row->values->columns, value) : rc;
@@ -169,12 +170,12 @@ static int find_operand(struct table *table, enum command command, sqlite3_value
 /* Loads the row and makes its key. */
 static int load_row(struct row_write *row, enum command command, sqlite3_value **argv) {
     struct table *table = row->table;
-    int rc = row_values_load(table, row->values, argv + 2, true);
+    int rc = row_input_load(table, row->values, argv + 2, true);
     if (rc != SQLITE_OK) {
         return rc;
     }
     if (!schema_has_rowid(&table->schema)) {
-        rc = row_values_encode_key(table, row->values);
+        rc = row_input_encode_key(table, row->values);
         if (rc == SQLITE_CONSTRAINT_NOTNULL) {
             rc = connection_error(table->connection, rc, "%s: '%s' needs the whole key",
                                   table->name, COMMAND_NAMES[command]);
@@ -213,11 +214,11 @@ static int run_merge(struct row_write *row, enum command command, sqlite3_value 
 
 static int run_insert(struct row_write *row) {
     bool skip = false;
-    int rc = row_values_check(row->table, row->values, SQLITE_ABORT, &skip);
+    int rc = row_input_check(row->table, row->values, SQLITE_ABORT, &skip);
     if (rc != SQLITE_OK || skip) {
         return rc;
     }
-    rc = row_values_encode(row->table, row->values);
+    rc = row_input_encode(row->table, row->values);
     row->conflict = SQLITE_IGNORE;
     rc = rc == SQLITE_OK ? row_write_put(row, faster_insert) : rc;
     return rc == SQLITE_CONSTRAINT ? SQLITE_OK : rc;
@@ -229,7 +230,7 @@ static int run_on_row(struct table *table, enum command command, sqlite3_value *
     if (rc != SQLITE_OK) {
         return rc;
     }
-    row.values = row_values_take(table);
+    row.values = row_input_take(table);
     if (row.values == NULL) {
         return SQLITE_NOMEM;
     }
@@ -237,7 +238,7 @@ static int run_on_row(struct table *table, enum command command, sqlite3_value *
     if (rc == SQLITE_OK) {
         rc = command == COMMAND_INSERT ? run_insert(&row) : run_merge(&row, command, argv);
     }
-    row_values_give_back(table, row.values);
+    row_input_give_back(table, row.values);
     return rc;
 }
 

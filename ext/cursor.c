@@ -4,7 +4,8 @@
  * Everything a cursor gives out lies in buffers of its own: commits of the connection do not
  * disturb it, and rollbacks only if they undo what it shows.
  */
-#include "module.h"
+#include "cursor.h"
+
 #include "plan.h"
 #include "registry.h"
 #include "view.h"

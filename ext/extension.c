@@ -16,8 +16,10 @@ SQLITE_EXTENSION_INIT1
 #include <pthread.h>
 
 #include "connection.h"
+#include "functions.h"
 #include "module.h"
 #include "registry.h"
+#include "statistics.h"
 #include "transaction.h"
 #include "watcher.h"
 

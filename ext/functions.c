@@ -4,115 +4,14 @@
  * so that they belong to the open transaction, or make their own, as that statement would.
  * statements.h keeps the statement.
  */
-#include <string.h>
+#include "functions.h"
 
-#include "module.h"
+#include "command.h"
 #include "point.h"
-#include "registry.h"
-#include "row_values.h"
+#include "row_input.h"
 #include "statements.h"
+#include "table_lookup.h"
 #include "watcher.h"
-
-/* ------------------------------------------------------------------ names */
-
-/* "schema.t" or "t"; the schema counts only if it is attached. */
-struct table_name {
-    char *schema_name; /* sqlite3_malloc, or NULL */
-    const char *name;
-};
-
-static int split_name(struct connection *connection, const char *text, struct table_name *name) {
-    const char *dot = strchr(text, '.');
-    *name = (struct table_name){.name = text};
-    if (dot == NULL) {
-        return SQLITE_OK;
-    }
-    char *schema = sqlite3_mprintf("%.*s", (int)(dot - text), text);
-    if (schema == NULL) {
-        return SQLITE_NOMEM;
-    }
-    if (sqlite3_txn_state(connection->db, schema) < 0) {
-        sqlite3_free(schema);
-        return SQLITE_OK;
-    }
-    *name = (struct table_name){.schema_name = schema, .name = dot + 1};
-    return SQLITE_OK;
-}
-
-static bool is_named(const struct table *table, const struct table_name *name) {
-    return sqlite3_stricmp(table->name, name->name) == 0 &&
-           (name->schema_name == NULL ||
-            sqlite3_stricmp(table->schema_name, name->schema_name) == 0);
-}
-
-/* A table object that the name meant when it was last looked up, if nothing has changed. */
-static struct table *find_known(struct connection *connection, const struct table_name *name) {
-    uint64_t generation = registry_schema_generation();
-    struct table *table = connection->schema_changed ? NULL : connection->tables;
-    for (; table != NULL; table = table->next) {
-        uint64_t known =
-            name->schema_name == NULL ? table->plain_generation : table->resolved_generation;
-        if (known == generation && is_named(table, name)) {
-            break;
-        }
-    }
-    return table;
-}
-
-/* Lets SQLite look the name up: planning a query on the table tells which object it is. */
-static int look_up(struct connection *connection, const struct table_name *name) {
-    sqlite3_stmt *statement = NULL;
-    char *sql =
-        name->schema_name == NULL
-            ? sqlite3_mprintf("SELECT 1 FROM \"%w\" WHERE 0", name->name)
-            : sqlite3_mprintf("SELECT 1 FROM \"%w\".\"%w\" WHERE 0", name->schema_name, name->name);
-    if (sql == NULL) {
-        return SQLITE_NOMEM;
-    }
-    connection->planned = NULL;
-    int rc = sqlite3_prepare_v2(connection->db, sql, -1, &statement, NULL);
-    rc = rc == SQLITE_OK ? sqlite3_step(statement) : rc;
-    rc = rc == SQLITE_DONE ? SQLITE_OK : connection_sqlite_error(connection, rc);
-    (void)sqlite3_finalize(statement);
-    sqlite3_free(sql);
-    return rc;
-}
-
-static int find_table(struct connection *connection, const struct table_name *name,
-                      struct table **table) {
-    *table = find_known(connection, name);
-    if (*table != NULL) {
-        return SQLITE_OK;
-    }
-    uint64_t generation = registry_schema_generation();
-    int rc = look_up(connection, name);
-    if (rc != SQLITE_OK) {
-        return rc;
-    }
-    *table = connection->planned;
-    if (*table == NULL || !is_named(*table, name)) {
-        return connection_error(connection, SQLITE_ERROR, "not a FASTER table: %s", name->name);
-    }
-    (*table)->resolved_generation = generation;
-    if (name->schema_name == NULL) {
-        (*table)->plain_generation = generation;
-    }
-    return SQLITE_OK;
-}
-
-int functions_find_table(struct connection *connection, const char *text, struct table **table) {
-    struct table_name name;
-    int rc = connection_check_process(connection);
-    if (rc == SQLITE_OK && text == NULL) {
-        rc = connection_error(connection, SQLITE_ERROR, "the name of a FASTER table is needed");
-    }
-    rc = rc == SQLITE_OK ? split_name(connection, text, &name) : rc;
-    if (rc == SQLITE_OK) {
-        rc = find_table(connection, &name, table);
-        sqlite3_free(name.schema_name);
-    }
-    return rc;
-}
 
 /* ---------------------------------------------------------------- helpers */
 
@@ -129,7 +28,7 @@ static void set_error(sqlite3_context *context, struct connection *connection, i
  * value. */
 static int table_argument(sqlite3_context *context, sqlite3_value **argv, struct table **table) {
     struct connection *connection = sqlite3_user_data(context);
-    int rc = functions_find_table(connection, (const char *)sqlite3_value_text(argv[0]), table);
+    int rc = table_lookup(connection, (const char *)sqlite3_value_text(argv[0]), table);
     if (rc != SQLITE_OK) {
         *table = NULL;
         return rc;
@@ -183,7 +82,7 @@ static int read_row(struct table *table, sqlite3_value *key_value, struct row_bu
     struct view view = {0};
     bool matches = false;
     *found = false;
-    int rc = row_values_encode_single_key(table, key_value, key, &matches);
+    int rc = row_input_encode_single_key(table, key_value, key, &matches);
     if (rc != SQLITE_OK || !matches) {
         return rc;
     }
@@ -243,7 +142,7 @@ static void function_verify(sqlite3_context *context, int argc, sqlite3_value **
     uint64_t count = 0;
     char *findings = NULL;
     (void)argc;
-    int rc = functions_find_table(connection, (const char *)sqlite3_value_text(argv[0]), &table);
+    int rc = table_lookup(connection, (const char *)sqlite3_value_text(argv[0]), &table);
     if (rc == SQLITE_OK) {
         table_busy(table);
         rc = command_verify(table, &count, &findings);

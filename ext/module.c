@@ -8,12 +8,15 @@
 
 #include <string.h>
 
+#include "command.h"
+#include "cursor.h"
 #include "garbage.h"
 #include "plan.h"
 #include "registry.h"
 #include "store_changes.h"
 #include "store_home.h"
 #include "transaction.h"
+#include "update.h"
 #include "watcher.h"
 
 static struct table *table_of(sqlite3_vtab *base) {

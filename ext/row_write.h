@@ -3,7 +3,7 @@
 #define FASTER_EXT_ROW_WRITE_H
 
 #include "point.h"
-#include "row_values.h"
+#include "row_input.h"
 #include "table.h"
 
 struct row_write {

@@ -1,5 +1,7 @@
 /* statistics.c - faster_stats(t): the figures of a table's store, as a table-valued function. */
-#include "module.h"
+#include "statistics.h"
+
+#include "table_lookup.h"
 
 enum statistics_column {
     STATISTICS_NAME,
@@ -88,7 +90,7 @@ static int load(struct connection *connection, struct statistics_cursor *cursor,
                 const char *table_name) {
     struct table *table = NULL;
     struct attachment *attachment = NULL;
-    int rc = functions_find_table(connection, table_name, &table);
+    int rc = table_lookup(connection, table_name, &table);
     if (rc != SQLITE_OK) {
         return rc;
     }

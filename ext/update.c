@@ -8,9 +8,12 @@
  * One call is all or nothing: SQLite opens no savepoint around a single row. Only an UPDATE
  * that changes the key writes twice, and it has a savepoint of its own.
  */
+#include "update.h"
+
 #include <string.h>
 
-#include "module.h"
+#include "command.h"
+#include "row_input.h"
 #include "row_write.h"
 #include "transaction.h"
 
@@ -24,7 +27,7 @@ static int old_key_of(struct table *table, sqlite3_value *value, struct row_buff
         return row_buffer_append(key, bytes, (size_t)sqlite3_value_bytes(value));
     }
     bool matches = false;
-    int rc = row_values_encode_single_key(table, value, key, &matches);
+    int rc = row_input_encode_single_key(table, value, key, &matches);
     return rc == SQLITE_OK && !matches ? row_write_mismatch(table) : rc;
 }
 
@@ -34,14 +37,14 @@ static int insert_row(struct row_write *row, sqlite3_value **argv, sqlite3_int64
     struct row_values *values = row->values;
     bool has_rowid = schema_has_rowid(&table->schema);
     bool skip = false;
-    int rc = row_values_load(table, values, argv + 2, true);
+    int rc = row_input_load(table, values, argv + 2, true);
     rc = rc == SQLITE_OK && has_rowid ? row_write_rowid_of_insert(row, argv[1]) : rc;
-    rc = rc == SQLITE_OK ? row_values_check(table, values, row->conflict, &skip) : rc;
+    rc = rc == SQLITE_OK ? row_input_check(table, values, row->conflict, &skip) : rc;
     if (rc != SQLITE_OK || skip) {
         return rc;
     }
-    rc = has_rowid ? SQLITE_OK : row_values_encode_key(table, values);
-    rc = rc == SQLITE_OK ? row_values_encode(table, values) : rc;
+    rc = has_rowid ? SQLITE_OK : row_input_encode_key(table, values);
+    rc = rc == SQLITE_OK ? row_input_encode(table, values) : rc;
     rc = rc == SQLITE_OK ? row_write_put(row, row_write_function(row)) : rc;
     if (rc == SQLITE_OK && has_rowid) {
         *rowid = row->rowid;
@@ -54,17 +57,17 @@ static int update_row(struct row_write *row, sqlite3_value **argv) {
     struct row_values *values = row->values;
     bool has_rowid = schema_has_rowid(&table->schema);
     bool skip = false;
-    int rc = row_values_load(table, values, argv + 2, false);
+    int rc = row_input_load(table, values, argv + 2, false);
     rc = rc == SQLITE_OK ? old_key_of(table, argv[0], &values->old_key) : rc;
     if (rc == SQLITE_OK && has_rowid) {
         rc = row_write_rowid_of_update(row, sqlite3_value_int64(argv[0]), argv[1]);
     }
-    rc = rc == SQLITE_OK ? row_values_check(table, values, row->conflict, &skip) : rc;
+    rc = rc == SQLITE_OK ? row_input_check(table, values, row->conflict, &skip) : rc;
     if (rc != SQLITE_OK || skip) {
         return rc;
     }
-    rc = has_rowid ? SQLITE_OK : row_values_encode_key(table, values);
-    rc = rc == SQLITE_OK ? row_values_encode(table, values) : rc;
+    rc = has_rowid ? SQLITE_OK : row_input_encode_key(table, values);
+    rc = rc == SQLITE_OK ? row_input_encode(table, values) : rc;
     if (rc != SQLITE_OK) {
         return rc;
     }
@@ -74,13 +77,13 @@ static int update_row(struct row_write *row, sqlite3_value **argv) {
 }
 
 static int delete_row(struct table *table, struct attachment *attachment, sqlite3_value *key) {
-    struct row_values *values = row_values_take(table);
+    struct row_values *values = row_input_take(table);
     if (values == NULL) {
         return SQLITE_NOMEM;
     }
     int rc = old_key_of(table, key, &values->old_key);
     rc = rc == SQLITE_OK ? row_write_remove(table, attachment, &values->old_key) : rc;
-    row_values_give_back(table, values);
+    row_input_give_back(table, values);
     return rc;
 }
 
@@ -88,14 +91,14 @@ static int store_row(struct table *table, struct attachment *attachment, sqlite3
                      sqlite3_int64 *rowid) {
     struct row_write row = {.table = table,
                             .attachment = attachment,
-                            .values = row_values_take(table),
+                            .values = row_input_take(table),
                             .conflict = sqlite3_vtab_on_conflict(table->connection->db)};
     if (row.values == NULL) {
         return SQLITE_NOMEM;
     }
     int rc = sqlite3_value_type(argv[0]) == SQLITE_NULL ? insert_row(&row, argv, rowid)
                                                         : update_row(&row, argv);
-    row_values_give_back(table, row.values);
+    row_input_give_back(table, row.values);
     return rc;
 }
 
