@@ -15,13 +15,13 @@ SQLITE_EXTENSION_INIT1
 
 #include <pthread.h>
 
-#include "connection.h"
-#include "functions.h"
 #include "module.h"
-#include "registry.h"
-#include "statistics.h"
-#include "transaction.h"
-#include "watcher.h"
+#include "sql/functions.h"
+#include "sql/statistics.h"
+#include "store/connection.h"
+#include "store/registry.h"
+#include "table/transaction.h"
+#include "table/watcher.h"
 
 #define SQLITE_VERSION_MIN 3038000
 

@@ -8,16 +8,16 @@
 
 #include <string.h>
 
-#include "command.h"
-#include "cursor.h"
-#include "garbage.h"
-#include "plan.h"
-#include "registry.h"
-#include "store_changes.h"
-#include "store_home.h"
-#include "transaction.h"
-#include "update.h"
-#include "watcher.h"
+#include "sql/command.h"
+#include "sql/cursor.h"
+#include "sql/plan.h"
+#include "sql/update.h"
+#include "store/garbage.h"
+#include "store/registry.h"
+#include "store/store_changes.h"
+#include "store/store_home.h"
+#include "table/transaction.h"
+#include "table/watcher.h"
 
 static struct table *table_of(sqlite3_vtab *base) {
     return (struct table *)base;

@@ -2,7 +2,7 @@
 #ifndef FASTER_EXT_MODULE_H
 #define FASTER_EXT_MODULE_H
 
-#include "connection.h"
+#include "store/connection.h"
 
 /* Registers it; SQLite's result code. */
 int module_register(struct connection *connection);

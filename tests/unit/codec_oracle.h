@@ -12,8 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "row_codec.h"
-#include "schema.h"
+#include "codec/row_codec.h"
+#include "codec/schema.h"
 
 /* ----------------------------------------------------------- random values */
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "codec_oracle.h"
-#include "plan.h"
+#include "sql/plan.h"
 
 #define PROBE_COUNT 40000
 

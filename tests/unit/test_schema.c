@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "plan.h"
-#include "schema.h"
+#include "codec/schema.h"
+#include "sql/plan.h"
 
 #define ARGUMENTS_MAX 16
 
