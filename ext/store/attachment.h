@@ -21,38 +21,45 @@
 
 struct view;
 
+/* Only methods and functions of its connection reach it, under that connection's mutex; `held`
+ * alone is also found by other connections (held.h). Each field names who writes it. */
 struct attachment {
+    /* attachment_acquire(), then the same to the end. */
     struct connection *connection;
-    struct attachment *next;
     char *schema_name;
-    char *table_name; /* as last seen; a hint where the rows are */
-    char *parent;     /* default parent of its directory, or NULL */
+    char *parent; /* default parent of its directory, or NULL */
     uint8_t uuid[FASTER_UUID_BYTES];
     uint64_t device;
     uint64_t inode;
     const void *memory_identity;
-    struct registry_entry *entry;
-    struct faster_store *store;
+    struct registry_entry *entry; /* a reference to it is ours; registry.c protects the inside */
+    struct faster_store *store;   /* shared by all connections; the engine protects the inside */
     struct faster_session *session;
-    unsigned table_count; /* table objects that point here */
-    bool collected;       /* garbage.c has looked for orphans */
-    bool ended;           /* to be destroyed when the last view and table are gone */
-    struct view *views;
 
-    struct held_snapshot held; /* between statements */
+    /* attachment.c */
+    struct attachment *next; /* in connection->attachments */
+    char *table_name;        /* as last seen; a hint where the rows are */
+    unsigned table_count;    /* table objects that point here */
+    bool ended;              /* to be destroyed when the last view and table are gone */
 
-    /* The open transaction; transaction.c owns these. */
+    struct view *views;        /* view.c: the open ones, newest first */
+    struct held_snapshot held; /* held.c: between statements */
+
+    /* transaction.c: the open transaction, or NULL, and what belongs to it. */
     struct faster_txn *txn;
-    bool prepared;       /* the row of all its writes is in the shadow table */
-    uint64_t row_number; /* of the row it has put there, 0 for none */
-    bool gone;           /* xSync found no table of this store: it is dropped */
-    bool broken;         /* a savepoint was not rolled back: it cannot commit */
-    struct rowid_bound rowids;
+    bool collected;         /* it has looked for orphans */
+    bool prepared;          /* the row of all its writes is in the shadow table */
+    uint64_t row_number;    /* of the row it has put there, 0 for none */
+    bool gone;              /* xSync found no table of this store: it is dropped */
+    uint64_t deleted_below; /* rows under this number are gone from the shadow table */
+    /* transaction.c, and row_write.c for each row. */
+    bool broken;               /* a savepoint was not rolled back: it cannot commit */
+    struct rowid_bound rowids; /* rowids.c, too */
     enum key_text key_text;
-    uint64_t deleted_below;
 
-    /* The newest row in the connection's last snapshot of the database; while a transaction
-     * is open, the row it began on. */
+    /* attachment_meet(); transaction.c, when a transaction ends, forgets it (newest_known). The
+     * newest row in the connection's last snapshot of the database; while a transaction is
+     * open, the row it began on. */
     bool newest_known;
     bool newest_found; /* false: there are no rows */
     bool met;          /* the session has told the store of a row */

@@ -1,8 +1,8 @@
 /* connection.h - what the extension keeps for one database connection.
  *
  * Made when the extension is loaded into a connection, gone when SQLite has released the
- * last module and function that points to it. SQLite's own mutex protects all of it: the
- * connection's methods never run on two threads at once.
+ * last module and function that points to it. SQLite's own mutex protects all of it but `db`
+ * and `next`: the connection's methods never run on two threads at once.
  *
  * Table objects (table.h) are disposable, SQLite makes new ones at every change of the
  * schema. What must outlive them hangs here: the attachments (attachment.h) to stores with
@@ -30,9 +30,9 @@ struct connection;
 typedef void connection_end_fn(struct connection *connection);
 
 struct connection {
-    sqlite3 *db;
+    sqlite3 *db;             /* set before it is in the list, then the same: any thread */
+    struct connection *next; /* connection.c's list of all: any thread, under its mutex */
     connection_end_fn *end;
-    struct connection *next;  /* connection.c's list of all */
     unsigned reference_count; /* registrations with SQLite */
     char *message;            /* of the last failure, sqlite3_malloc, or NULL */
 

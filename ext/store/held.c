@@ -9,7 +9,7 @@
 #include "store/registry.h"
 
 static pthread_mutex_t held_mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct held_snapshot *held_snapshots; /* protected by held_mutex */
+static struct held_snapshot *held_snapshots; /* of all connections; under held_mutex */
 
 void held_init(struct held_snapshot *held, sqlite3 *db, const char *schema_name,
                const struct faster_store *store) {

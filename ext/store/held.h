@@ -16,17 +16,24 @@
 #include "base/sqlite_api.h"
 #include "faster.h"
 
-/* One for each use of a store by a connection. All zero keeps nothing. */
+/* One for each use of a store by a connection, its owner. All zero keeps nothing. In the list
+ * while is_held, so that other connections find it. */
 struct held_snapshot {
-    struct held_snapshot *next;
+    struct held_snapshot *next; /* any thread, under held_mutex (held.c) */
+    /* Written and read with the owner's connection mutex in hand: by the owner, and by
+     * another's held_release_idle(), which has got hold of it by trying. What takes it out of
+     * the list holds held_mutex, too. */
     bool is_held;
     struct faster_snapshot snapshot;
     uint64_t number; /* of the commit it shows */
-    /* Whose it is: borrowed, and the same from held_init() to held_release(). */
+    /* Borrowed from the owner. Written by held_init(), before it is first in the list, then
+     * the same to its end: read by any thread that holds held_mutex. */
     sqlite3 *db;
     const char *schema_name;
     const struct faster_store *store;
 };
+
+/* All functions belong to the owner, in a method of its connection. */
 
 void held_init(struct held_snapshot *held, sqlite3 *db, const char *schema_name,
                const struct faster_store *store);

@@ -20,26 +20,35 @@
 
 enum registry_state { REGISTRY_OPENING, REGISTRY_OPEN, REGISTRY_CLOSING };
 
+/* In the list from entry_create() to the end of its last release, or of an open that failed. */
 struct registry_entry {
+    /* Written and read by any thread, under registry_mutex. */
     struct registry_entry *next;
     enum registry_state state;
     unsigned reference_count;
+    /* Set by registry_drop() under registry_mutex, never in state CLOSING: so the thread that
+     * closes the store reads it without; all others read it under registry_mutex. */
     bool dropped;
+    /* Written before the entry is in the list, then the same to its end: read by any thread. */
     uint8_t uuid[FASTER_UUID_BYTES];
     const void *memory_identity;
     struct faster_place place;
+    /* Written in state OPENING by the thread that opens; read, without a lock, by who owns a
+     * reference: that one saw state OPEN under registry_mutex, or opened it itself. */
     struct faster_store *store;
 };
 
 static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
+/* With registry_mutex: an entry has become OPEN, or has left the list. */
 static pthread_cond_t registry_changed = PTHREAD_COND_INITIALIZER;
 static pthread_once_t registry_once = PTHREAD_ONCE_INIT;
-static struct registry_entry *registry_entries; /* protected by registry_mutex */
+static struct registry_entry *registry_entries; /* newest first; under registry_mutex */
 
-/* Set in a forked child, read by every entry point. Relaxed: the child has one thread when
- * it is set. */
+/* Set by the fork handler in a forked child, read by any thread. Relaxed: the child has one
+ * thread when it is set. */
 static atomic_bool registry_is_forked;
-/* Written and read by any thread. Relaxed: a reader that is late resolves a name as if it
+/* Raised by who renames a table or commits a change of the schema, read by who resolves a
+ * name; any thread. Relaxed: a reader that is late resolves a name as if it
  * had run a moment earlier. */
 static atomic_uint_fast64_t registry_generation = 1;
 

@@ -13,7 +13,12 @@
 
 #include "faster.h"
 
+/* Opaque, and shared by all connections of the process: registry.c tells what protects what. An
+ * entry stays while the caller owns a reference to it. */
 struct registry_entry;
+
+/* All functions may be called from any thread, with no lock of ours in hand but the caller's
+ * own connection's. */
 
 /* Call once before anything else; any number of times, any thread. */
 void registry_initialise(void);
