@@ -64,7 +64,7 @@ static void check_pairs(sqlite3 *db, const char *insert_sql, const char *compare
     sqlite3_finalize(compare);
 }
 
-Test(key_codec, bytes_are_equal_iff_sqlite_says_so) {
+Test(key_codec, keys_have_equal_bytes_iff_sqlite_says_equal) {
     sqlite3 *db = oracle_open();
     codec_add_encode(db);
     samples_seed();
@@ -87,7 +87,7 @@ Test(key_codec, bytes_are_equal_iff_sqlite_says_so) {
     sqlite3_close(db);
 }
 
-Test(key_codec, several_parts_are_equal_iff_sqlite_says_so) {
+Test(key_codec, keys_of_two_parts_have_equal_bytes_iff_sqlite_says_equal) {
     sqlite3 *db = oracle_open();
     codec_add_encode(db);
     samples_seed();
@@ -108,7 +108,7 @@ Test(key_codec, several_parts_are_equal_iff_sqlite_says_so) {
     sqlite3_close(db);
 }
 
-Test(key_codec, rowids_round_trip_and_damage_is_found) {
+Test(key_codec, rowid_comes_back_and_a_short_key_is_corrupt) {
     unsigned char key[KEY_ROWID_BYTES];
     int64_t rowid;
     samples_seed();

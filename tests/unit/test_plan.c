@@ -119,7 +119,7 @@ static void check_probe(sqlite3 *db, bool is_parameter, struct probe_counts *cou
     counts->all += probe_answer == PLAN_ALL;
 }
 
-Test(plan, probes_never_miss_a_match, .timeout = 300) {
+Test(plan, probe_of_random_values_misses_no_match, .timeout = 300) {
     sqlite3 *db = oracle_open();
     add_functions(db);
     samples_seed();
@@ -153,7 +153,7 @@ static void probe_one(sqlite3 *db, const char *sql, enum key_text text) {
     oracle_run(db, sql);
 }
 
-Test(plan, answers_in_detail) {
+Test(plan, probe_answers_by_value_and_by_text_among_the_keys) {
     sqlite3 *db = oracle_open();
     add_functions(db);
     struct table_schema schema = oracle_schema("k PRIMARY KEY", NULL, NULL);

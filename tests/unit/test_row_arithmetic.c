@@ -19,7 +19,7 @@ static void compared_function(sqlite3_context *context, int count, sqlite3_value
     sqlite3_result_int(context, (order > 0) - (order < 0));
 }
 
-Test(row_arithmetic, values_are_ordered_as_sqlite_orders_them) {
+Test(row_arithmetic, random_values_are_ordered_as_sqlite_orders_them) {
     sqlite3 *db = oracle_open();
     sqlite3_create_function(db, "compared", 3, SQLITE_UTF8, NULL, compared_function, NULL, NULL);
     samples_seed();
@@ -52,7 +52,7 @@ static struct row_scalar text_scalar(const char *text) {
     return (struct row_scalar){.type = ROW_TEXT, .data = text, .size_bytes = strlen(text)};
 }
 
-Test(row_arithmetic, add_never_overflows_silently) {
+Test(row_arithmetic, add_refuses_overflow_and_text) {
     struct row_scalar null = {.type = ROW_NULL};
     struct row_scalar one = integer_scalar(1);
     struct row_scalar most = integer_scalar(INT64_MAX);
@@ -86,7 +86,7 @@ Test(row_arithmetic, min_and_max_ignore_null) {
     cr_expect_eq(result.type, ROW_INTEGER);
 }
 
-Test(row_arithmetic, append_joins_and_keeps_blobs) {
+Test(row_arithmetic, append_of_two_blobs_is_a_blob_else_text) {
     struct row_scalar null = {.type = ROW_NULL};
     struct row_scalar one = integer_scalar(12);
     struct row_scalar text = text_scalar("ab");

@@ -83,7 +83,7 @@ static void check_round_trips(sqlite3 *db, int count) {
     sqlite3_finalize(stored);
 }
 
-Test(row_codec, rows_come_back_as_an_ordinary_table_stores_them) {
+Test(row_codec, row_comes_back_as_an_ordinary_table_stores_it) {
     sqlite3 *db = oracle_open();
     sqlite3_create_function(db, "stored", -1, SQLITE_UTF8, NULL, stored_function, NULL, NULL);
     samples_seed();
@@ -141,7 +141,7 @@ Test(row_codec, hostile_bytes_are_refused_or_read_within_bounds) {
     schema_finish(&schema);
 }
 
-Test(row_codec, a_value_from_a_newer_version_is_refused) {
+Test(row_codec, value_of_a_newer_version_is_corrupt) {
     struct table_schema schema = oracle_schema("a", "b", NULL);
     struct row_view view;
     cr_expect_eq(row_view_open(&view, &schema, (struct faster_bytes){"", 0},
@@ -150,7 +150,7 @@ Test(row_codec, a_value_from_a_newer_version_is_refused) {
     schema_finish(&schema);
 }
 
-Test(row_codec, nulls_cost_a_byte_at_most) {
+Test(row_codec, null_costs_a_byte_at_most) {
     struct table_schema schema = oracle_schema("a", "b", "c");
     struct row_scalar columns[3] = {{.type = ROW_NULL}};
     struct row_buffer value = {0};
@@ -164,7 +164,7 @@ Test(row_codec, nulls_cost_a_byte_at_most) {
     schema_finish(&schema);
 }
 
-Test(row_codec, one_column_is_replaced) {
+Test(row_codec, replaced_column_leaves_the_others_as_they_were) {
     struct table_schema schema = oracle_schema("k TEXT COLLATE NOCASE PRIMARY KEY", "b", "c");
     struct row_scalar columns[3] = {{.type = ROW_TEXT, .data = "Key", .size_bytes = 3},
                                     {.type = ROW_INTEGER, .integer = 7},
