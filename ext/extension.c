@@ -15,10 +15,13 @@ SQLITE_EXTENSION_INIT1
 
 #include <pthread.h>
 
-#include "connection.h"
 #include "module.h"
-#include "registry.h"
-#include "transaction.h"
+#include "sql/functions.h"
+#include "sql/statistics.h"
+#include "store/connection.h"
+#include "store/registry.h"
+#include "table/transaction.h"
+#include "table/watcher.h"
 
 #define SQLITE_VERSION_MIN 3038000
 
@@ -40,7 +43,7 @@ static void set_api(const sqlite3_api_routines *api) {
 
 static int register_all(struct connection *connection) {
     int rc = module_register(connection);
-    rc = rc == SQLITE_OK ? transaction_register_watcher(connection) : rc;
+    rc = rc == SQLITE_OK ? watcher_register(connection) : rc;
     rc = rc == SQLITE_OK ? statistics_register(connection) : rc;
     return rc == SQLITE_OK ? functions_register(connection) : rc;
 }
@@ -62,7 +65,7 @@ int sqlite3_faster_init(sqlite3 *db, char **error, const sqlite3_api_routines *a
         return SQLITE_OK; /* loaded twice: one set of transactions is enough */
     }
     registry_initialise();
-    struct connection *connection = connection_create(db);
+    struct connection *connection = connection_create(db, transaction_abandon);
     if (connection == NULL) {
         return SQLITE_NOMEM;
     }

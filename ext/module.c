@@ -8,11 +8,16 @@
 
 #include <string.h>
 
-#include "garbage.h"
-#include "plan.h"
-#include "registry.h"
-#include "store_changes.h"
-#include "transaction.h"
+#include "sql/command.h"
+#include "sql/cursor.h"
+#include "sql/plan.h"
+#include "sql/update.h"
+#include "store/garbage.h"
+#include "store/registry.h"
+#include "store/store_changes.h"
+#include "store/store_home.h"
+#include "table/transaction.h"
+#include "table/watcher.h"
 
 static struct table *table_of(sqlite3_vtab *base) {
     return (struct table *)base;
@@ -40,7 +45,7 @@ static int create_store(struct table *table, const struct store_home *home, cons
                         const uint8_t uuid[FASTER_UUID_BYTES]) {
     struct connection *connection = table->connection;
     struct faster_error error = {0};
-    struct faster_options options = attachment_options(connection, table, home);
+    struct faster_options options = store_home_options(connection, &table->schema.options, home);
     options.directory = directory;
     memcpy(options.uuid, uuid, FASTER_UUID_BYTES);
     enum faster_status status = faster_store_create(&options, NULL, &error);
@@ -52,7 +57,8 @@ static int create_store(struct table *table, const struct store_home *home, cons
     if (status != FASTER_OK) {
         return connection_engine_error(connection, table->name, status, error.message);
     }
-    int rc = store_changes_note_create(connection, table, uuid, home->memory_identity, directory);
+    int rc = store_changes_note_create(connection, table->schema_name, uuid, home->memory_identity,
+                                       directory);
     if (rc == SQLITE_OK && directory != NULL) {
         status = faster_store_mark(faster_env_posix(), directory, true);
         rc = status == FASTER_OK ? SQLITE_OK
@@ -75,7 +81,7 @@ static int create_at_home(struct table *table, const struct store_home *home) {
     rc = rc == SQLITE_OK ? commit_rows_create_tables(&table->rows, uuid_text, path) : rc;
     if (rc == SQLITE_OK && home->default_parent != NULL) {
         garbage_collect(table->connection, table->schema_name, home->default_parent, uuid);
-        rc = transaction_check(table->connection, table->schema_name, SQLITE_NOMEM);
+        rc = connection_check_writing(table->connection, table->schema_name, SQLITE_NOMEM);
     }
     rc = rc == SQLITE_OK ? create_store(table, home, directory, uuid) : rc;
     sqlite3_free(directory);
@@ -135,25 +141,25 @@ static int check_owner(struct table *table, bool *ours) {
     struct attachment *attachment = NULL;
     int rc = table_attach(table, &attachment);
     if (rc == SQLITE_OK && attachment->txn == NULL) {
-        rc = attachment_meet(table, attachment, false); /* are database and store a pair? */
+        rc = attachment_meet(attachment, &table->rows, false); /* are database and store a pair? */
     }
     *ours = rc == SQLITE_OK;
     if (rc == SQLITE_BUSY || rc == SQLITE_MISUSE || rc == SQLITE_NOMEM) {
         return rc;
     }
-    return transaction_check(table->connection, table->schema_name, rc);
+    return connection_check_writing(table->connection, table->schema_name, rc);
 }
 
 /* Enlists the watcher. It needs the main database's write lock; a table of another database
  * can do without if nothing of it is unsettled: its files are then left to garbage.c. */
 static int watch_drop(struct table *table, bool *watched) {
     const struct attachment *attachment = table->attachment;
-    int rc = transaction_watch(table->connection);
+    int rc = watcher_enlist(table->connection);
     *watched = rc == SQLITE_OK;
     if (rc != SQLITE_OK && sqlite3_stricmp(table->schema_name, "main") != 0 &&
         (attachment == NULL || attachment->txn == NULL ||
          !faster_txn_has_writes(attachment->txn))) {
-        rc = transaction_check(table->connection, table->schema_name, rc);
+        rc = connection_check_writing(table->connection, table->schema_name, rc);
     }
     return rc;
 }
@@ -163,13 +169,13 @@ static int note_drop(struct table *table) {
     struct store_home home = {0};
     int rc = commit_rows_config(&table->rows, &config);
     if (rc != SQLITE_OK) { /* nobody knows which store it was */
-        return transaction_check(table->connection, table->schema_name, rc);
+        return connection_check_writing(table->connection, table->schema_name, rc);
     }
     rc = store_home_of(table->connection, table->schema_name, &home);
     if (rc == SQLITE_OK) {
         char *directory = store_home_directory(&home, config.path, config.uuid, &rc);
         if (rc == SQLITE_OK) {
-            rc = store_changes_note_drop(table->connection, table, config.uuid,
+            rc = store_changes_note_drop(table->connection, table->schema_name, config.uuid,
                                          home.memory_identity, directory);
         }
         sqlite3_free(directory);

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Checks the include graph: layer n of the engine includes only layers below it.
+"""Checks the include graph: layer n of engine/ and of ext/ includes only layers below it.
 
-Within a layer, a file includes files of its own component only. The extension sees
-faster.h and SQLite's headers, never the engine's inside; the engine never sees SQLite.
-Prints each violation and ends with exit code 1 if there is one.
+Within a layer of the engine, a file includes files of its own component only. Within one of
+the extension, modules (x.c and x.h) may include each other, but never in a cycle. The
+extension sees faster.h and SQLite's headers, never the engine's inside; the engine never
+sees SQLite. Prints each violation and ends with exit code 1 if there is one.
 """
 import pathlib
 import re
@@ -28,6 +29,12 @@ COMPONENTS = {
         "hybrid_log": "hybrid_log",
         "read_cache": "read_cache",
     },
+}
+EXTENSION_LAYERS = {"base": 0, "codec": 1, "store": 2, "table": 3, "sql": 4}
+EXTENSION_TOP_LAYER = 5  # module.c and extension.c, directly in ext/
+# Modules of several files: file name prefix -> module.
+EXTENSION_MODULES = {
+    "codec": {"schema": "schema", "row": "row", "key_codec": "row", "affinity": "row"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.MULTILINE)
 
@@ -75,12 +82,66 @@ def check_engine_include(source, included):
     return None
 
 
+def extension_layer(path):
+    """Layer of a path relative to ext/."""
+    if len(path.parts) == 1:
+        return EXTENSION_TOP_LAYER
+    return EXTENSION_LAYERS[path.parts[0]]
+
+
+def extension_module(path):
+    """The module that a path relative to ext/ belongs to, as directory/name."""
+    directory = path.parent.as_posix()
+    for prefix, value in EXTENSION_MODULES.get(directory, {}).items():
+        if path.name.startswith(prefix):
+            return f"{directory}/{value}"
+    return path.with_suffix("").as_posix()
+
+
 def check_extension_include(source, included):
     if included in ("faster.h", "sqlite3.h", "sqlite3ext.h"):
         return None
-    if (source.parent / included).is_file() and "/" not in included:
-        return None
-    return "the extension sees faster.h and SQLite's headers only"
+    extension = ROOT / "ext"
+    if ".." in included or not (extension / included).is_file():
+        return "is no path in ext/, faster.h or a header of SQLite"
+    own_layer = extension_layer(source.relative_to(extension))
+    layer = extension_layer(pathlib.Path(included))
+    if layer > own_layer:
+        return f"layer {own_layer} includes layer {layer}"
+    return None
+
+
+def extension_graph():
+    """Module -> the modules of its own layer that its header and source include."""
+    extension = ROOT / "ext"
+    graph = {}
+    for source in sorted(extension.rglob("*.[ch]")):
+        path = source.relative_to(extension)
+        for kind, included in INCLUDE.findall(source.read_text()):
+            target = pathlib.Path(included)
+            if kind != '"' or not (extension / target).is_file() or target.parent != path.parent:
+                continue
+            if extension_module(target) != extension_module(path):
+                graph.setdefault(extension_module(path), set()).add(extension_module(target))
+    return graph
+
+
+def find_cycles(graph):
+    """Each cycle once, as the list of its modules."""
+    cycles = []
+    finished = set()
+
+    def visit(module, path):
+        if module in path:
+            cycles.append(path[path.index(module) :])
+        elif module not in finished:
+            for other in sorted(graph.get(module, ())):
+                visit(other, [*path, module])
+            finished.add(module)
+
+    for module in sorted(graph):
+        visit(module, [])
+    return cycles
 
 
 def check_system_include(included):
@@ -116,6 +177,8 @@ def main():
                 continue
             found += check_file(source, check)
             count += 1
+    for cycle in find_cycles(extension_graph()):
+        found.append("ext: a cycle: " + " -> ".join([*cycle, cycle[0]]))
     for line in found:
         print(line)
     print(f"{count} files, {len(found)} violations")

@@ -64,7 +64,7 @@ Test(bytes, checked_arithmetic_refuses_only_what_does_not_fit) {
     cr_assert_not(fst_multiply_fits_size(SIZE_MAX, 2, &size));
 }
 
-Test(bytes, powers_and_alignment_at_the_edges) {
+Test(bytes, powers_and_alignment_are_right_at_the_edges) {
     cr_assert_not(fst_is_power_of_two_u64(0));
     cr_assert(fst_is_power_of_two_u64(1));
     cr_assert_not(fst_is_power_of_two_u64(3));
@@ -312,7 +312,7 @@ Test(checksum, depends_on_bytes_seed_address_and_generation) {
 }
 
 /* These values are on disk: if they change, the format's version has to. */
-Test(checksum, values_of_the_format_stay) {
+Test(checksum, known_input_gives_the_value_of_the_format) {
     uint64_t seed = fst_checksum_seed_for(some_uuid, 1);
     cr_assert_eq(fst_checksum64("", 0, 0), UINT64_C(0x2d06800538d394c2));
     cr_assert_eq(seed, UINT64_C(0x120f3df2a482b61b));
@@ -395,7 +395,7 @@ Test(path, join_new_bounds_the_length_and_reports_no_memory) {
     fst_test_env_destroy(test);
 }
 
-Test(path, parent_of_each_form) {
+Test(path, parent_of_each_form_is_found) {
     static const char *const cases[][2] = {
         {"/a/b", "/a"}, {"a/b", "a"},  {"a", "."},     {"/a", "/"},  {"/", "/"},
         {"//", "/"},    {"a/b/", "a"}, {"a//b", "a"},  {"a/", "."},  {"//a", "/"},

@@ -46,7 +46,7 @@ static void leave_and_close(struct fst_epoch_slot *slot) {
 
 TestSuite(epoch, .init = set_up, .fini = tear_down);
 
-Test(epoch_create, no_memory_fails) {
+Test(epoch_create, without_memory_fails_and_leaks_nothing) {
     struct fst_test_env *poor = fst_test_env_create();
 
     fst_test_env_fail(poor, FST_TEST_MAP, 1, 1, FASTER_NOMEM);
@@ -57,7 +57,7 @@ Test(epoch_create, no_memory_fails) {
     fst_test_env_destroy(poor);
 }
 
-Test(epoch, enter_and_leave_show) {
+Test(epoch, slot_is_inside_from_enter_to_leave) {
     struct fst_epoch_slot *slot = fst_epoch_slot_open(epoch);
 
     cr_assert(!fst_epoch_is_inside(slot));
@@ -126,7 +126,7 @@ Test(epoch, entering_again_lets_earlier_actions_run) {
     cr_assert_eq(run_counts[0], 1);
 }
 
-Test(epoch, slots_are_512_and_come_back) {
+Test(epoch, slot_513_is_refused_until_one_is_closed) {
     struct fst_epoch_slot *slots[FST_EPOCH_SLOTS];
 
     for (int i = 0; i < FST_EPOCH_SLOTS; i++) {
@@ -170,7 +170,7 @@ static void bump_again(void *context, uint64_t argument) {
     }
 }
 
-Test(epoch, actions_may_bump) {
+Test(epoch, action_that_bumps_is_followed_by_its_own) {
     struct fst_epoch_slot *slot = enter_new_slot();
 
     cr_assert(fst_epoch_bump(epoch, bump_again, run_counts, 5));

@@ -15,7 +15,7 @@ Test(hybrid_log, ring_filled_many_times_leaves_every_record_on_the_device) {
     finish(&rig);
 }
 
-Test(hybrid_log, files_hold_every_record) {
+Test(hybrid_log, synced_files_hold_every_record) {
     struct rig rig;
     start_on_files(&rig);
     for (uint64_t i = 0; i < 10; i++) {

@@ -253,7 +253,7 @@ static void round_trip(struct rig *rig, uint64_t sealed_bytes, uint32_t record_b
     cr_assert_eq(recording_device_unit_writes_max(rig->device), 1);
 }
 
-Test(hybrid_log_recover, resume_redo_jump_round_trip) {
+Test(hybrid_log_recover, log_goes_on_after_resume_redo_and_jump) {
     for (uint32_t size = 24; size <= 5000; size += 712) {
         struct rig rig;
         start(&rig);
@@ -262,7 +262,7 @@ Test(hybrid_log_recover, resume_redo_jump_round_trip) {
     }
 }
 
-Test(hybrid_log_recover, resume_redo_jump_round_trip_on_files) {
+Test(hybrid_log_recover, log_on_files_goes_on_after_resume_redo_and_jump) {
     struct rig rig;
     start_on_files(&rig);
     round_trip(&rig, 6 * PAGE_BYTES, 1000, 20);

@@ -184,7 +184,7 @@ Test(record, reserved_bits_are_refused_even_under_a_good_checksum) {
     check_header_refused(FST_ADDR_READ_CACHE, false);
 }
 
-Test(record, allowed_flags_parse) {
+Test(record, tombstone_and_invalid_flags_parse) {
     struct fst_record_shape shape;
     unsigned char *bytes =
         make(&interesting[1], FST_KIND_DATA, FST_HEADER_TOMBSTONE | FST_HEADER_INVALID, &shape);
@@ -241,7 +241,7 @@ Test(record, pads_fill_their_gap) {
     }
 }
 
-Test(record, zeroes_are_no_record) {
+Test(record, zeroes_do_not_parse) {
     const unsigned char zeroes[64] = {0};
     for (size_t count = 0; count <= sizeof zeroes; count++) {
         cr_expect_not(parses(zeroes, count));

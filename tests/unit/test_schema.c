@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "plan.h"
-#include "schema.h"
+#include "codec/schema.h"
+#include "sql/plan.h"
 
 #define ARGUMENTS_MAX 16
 
@@ -57,7 +57,7 @@ Test(schema, without_columns_is_a_map) {
                        "PRIMARY KEY (\"key\" COLLATE BINARY)) WITHOUT ROWID");
 }
 
-Test(schema, kinds) {
+Test(schema, primary_key_decides_the_kind_of_table) {
     expect_declaration("a^b TEXT", SCHEMA_ROWID_IMPLICIT,
                        "CREATE TABLE x(\"a\", \"b\" TEXT, \"t\" TEXT HIDDEN)");
     expect_declaration("id integer primary key not null default 5^b", SCHEMA_ROWID_INTEGER,
@@ -84,7 +84,7 @@ Test(schema, kinds) {
                        "\"_key1\" BLOB HIDDEN NOT NULL PRIMARY KEY) WITHOUT ROWID");
 }
 
-Test(schema, names_types_and_comments) {
+Test(schema, quoted_names_long_types_and_comments_are_read) {
     expect_declaration("\"a \"\"b\" VARCHAR(10)^[c d] -- note\n DECIMAL (10, -2) /* x */ NOT NULL^"
                        "`e``f` long long int^'g' \"my type\"",
                        SCHEMA_ROWID_IMPLICIT,
@@ -92,7 +92,7 @@ Test(schema, names_types_and_comments) {
                        "\"e`f\" long long int, \"g\" \"my type\", \"t\" TEXT HIDDEN)");
 }
 
-Test(schema, columns_in_detail) {
+Test(schema, each_column_gets_affinity_default_and_key_position) {
     struct table_schema schema;
     char *error;
     cr_assert_eq(parse("a INT NOT NULL ON CONFLICT IGNORE DEFAULT -5^"
@@ -126,7 +126,7 @@ Test(schema, columns_in_detail) {
     schema_finish(&schema);
 }
 
-Test(schema, unsupported_is_refused_by_name) {
+Test(schema, unsupported_constraint_is_refused_by_name) {
     expect_error("a CHECK (a > 0)", "column \"a\": CHECK constraints are not supported (CHECK)");
     expect_error("a INT UNIQUE", "column \"a\": UNIQUE constraints are not supported (UNIQUE)");
     expect_error("a REFERENCES o(x)",
@@ -155,7 +155,7 @@ Test(schema, unsupported_is_refused_by_name) {
     expect_error("a TEXT HIDDEN", "column \"a\": a type must not contain HIDDEN");
 }
 
-Test(schema, mistakes_are_explained) {
+Test(schema, mistake_is_refused_and_explained) {
     expect_error("a^A", "duplicate column name: \"A\"");
     expect_error("a^T", "column \"T\" has the name of the table, which the command column has");
     expect_error("a PRIMARY KEY^b PRIMARY KEY",
@@ -193,7 +193,7 @@ Test(schema, defaults_read_and_write_nothing) {
     expect_error("a DEFAULT x'0'", "column \"a\": syntax error near \"x'0\"");
 }
 
-Test(schema, options) {
+Test(schema, options_are_read_and_wrong_values_refused) {
     struct table_schema schema;
     char *error;
     cr_assert_eq(parse("path = '/tmp/it''s'^MEMORY=\"64 MB\"^page_size=65536^segment_size='1MiB'^"
@@ -356,7 +356,7 @@ static void expect_plan(sqlite3 *db, const char *sql, const char *plan) {
     sqlite3_free(explain);
 }
 
-Test(schema, sqlite_accepts_the_declarations) {
+Test(schema, declaration_of_each_kind_is_accepted_by_sqlite) {
     sqlite3 *db = open_planned();
     run(db, "CREATE VIRTUAL TABLE m USING planned");
     run(db, "CREATE VIRTUAL TABLE r USING planned(a, b TEXT NOT NULL DEFAULT 'x')");
@@ -388,7 +388,7 @@ Test(plan, equality_on_the_whole_key_is_a_point) {
     sqlite3_close(db);
 }
 
-Test(plan, in_is_a_batch) {
+Test(plan, in_on_a_key_column_is_a_batch) {
     sqlite3 *db = open_planned();
     run(db, "CREATE VIRTUAL TABLE m USING planned");
     run(db, "CREATE VIRTUAL TABLE i USING planned(id INTEGER PRIMARY KEY, v)");
@@ -401,7 +401,7 @@ Test(plan, in_is_a_batch) {
     sqlite3_close(db);
 }
 
-Test(plan, collations_must_fit) {
+Test(plan, collation_that_does_not_fit_the_key_is_a_scan) {
     sqlite3 *db = open_planned();
     run(db, "CREATE VIRTUAL TABLE b USING planned(k TEXT PRIMARY KEY, v)");
     run(db, "CREATE VIRTUAL TABLE n USING planned(k TEXT COLLATE NOCASE PRIMARY KEY, v)");

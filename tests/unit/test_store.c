@@ -194,7 +194,7 @@ Test(store, open_snapshot_holds_the_truncation_back) {
 }
 
 /* Trap 9: what is dead leaves the disk. */
-Test(store, truncation_frees_the_disk) {
+Test(store, truncation_gives_back_dead_segments) {
     struct rig rig;
     uint64_t obsolete;
     uint64_t most = 0;
@@ -376,7 +376,7 @@ Test(store, without_memory_for_good_nothing_leaks_and_nothing_is_wrong, .timeout
 
 /* ---- in memory only ---- */
 
-Test(store, in_memory_does_what_files_do) {
+Test(store, in_memory_answers_as_on_files) {
     struct rig rig;
     uint64_t obsolete;
     rig_start(&rig, 4096);

@@ -1,0 +1,157 @@
+/* schema_option.c - name=value arguments. */
+#include <string.h>
+
+#include "codec/schema_parser.h"
+
+#define KIB UINT64_C(1024)
+#define MIB (KIB * 1024)
+#define GIB (MIB * 1024)
+
+enum option { OPTION_PATH, OPTION_MEMORY, OPTION_PAGE_SIZE, OPTION_SEGMENT_SIZE, OPTION_INLINE };
+
+#define ALLOWED_OPTIONS "path, memory, page_size, segment_size, inline_commit"
+
+static const struct {
+    const char *name;
+    uint64_t min_bytes;
+    uint64_t max_bytes;
+    bool power_of_two;
+    const char *range; /* for messages */
+} options[] = {
+    [OPTION_PATH] = {.name = "path"},
+    [OPTION_MEMORY] = {"memory", MIB, 16384 * GIB, false, "1MiB to 16384GiB"},
+    [OPTION_PAGE_SIZE] = {"page_size", 16 * KIB, 64 * MIB, true,
+                          "a power of two from 16KiB to 64MiB"},
+    [OPTION_SEGMENT_SIZE] = {"segment_size", 16 * KIB, 64 * GIB, true,
+                             "a power of two from 16KiB to 64GiB, not below page_size"},
+    [OPTION_INLINE] = {"inline_commit", 0, 64 * MIB, false, "0 (never) to 64MiB"},
+};
+
+/* Reads '4096' or '64 MiB'. The product is at most UINT64_MAX: what overflows is false. */
+static bool parse_size(const char *text, uint64_t *size_bytes) {
+    static const struct {
+        const char *name;
+        uint64_t factor;
+    } units[] = {{"", 1},      {"B", 1},     {"KB", 1000}, {"MB", 1000 * 1000}, {"GB", 1000000000},
+                 {"KiB", KIB}, {"MiB", MIB}, {"GiB", GIB}};
+    uint64_t number = 0;
+    const char *at = text;
+    for (; *at >= '0' && *at <= '9'; at++) {
+        if (number > UINT64_MAX / 10 - 1) {
+            return false;
+        }
+        number = number * 10 + (uint64_t)(*at - '0');
+    }
+    if (at == text) {
+        return false;
+    }
+    at += strspn(at, " ");
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (sqlite3_stricmp(at, units[i].name) == 0) {
+            *size_bytes = number * units[i].factor;
+            return number <= UINT64_MAX / units[i].factor;
+        }
+    }
+    return false;
+}
+
+static int fail_range(struct schema_parser *parser, enum option option, const char *value) {
+    return schema_parser_fail(parser, "option \"%s\" is '%q'; allowed is %s", options[option].name,
+                              value, options[option].range);
+}
+
+static int set_size(struct schema_parser *parser, enum option option, const char *value,
+                    uint64_t *size_bytes) {
+    uint64_t number;
+    if (!parse_size(value, &number) || number < options[option].min_bytes ||
+        number > options[option].max_bytes ||
+        (options[option].power_of_two && (number & (number - 1)) != 0)) {
+        return fail_range(parser, option, value);
+    }
+    *size_bytes = number;
+    return SQLITE_OK;
+}
+
+/* Takes ownership of value. */
+static int set_path(struct schema_parser *parser, char *value) {
+    if (value[0] == '\0') {
+        sqlite3_free(value);
+        return schema_parser_fail(parser, "option \"path\" is ''; allowed is a directory's name");
+    }
+    parser->schema->options.path = value;
+    return SQLITE_OK;
+}
+
+/* Takes ownership of value. */
+static int set_option(struct schema_parser *parser, enum option option, char *value) {
+    struct schema_options *given = &parser->schema->options;
+    int rc = SQLITE_OK;
+    switch (option) {
+    case OPTION_PATH:
+        return set_path(parser, value);
+    case OPTION_MEMORY:
+        rc = set_size(parser, option, value, &given->memory_bytes);
+        break;
+    case OPTION_PAGE_SIZE:
+        rc = set_size(parser, option, value, &given->page_bytes);
+        break;
+    case OPTION_SEGMENT_SIZE:
+        rc = set_size(parser, option, value, &given->segment_bytes);
+        break;
+    case OPTION_INLINE:
+        rc = set_size(parser, option, value, &given->inline_commit_bytes);
+        if (rc == SQLITE_OK && given->inline_commit_bytes == 0) {
+            given->inline_commit_bytes = UINT64_MAX;
+        }
+        break;
+    }
+    sqlite3_free(value);
+    return rc;
+}
+
+static int find_option(struct schema_parser *parser, enum option *option) {
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        if (!schema_token_is_word(&parser->token, options[i].name)) {
+            continue;
+        }
+        *option = (enum option)i;
+        if ((parser->options_given & (1u << i)) != 0) {
+            return schema_parser_fail(parser, "option \"%s\" is given twice; allowed once are %s",
+                                      options[i].name, ALLOWED_OPTIONS);
+        }
+        parser->options_given |= 1u << i;
+        return SQLITE_OK;
+    }
+    return schema_parser_fail(parser, "unknown option \"%.*s\"; allowed are %s",
+                              (int)parser->token.size_bytes, parser->token.text, ALLOWED_OPTIONS);
+}
+
+int schema_parse_option(struct schema_parser *parser) {
+    enum option option = OPTION_PATH;
+    int rc = find_option(parser, &option);
+    if (rc != SQLITE_OK) {
+        return rc;
+    }
+    schema_parser_advance(parser);
+    schema_parser_advance(parser); /* the equals sign */
+    struct schema_token token = parser->token;
+    schema_parser_advance(parser);
+    if (token.kind == SCHEMA_TOKEN_END || token.kind == SCHEMA_TOKEN_MARK ||
+        token.kind == SCHEMA_TOKEN_BLOB || parser->token.kind != SCHEMA_TOKEN_END) {
+        return schema_parser_fail(
+            parser, "option \"%s\": the value must be one word, number or quoted string",
+            options[option].name);
+    }
+    char *value = schema_token_unquoted(&token);
+    return value == NULL ? SQLITE_NOMEM : set_option(parser, option, value);
+}
+
+int schema_check_options(struct schema_parser *parser) {
+    const struct schema_options *given = &parser->schema->options;
+    if (given->segment_bytes != 0 && given->segment_bytes < given->page_bytes) {
+        char value[32];
+        sqlite3_snprintf((int)sizeof value, value, "%llu", given->segment_bytes);
+        return fail_range(parser, OPTION_SEGMENT_SIZE, value);
+    }
+    return SQLITE_OK;
+}

@@ -1,0 +1,16 @@
+/* command.h - the command column. */
+#ifndef FASTER_EXT_COMMAND_H
+#define FASTER_EXT_COMMAND_H
+
+#include <stdint.h>
+
+#include "base/sqlite_api.h"
+#include "table/table.h"
+
+/* An INSERT with a value in the command column; takes xUpdate's arguments. */
+int command_run(struct table *table, sqlite3_value **argv);
+/* Reads everything of the table's store and checks it. *finding_count gets the number of
+ * findings, *findings the first of them, one a line: sqlite3_malloc, NULL if there is none. */
+int command_verify(struct table *table, uint64_t *finding_count, char **findings);
+
+#endif

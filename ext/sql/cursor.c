@@ -1,0 +1,343 @@
+/* cursor.c - how a query reads rows: by key, by many keys at once, or by a scan.
+ *
+ * A lookup keeps up to 64 reads in flight, so that keys on disk wait for the disk together.
+ * Everything a cursor gives out lies in buffers of its own: commits of the connection do not
+ * disturb it, and rollbacks only if they undo what it shows.
+ */
+#include "sql/cursor.h"
+
+#include "sql/plan.h"
+#include "store/registry.h"
+#include "table/view.h"
+
+#define READ_COUNT_MAX 64
+
+/* More combinations of several INs than this are found by a scan. */
+#define CHOICE_COUNT_MAX 100000u
+
+/* One read of a batch. */
+struct read {
+    struct faster_op op;
+    struct faster_buffer value;
+};
+
+struct cursor {
+    sqlite3_vtab_cursor base;
+    struct view view;
+    bool is_scan;
+    bool at_end;
+    bool key_only;           /* a lookup of which only the rowid is asked: no value is copied */
+    struct faster_bytes key; /* of the present row; the value is in row */
+    struct row_view row;
+
+    struct faster_scan *scan;
+
+    struct plan_keys keys;
+    size_t key_next;    /* the first key not yet asked for */
+    struct read *reads; /* [read_capacity] */
+    int read_capacity;
+    int read_count; /* of the present batch */
+    int read_index; /* the present row's */
+};
+
+static struct table *table_of(const struct cursor *cursor) {
+    return (struct table *)cursor->base.pVtab;
+}
+
+int cursor_open(sqlite3_vtab *base, sqlite3_vtab_cursor **result) {
+    (void)base;
+    struct cursor *cursor = sqlite3_malloc64(sizeof(*cursor));
+    if (cursor == NULL) {
+        return SQLITE_NOMEM;
+    }
+    *cursor = (struct cursor){.at_end = true};
+    *result = &cursor->base;
+    return SQLITE_OK;
+}
+
+/* A forked process has no threads that would finish the scan's reads. */
+static void end_scan(struct cursor *cursor) {
+    if (!registry_forked()) {
+        faster_scan_close(cursor->scan);
+    }
+    cursor->scan = NULL;
+}
+
+int cursor_close(sqlite3_vtab_cursor *base) {
+    struct cursor *cursor = (struct cursor *)base;
+    end_scan(cursor);
+    view_close(&cursor->view);
+    for (int i = 0; i < cursor->read_capacity; i++) {
+        faster_buffer_finish(&cursor->reads[i].value);
+    }
+    sqlite3_free(cursor->reads);
+    plan_keys_finish(&cursor->keys);
+    sqlite3_free(cursor);
+    return SQLITE_OK;
+}
+
+static int show_row(struct cursor *cursor, struct faster_bytes key, struct faster_bytes value) {
+    cursor->key = key;
+    if (cursor->key_only) {
+        return SQLITE_OK;
+    }
+    return row_view_open(&cursor->row, &table_of(cursor)->schema, key, value);
+}
+
+/* ----------------------------------------------------------------- lookup */
+
+static int reserve_reads(struct cursor *cursor, size_t wanted) {
+    int capacity = wanted < READ_COUNT_MAX ? (int)wanted : READ_COUNT_MAX;
+    if (capacity <= cursor->read_capacity) {
+        return SQLITE_OK;
+    }
+    struct read *reads =
+        sqlite3_realloc64(cursor->reads, (sqlite3_uint64)capacity * sizeof(*reads));
+    if (reads == NULL) {
+        return SQLITE_NOMEM;
+    }
+    for (int i = cursor->read_capacity; i < capacity; i++) {
+        reads[i] = (struct read){.value = {.env = faster_env_posix()}};
+    }
+    cursor->reads = reads;
+    cursor->read_capacity = capacity;
+    return SQLITE_OK;
+}
+
+static int read_failure(struct cursor *cursor) {
+    for (int i = 0; i < cursor->read_count; i++) {
+        enum faster_status status = cursor->reads[i].op.status;
+        if (status != FASTER_OK && status != FASTER_NOT_FOUND) {
+            return table_engine_error(table_of(cursor), status);
+        }
+    }
+    return SQLITE_OK;
+}
+
+/* Asks for the next keys and waits until all are answered. */
+static int read_batch(struct cursor *cursor) {
+    bool pending = false;
+    cursor->read_count = 0;
+    cursor->read_index = -1;
+    while (cursor->key_next < cursor->keys.count && cursor->read_count < cursor->read_capacity) {
+        struct read *read = &cursor->reads[cursor->read_count++];
+        read->value.size_bytes = 0;
+        read->op = (struct faster_op){.key = plan_keys_at(&cursor->keys, cursor->key_next++),
+                                      .result = cursor->key_only ? NULL : &read->value};
+        enum faster_status status = faster_read(&cursor->view.snapshot, &read->op);
+        read->op.status = status;
+        pending = pending || status == FASTER_PENDING;
+    }
+    if (pending) {
+        (void)faster_complete_pending(cursor->view.attachment->session, true);
+    }
+    return read_failure(cursor);
+}
+
+/* Goes to the next key that has a row. */
+static int next_read(struct cursor *cursor) {
+    for (;;) {
+        while (++cursor->read_index < cursor->read_count) {
+            const struct read *read = &cursor->reads[cursor->read_index];
+            if (read->op.status == FASTER_OK) {
+                struct faster_bytes value = {read->value.data, read->value.size_bytes};
+                return show_row(cursor, read->op.key, value);
+            }
+        }
+        if (cursor->key_next == cursor->keys.count) {
+            cursor->at_end = true;
+            return SQLITE_OK;
+        }
+        int rc = read_batch(cursor);
+        if (rc != SQLITE_OK) {
+            return rc;
+        }
+    }
+}
+
+/* The rowid is the key. SQLite asks for an INTEGER PRIMARY KEY as for any column; UPDATE
+ * counts as using them all. */
+static bool asks_rowid_only(const struct table_schema *schema, uint64_t columns_used) {
+    uint64_t own = 0;
+    if (schema->kind == SCHEMA_ROWID_INTEGER && schema->key[0].column < 63) {
+        own = UINT64_C(1) << schema->key[0].column;
+    }
+    return schema_has_rowid(schema) && (columns_used & ~own) == 0;
+}
+
+static int start_lookup(struct cursor *cursor, uint64_t columns_used) {
+    cursor->key_only = asks_rowid_only(&table_of(cursor)->schema, columns_used);
+    plan_keys_unique(&cursor->keys);
+    cursor->key_next = 0;
+    cursor->read_count = 0;
+    cursor->read_index = -1;
+    int rc = reserve_reads(cursor, cursor->keys.count);
+    return rc == SQLITE_OK ? next_read(cursor) : rc;
+}
+
+/* ------------------------------------------------------------------- scan */
+
+static int next_scanned(struct cursor *cursor) {
+    struct faster_bytes key;
+    struct faster_bytes value;
+    enum faster_status status = faster_scan_next(cursor->scan, &key, &value);
+    if (status == FASTER_OK) {
+        return show_row(cursor, key, value);
+    }
+    if (status == FASTER_END) {
+        cursor->at_end = true;
+        end_scan(cursor);
+        return SQLITE_OK;
+    }
+    return table_engine_error(table_of(cursor), status);
+}
+
+static int start_scan(struct cursor *cursor) {
+    cursor->is_scan = true;
+    enum faster_status status = faster_scan_open(&cursor->view.snapshot, &cursor->scan);
+    if (status != FASTER_OK) {
+        cursor->scan = NULL;
+        return table_engine_error(table_of(cursor), status);
+    }
+    return next_scanned(cursor);
+}
+
+/* ----------------------------------------------------------------- filter */
+
+/* Probes every choice of one value from each list, the cross product of the INs. `values` has
+ * the parts before `part`. Stops at PLAN_ALL. */
+static int probe_choices(struct cursor *cursor, const struct plan *plan, sqlite3_value **argv,
+                         sqlite3_value **values, int part, enum plan_answer *answer) {
+    const struct table_schema *schema = &table_of(cursor)->schema;
+    int count = plan_argument_count(schema);
+    if (part == count) {
+        enum plan_answer one = PLAN_NONE;
+        int rc = plan_probe(schema, values, cursor->view.key_text, &cursor->keys, &one);
+        bool too_many = count > 1 && cursor->keys.count > CHOICE_COUNT_MAX;
+        *answer = one == PLAN_ALL || too_many ? PLAN_ALL : one == PLAN_EXACT ? one : *answer;
+        return rc;
+    }
+    if ((plan->lists >> part & 1) == 0) {
+        values[part] = argv[part];
+        return probe_choices(cursor, plan, argv, values, part + 1, answer);
+    }
+    int rc = sqlite3_vtab_in_first(argv[part], &values[part]);
+    while (rc == SQLITE_OK && values[part] != NULL) {
+        rc = probe_choices(cursor, plan, argv, values, part + 1, answer);
+        if (rc != SQLITE_OK || *answer == PLAN_ALL) {
+            return rc;
+        }
+        rc = sqlite3_vtab_in_next(argv[part], &values[part]);
+    }
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int probe_batch(struct cursor *cursor, const struct plan *plan, sqlite3_value **argv,
+                       enum plan_answer *answer) {
+    int count = plan_argument_count(&table_of(cursor)->schema);
+    sqlite3_value **values = sqlite3_malloc64((sqlite3_uint64)count * sizeof(*values));
+    if (values == NULL) {
+        return SQLITE_NOMEM;
+    }
+    *answer = PLAN_NONE;
+    int rc = probe_choices(cursor, plan, argv, values, 0, answer);
+    sqlite3_free(values);
+    return rc;
+}
+
+static int probe(struct cursor *cursor, const struct plan *plan, sqlite3_value **argv,
+                 enum plan_answer *answer) {
+    plan_keys_clear(&cursor->keys);
+    if (plan->kind == PLAN_POINT) {
+        return plan_probe(&table_of(cursor)->schema, argv, cursor->view.key_text, &cursor->keys,
+                          answer);
+    }
+    if (plan->kind == PLAN_BATCH) {
+        return probe_batch(cursor, plan, argv, answer);
+    }
+    *answer = PLAN_ALL;
+    return SQLITE_OK;
+}
+
+static int filter(struct cursor *cursor, const struct plan *plan, sqlite3_value **argv) {
+    enum plan_answer answer = PLAN_NONE;
+    end_scan(cursor);
+    cursor->at_end = false;
+    cursor->is_scan = false;
+    cursor->key_only = false;
+    int rc = connection_check_process(table_of(cursor)->connection);
+    rc = rc == SQLITE_OK ? view_refresh(table_of(cursor), &cursor->view) : rc;
+    rc = rc == SQLITE_OK ? probe(cursor, plan, argv, &answer) : rc;
+    if (rc != SQLITE_OK) {
+        return rc;
+    }
+    switch (answer) {
+    case PLAN_EXACT:
+        return start_lookup(cursor, plan->columns_used);
+    case PLAN_ALL:
+        return start_scan(cursor);
+    case PLAN_NONE:
+        break;
+    }
+    cursor->at_end = true;
+    return SQLITE_OK;
+}
+
+int cursor_filter(sqlite3_vtab_cursor *base, int index_number, const char *index_text, int argc,
+                  sqlite3_value **argv) {
+    struct cursor *cursor = (struct cursor *)base;
+    (void)argc;
+    const struct plan plan = plan_decode(index_number, index_text);
+    int rc = filter(cursor, &plan, argv);
+    if (rc != SQLITE_OK) {
+        cursor->at_end = true;
+    }
+    return table_result(table_of(cursor), rc);
+}
+
+int cursor_next(sqlite3_vtab_cursor *base) {
+    struct cursor *cursor = (struct cursor *)base;
+    struct connection *connection = table_of(cursor)->connection;
+    int rc = connection_check_process(connection);
+    if (rc == SQLITE_OK && cursor->view.undone) {
+        rc = connection_error(connection, SQLITE_ABORT_ROLLBACK, "abort due to ROLLBACK");
+    }
+    if (rc == SQLITE_OK) {
+        rc = cursor->is_scan ? next_scanned(cursor) : next_read(cursor);
+    }
+    return table_result(table_of(cursor), rc);
+}
+
+int cursor_eof(sqlite3_vtab_cursor *base) {
+    return ((struct cursor *)base)->at_end;
+}
+
+/* ---------------------------------------------------------------- columns */
+
+/* The values are copied: SQLite keeps a STATIC one beyond the row (max() does). */
+int cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column) {
+    struct cursor *cursor = (struct cursor *)base;
+    struct table *table = table_of(cursor);
+    const struct table_schema *schema = &table->schema;
+    int rc = SQLITE_OK;
+    if (cursor->key_only) {
+        int64_t rowid = 0;
+        rc = schema->kind == SCHEMA_ROWID_INTEGER && column == schema->key[0].column
+                 ? key_decode_rowid(cursor->key, &rowid)
+                 : SQLITE_INTERNAL; /* a column that SQLite did not announce */
+        sqlite3_result_int64(context, rowid);
+    } else if (column < schema->column_count) {
+        rc = row_view_result(&cursor->row, column, context, SQLITE_TRANSIENT);
+    } else if (column == schema->hidden_key_column) {
+        sqlite3_result_blob64(context, cursor->key.data, cursor->key.size_bytes, SQLITE_TRANSIENT);
+    }
+    return table_result(table, rc);
+}
+
+int cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid) {
+    struct cursor *cursor = (struct cursor *)base;
+    int64_t value = 0;
+    int rc = key_decode_rowid(cursor->key, &value);
+    *rowid = value;
+    return table_result(table_of(cursor), rc);
+}

@@ -1,0 +1,262 @@
+/* registry.c - see registry.h.
+ *
+ *   entry      -> next      by
+ *   (none)     -> OPENING   registry_acquire, first user
+ *   OPENING    -> OPEN      registry_acquire, the store is open
+ *   OPENING    -> (none)    registry_acquire, the open failed; those who waited try themselves
+ *   OPEN       -> CLOSING   registry_release, last user
+ *   CLOSING    -> (none)    registry_release
+ *
+ * Whoever finds OPENING or CLOSING waits for the condition: the thread that owns the
+ * transition holds no lock of ours and waits at most as long as its own busy timeout.
+ */
+#include "store/registry.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/sqlite_api.h"
+
+enum registry_state { REGISTRY_OPENING, REGISTRY_OPEN, REGISTRY_CLOSING };
+
+/* In the list from entry_create() to the end of its last release, or of an open that failed. */
+struct registry_entry {
+    /* Written and read by any thread, under registry_mutex. */
+    struct registry_entry *next;
+    enum registry_state state;
+    unsigned reference_count;
+    /* Set by registry_drop() under registry_mutex, never in state CLOSING: so the thread that
+     * closes the store reads it without; all others read it under registry_mutex. */
+    bool dropped;
+    /* Written before the entry is in the list, then the same to its end: read by any thread. */
+    uint8_t uuid[FASTER_UUID_BYTES];
+    const void *memory_identity;
+    struct faster_place place;
+    /* Written in state OPENING by the thread that opens; read, without a lock, by who owns a
+     * reference: that one saw state OPEN under registry_mutex, or opened it itself. */
+    struct faster_store *store;
+};
+
+static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
+/* With registry_mutex: an entry has become OPEN, or has left the list. */
+static pthread_cond_t registry_changed = PTHREAD_COND_INITIALIZER;
+static pthread_once_t registry_once = PTHREAD_ONCE_INIT;
+static struct registry_entry *registry_entries; /* newest first; under registry_mutex */
+
+/* Set by the fork handler in a forked child, read by any thread. Relaxed: the child has one
+ * thread when it is set. */
+static atomic_bool registry_is_forked;
+/* Raised by who renames a table or commits a change of the schema, read by who resolves a
+ * name; any thread. Relaxed: a reader that is late resolves a name as if it
+ * had run a moment earlier. */
+static atomic_uint_fast64_t registry_generation = 1;
+
+static void after_fork_in_child(void) {
+    atomic_store_explicit(&registry_is_forked, true, memory_order_relaxed);
+}
+
+static void initialise_once(void) {
+    /* Without the handler (out of memory) a fork goes unnoticed here; the engine's lock on
+     * the store is then the last guard. */
+    (void)pthread_atfork(NULL, NULL, after_fork_in_child);
+}
+
+void registry_initialise(void) {
+    (void)pthread_once(&registry_once, initialise_once);
+}
+
+bool registry_forked(void) {
+    return atomic_load_explicit(&registry_is_forked, memory_order_relaxed);
+}
+
+uint64_t registry_schema_generation(void) {
+    return atomic_load_explicit(&registry_generation, memory_order_relaxed);
+}
+
+void registry_schema_changed(void) {
+    (void)atomic_fetch_add_explicit(&registry_generation, 1, memory_order_relaxed);
+}
+
+static struct registry_entry *find_locked(const uint8_t uuid[FASTER_UUID_BYTES],
+                                          const void *memory_identity) {
+    struct registry_entry *entry = registry_entries;
+    while (entry != NULL && (memcmp(entry->uuid, uuid, FASTER_UUID_BYTES) != 0 ||
+                             entry->memory_identity != memory_identity)) {
+        entry = entry->next;
+    }
+    return entry;
+}
+
+static void unlink_locked(struct registry_entry *entry) {
+    struct registry_entry **link = &registry_entries;
+    while (*link != entry) {
+        link = &(*link)->next;
+    }
+    *link = entry->next;
+    (void)pthread_cond_broadcast(&registry_changed);
+}
+
+static bool same_place(const struct faster_place *a, const struct faster_place *b) {
+    return a->device == b->device && a->inode == b->inode;
+}
+
+/* Waits until the entry is settled, then takes a reference or reports that there is none. */
+static struct registry_entry *take_existing_locked(const struct faster_options *options,
+                                                   const void *memory_identity) {
+    for (;;) {
+        struct registry_entry *entry = find_locked(options->uuid, memory_identity);
+        if (entry == NULL || entry->state == REGISTRY_OPEN) {
+            return entry;
+        }
+        (void)pthread_cond_wait(&registry_changed, &registry_mutex);
+    }
+}
+
+static struct registry_entry *entry_create(const struct faster_options *options,
+                                           const void *memory_identity) {
+    struct registry_entry *entry = sqlite3_malloc64(sizeof(*entry));
+    if (entry != NULL) {
+        *entry = (struct registry_entry){.state = REGISTRY_OPENING,
+                                         .reference_count = 1,
+                                         .memory_identity = memory_identity,
+                                         .place = options->place};
+        memcpy(entry->uuid, options->uuid, FASTER_UUID_BYTES);
+    }
+    return entry;
+}
+
+/* Opens the store for an entry that is already in the list. */
+static enum faster_status open_entry(const struct faster_options *options,
+                                     struct registry_entry *entry, struct faster_error *error) {
+    enum faster_status status = faster_store_open(options, &entry->store, error);
+    (void)pthread_mutex_lock(&registry_mutex);
+    if (status == FASTER_OK) {
+        entry->state = REGISTRY_OPEN;
+        (void)pthread_cond_broadcast(&registry_changed);
+    } else {
+        unlink_locked(entry);
+    }
+    (void)pthread_mutex_unlock(&registry_mutex);
+    if (status != FASTER_OK) {
+        sqlite3_free(entry);
+    }
+    return status;
+}
+
+static enum faster_status refuse_second_place(const struct registry_entry *entry,
+                                              const struct faster_options *options,
+                                              struct faster_error *error) {
+    error->status = FASTER_COPY;
+    (void)sqlite3_snprintf((int)sizeof(error->message), error->message,
+                           "%.200s is a copy of %.200s, which is open in this process; both name "
+                           "the same store. Nothing was changed",
+                           options->place.path, entry->place.path);
+    return FASTER_COPY;
+}
+
+enum faster_status registry_acquire(const struct faster_options *options,
+                                    const void *memory_identity, struct registry_entry **result,
+                                    struct faster_error *error) {
+    enum faster_status status = FASTER_OK;
+    *result = NULL;
+    (void)pthread_mutex_lock(&registry_mutex);
+    struct registry_entry *entry = take_existing_locked(options, memory_identity);
+    if (entry != NULL) {
+        if (same_place(&entry->place, &options->place)) {
+            entry->reference_count++;
+        } else {
+            status = refuse_second_place(entry, options, error);
+        }
+        (void)pthread_mutex_unlock(&registry_mutex);
+    } else {
+        entry = entry_create(options, memory_identity);
+        if (entry != NULL) {
+            entry->next = registry_entries;
+            registry_entries = entry;
+        }
+        (void)pthread_mutex_unlock(&registry_mutex);
+        status = entry == NULL ? FASTER_NOMEM : open_entry(options, entry, error);
+    }
+    if (status == FASTER_OK) {
+        *result = entry;
+    }
+    return status;
+}
+
+static void close_entry(struct registry_entry *entry) {
+    if (!entry->dropped) {
+        faster_store_close(entry->store);
+        return;
+    }
+    struct faster_error error = {0};
+    enum faster_status status = faster_store_close_and_remove(entry->store, &error);
+    if (status != FASTER_OK) {
+        sqlite3_log(SQLITE_WARNING, "faster: a dropped store was not removed: %s", error.message);
+    }
+}
+
+void registry_release(struct registry_entry *entry) {
+    if (entry == NULL || registry_forked()) {
+        return;
+    }
+    (void)pthread_mutex_lock(&registry_mutex);
+    bool last = --entry->reference_count == 0;
+    if (last) {
+        entry->state = REGISTRY_CLOSING;
+    }
+    (void)pthread_mutex_unlock(&registry_mutex);
+    if (!last) {
+        return;
+    }
+    close_entry(entry);
+    (void)pthread_mutex_lock(&registry_mutex);
+    unlink_locked(entry);
+    (void)pthread_mutex_unlock(&registry_mutex);
+    sqlite3_free(entry);
+}
+
+struct faster_store *registry_store(const struct registry_entry *entry) {
+    return entry->store;
+}
+
+bool registry_is_dropped(const struct registry_entry *entry) {
+    (void)pthread_mutex_lock(&registry_mutex);
+    bool dropped = entry->dropped;
+    (void)pthread_mutex_unlock(&registry_mutex);
+    return dropped;
+}
+
+void registry_drop(const uint8_t uuid[FASTER_UUID_BYTES], const void *memory_identity,
+                   const char *directory) {
+    if (registry_forked()) {
+        return;
+    }
+    (void)pthread_mutex_lock(&registry_mutex);
+    struct registry_entry *entry = find_locked(uuid, memory_identity);
+    if (entry != NULL && entry->state != REGISTRY_CLOSING) {
+        entry->dropped = true;
+    }
+    bool open = entry != NULL;
+    (void)pthread_mutex_unlock(&registry_mutex);
+    if (!open && directory != NULL) {
+        struct faster_error error = {0};
+        enum faster_status status =
+            faster_store_remove(faster_env_posix(), directory, uuid, &error);
+        if (status != FASTER_OK && status != FASTER_MISSING) {
+            sqlite3_log(SQLITE_WARNING, "faster: store %s was not removed: %s", directory,
+                        error.message);
+        }
+    }
+}
+
+bool registry_is_open(const uint8_t uuid[FASTER_UUID_BYTES]) {
+    bool found = false;
+    (void)pthread_mutex_lock(&registry_mutex);
+    for (struct registry_entry *entry = registry_entries; entry != NULL && !found;
+         entry = entry->next) {
+        found = memcmp(entry->uuid, uuid, FASTER_UUID_BYTES) == 0;
+    }
+    (void)pthread_mutex_unlock(&registry_mutex);
+    return found;
+}

@@ -1,0 +1,61 @@
+/* registry.h - the stores this process has open.
+ *
+ * A store has one owner process, and in it one `struct faster_store` that all connections
+ * share. The registry finds it by UUID, counts its users, opens it for the first and
+ * closes it after the last. Opening and closing may take long and happen outside the
+ * registry's lock: only those who want the same store wait.
+ */
+#ifndef FASTER_EXT_REGISTRY_H
+#define FASTER_EXT_REGISTRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "faster.h"
+
+/* Opaque, and shared by all connections of the process: registry.c tells what protects what. An
+ * entry stays while the caller owns a reference to it. */
+struct registry_entry;
+
+/* All functions may be called from any thread, with no lock of ours in hand but the caller's
+ * own connection's. */
+
+/* Call once before anything else; any number of times, any thread. */
+void registry_initialise(void);
+
+/* True in a child process that was forked after the registry was initialised. Such a
+ * process must not touch the stores it inherited. */
+bool registry_forked(void);
+
+/* Gives the open store with options->uuid, opening it if nobody has. `memory_identity` tells
+ * databases without a file apart: two with the same UUID and different identities do not
+ * share a store. Blocks as faster_store_open() does. Any thread.
+ * On OK the caller calls registry_release(). COPY if the store is open for a database file at
+ * another place; otherwise what faster_store_open() returns. */
+enum faster_status registry_acquire(const struct faster_options *options,
+                                    const void *memory_identity, struct registry_entry **entry,
+                                    struct faster_error *error) FASTER_MUST_CHECK;
+
+/* Closes the store after the last release, and removes its files if it was dropped. All
+ * sessions of the caller are closed. */
+void registry_release(struct registry_entry *entry);
+
+struct faster_store *registry_store(const struct registry_entry *entry);
+
+/* True once the store's DROP has been committed: whoever needs it no more should let go. */
+bool registry_is_dropped(const struct registry_entry *entry);
+
+/* Removes a store that no database knows any more: at once if nobody has it open, else with
+ * its last release. `directory` may be NULL (in memory). */
+void registry_drop(const uint8_t uuid[FASTER_UUID_BYTES], const void *memory_identity,
+                   const char *directory);
+
+/* True if this process has the store open (or is opening or closing it). */
+bool registry_is_open(const uint8_t uuid[FASTER_UUID_BYTES]);
+
+/* Rises whenever a connection of this process commits a change of a FASTER table's name or
+ * existence: names resolved under an older number must be looked up again. */
+uint64_t registry_schema_generation(void);
+void registry_schema_changed(void);
+
+#endif

@@ -1,0 +1,105 @@
+/* table_lookup.c - see table_lookup.h. */
+#include "table/table_lookup.h"
+
+#include <string.h>
+
+#include "store/registry.h"
+
+/* "schema.t" or "t"; the schema counts only if it is attached. */
+struct table_name {
+    char *schema_name; /* sqlite3_malloc, or NULL */
+    const char *name;
+};
+
+static int split_name(struct connection *connection, const char *text, struct table_name *name) {
+    const char *dot = strchr(text, '.');
+    *name = (struct table_name){.name = text};
+    if (dot == NULL) {
+        return SQLITE_OK;
+    }
+    char *schema = sqlite3_mprintf("%.*s", (int)(dot - text), text);
+    if (schema == NULL) {
+        return SQLITE_NOMEM;
+    }
+    if (sqlite3_txn_state(connection->db, schema) < 0) {
+        sqlite3_free(schema);
+        return SQLITE_OK;
+    }
+    *name = (struct table_name){.schema_name = schema, .name = dot + 1};
+    return SQLITE_OK;
+}
+
+static bool is_named(const struct table *table, const struct table_name *name) {
+    return sqlite3_stricmp(table->name, name->name) == 0 &&
+           (name->schema_name == NULL ||
+            sqlite3_stricmp(table->schema_name, name->schema_name) == 0);
+}
+
+/* A table object that the name meant when it was last looked up, if nothing has changed. */
+static struct table *find_known(struct connection *connection, const struct table_name *name) {
+    uint64_t generation = registry_schema_generation();
+    struct table *table = connection->schema_changed ? NULL : connection->tables;
+    for (; table != NULL; table = table->next) {
+        uint64_t known =
+            name->schema_name == NULL ? table->plain_generation : table->resolved_generation;
+        if (known == generation && is_named(table, name)) {
+            break;
+        }
+    }
+    return table;
+}
+
+/* Lets SQLite look the name up: planning a query on the table tells which object it is. */
+static int look_up(struct connection *connection, const struct table_name *name) {
+    sqlite3_stmt *statement = NULL;
+    char *sql =
+        name->schema_name == NULL
+            ? sqlite3_mprintf("SELECT 1 FROM \"%w\" WHERE 0", name->name)
+            : sqlite3_mprintf("SELECT 1 FROM \"%w\".\"%w\" WHERE 0", name->schema_name, name->name);
+    if (sql == NULL) {
+        return SQLITE_NOMEM;
+    }
+    connection->planned = NULL;
+    int rc = sqlite3_prepare_v2(connection->db, sql, -1, &statement, NULL);
+    rc = rc == SQLITE_OK ? sqlite3_step(statement) : rc;
+    rc = rc == SQLITE_DONE ? SQLITE_OK : connection_sqlite_error(connection, rc);
+    (void)sqlite3_finalize(statement);
+    sqlite3_free(sql);
+    return rc;
+}
+
+static int find_table(struct connection *connection, const struct table_name *name,
+                      struct table **table) {
+    *table = find_known(connection, name);
+    if (*table != NULL) {
+        return SQLITE_OK;
+    }
+    uint64_t generation = registry_schema_generation();
+    int rc = look_up(connection, name);
+    if (rc != SQLITE_OK) {
+        return rc;
+    }
+    *table = connection->planned;
+    if (*table == NULL || !is_named(*table, name)) {
+        return connection_error(connection, SQLITE_ERROR, "not a FASTER table: %s", name->name);
+    }
+    (*table)->resolved_generation = generation;
+    if (name->schema_name == NULL) {
+        (*table)->plain_generation = generation;
+    }
+    return SQLITE_OK;
+}
+
+int table_lookup(struct connection *connection, const char *text, struct table **table) {
+    struct table_name name;
+    int rc = connection_check_process(connection);
+    if (rc == SQLITE_OK && text == NULL) {
+        rc = connection_error(connection, SQLITE_ERROR, "the name of a FASTER table is needed");
+    }
+    rc = rc == SQLITE_OK ? split_name(connection, text, &name) : rc;
+    if (rc == SQLITE_OK) {
+        rc = find_table(connection, &name, table);
+        sqlite3_free(name.schema_name);
+    }
+    return rc;
+}

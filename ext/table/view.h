@@ -1,0 +1,45 @@
+/* view.h - what a statement of this connection sees of a store.
+ *
+ * A view is opened from the newest row in the connection's own snapshot of the database,
+ * so that both kinds of table show the same commit. The owner of the open transaction sees
+ * its own writes as well. When the transaction commits under an open view it becomes an
+ * ordinary one, with the same upper address. When writes that it shows are undone, the cursor
+ * may have passed rows that are back now: it ends with SQLITE_ABORT_ROLLBACK.
+ */
+#ifndef FASTER_EXT_VIEW_H
+#define FASTER_EXT_VIEW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store/attachment.h"
+#include "table/table.h"
+
+/* One open view of the store: a cursor's, or a function's. All zero is closed. */
+struct view {
+    struct faster_snapshot snapshot;
+    struct attachment *attachment; /* NULL: closed */
+    struct view *next;
+    bool from_row; /* it shows the commit `commit_number`, 0 for the empty store */
+    uint64_t commit_number;
+    enum key_text key_text; /* covers all keys in the view */
+    int level;              /* of an owner's view: the savepoints it was opened in */
+    bool undone;            /* writes it shows were rolled back: it must not be read further */
+};
+
+/* Opens the view that a statement of this connection has now. */
+int view_open(struct table *table, struct view *view);
+/* Keeps the view if it is still the right one, else opens it anew. */
+int view_refresh(struct table *table, struct view *view);
+/* For a function: like view_open(), but when the connection reads nothing of this database at
+ * the moment, the view is that of the newest commit and no SQL is run. */
+int view_open_newest(struct table *table, struct view *view);
+void view_close(struct view *view);
+
+/* What becomes of a store's open views when its transaction ends; when the savepoints from
+ * `level` on are released; when they are rolled back. */
+void view_end_transaction(struct attachment *attachment, bool committed);
+void view_release_savepoints(struct attachment *attachment, int level);
+void view_undo_savepoints(struct attachment *attachment, int level);
+
+#endif
