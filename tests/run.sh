@@ -265,9 +265,9 @@ suite gcc-unit         180 tests_of gcc "$scale" unit
 suite gcc-stress-sim   240 tests_of gcc "$scale" stress sim
 suite gcc-sql          600 tests_of gcc "$scale" sql
 suite gcc-crash        300 tests_of gcc "$scale" crash
-suite layers             10 "$tests_directory/check_layers.py"
-suite sources            10 "$tests_directory/check_sources.sh"
-suite exports            10 "$tests_directory/check_exports.sh" "$build_root/build-gcc"
+suite layers             60 "$tests_directory/check_layers.py"
+suite sources            60 "$tests_directory/check_sources.sh"
+suite exports            60 "$tests_directory/check_exports.sh" "$build_root/build-gcc"
 suite readme             40 "$tests_directory/check_readme.sh" "$build_root/build-gcc"
 suite python-client      90 python_client
 suite quickstart       240 sql_programs
