@@ -197,10 +197,11 @@ static enum fst_attempt attempt_locked(struct faster_session *session, struct fa
         return fst_op_try(session, op, walk);
     }
     lock_writer(session->store);
-    /* The transaction may be over: ended by its owner while the operation was pending, or by
-     * another session that has the decider's lock now. */
-    enum faster_status status =
-        session->txn != NULL ? fst_txn_enter_write(session->txn) : FASTER_MISUSE;
+    /* The transaction may be over: another session that has the decider's lock now may have
+     * settled it while the operation was pending. No operation outlives its transaction's
+     * handle, see complete_writes(); should one, it must not get into the next transaction. */
+    bool has_it = session->txn != NULL && session->txn->serial == op->txn_serial;
+    enum faster_status status = has_it ? fst_txn_enter_write(session->txn) : FASTER_MISUSE;
     enum fst_attempt attempt =
         status == FASTER_OK ? fst_op_try(session, op, walk) : fst_op_done(op, status);
     unlock_writer(session->store);
@@ -274,6 +275,7 @@ static enum faster_status write_in_txn(struct faster_txn *txn, struct faster_op 
                    (unsigned long long)fst_log_page_bytes(txn->store->log));
     }
     op->kind = (int32_t)kind;
+    op->txn_serial = txn->serial;
     fst_op_prepare(session, op);
     run(session, op, NULL);
     return op->status;
@@ -336,7 +338,14 @@ enum faster_status faster_txn_begin(struct faster_session *session,
     return locked_result(session->store, fst_txn_begin(session, newest, txn));
 }
 
+/* What was called inside the transaction so far counts to it: no operation may be carried out
+ * behind a savepoint, a control record or an end that was set after it. */
+static void complete_writes(struct faster_txn *txn) {
+    faster_complete_pending(txn->session, true);
+}
+
 enum faster_status faster_txn_savepoint(struct faster_txn *txn, int level) {
+    complete_writes(txn);
     lock_writer(txn->store);
     return locked_result(txn->store, fst_txn_savepoint(txn, level));
 }
@@ -348,6 +357,7 @@ void faster_txn_release(struct faster_txn *txn, int level) {
 }
 
 enum faster_status faster_txn_rollback_to(struct faster_txn *txn, int level) {
+    complete_writes(txn);
     lock_writer(txn->store);
     return locked_result(txn->store, fst_txn_rollback_to(txn, level));
 }
@@ -360,6 +370,7 @@ enum faster_status faster_txn_prepare(struct faster_txn *txn, struct faster_comm
                                       uint64_t *obsolete_below) {
     struct faster_store *store = txn->store;
     bool needs_sync;
+    complete_writes(txn);
     clear_message(txn->session);
     *obsolete_below = 0;
     lock_writer(store);
@@ -383,6 +394,7 @@ enum faster_status faster_txn_prepare(struct faster_txn *txn, struct faster_comm
 void faster_txn_commit(struct faster_txn *txn) {
     if (txn != NULL) {
         struct faster_store *store = txn->store;
+        complete_writes(txn);
         lock_writer(store);
         fst_txn_commit(txn);
         unlock_writer(store);
@@ -392,6 +404,7 @@ void faster_txn_commit(struct faster_txn *txn) {
 void faster_txn_rollback(struct faster_txn *txn) {
     if (txn != NULL) {
         struct faster_store *store = txn->store;
+        complete_writes(txn);
         lock_writer(store);
         fst_txn_rollback(txn);
         unlock_writer(store);

@@ -381,6 +381,7 @@ struct faster_op {
     uint64_t head;
     uint64_t at;
     uint64_t located;
+    uint64_t txn_serial;
     struct faster_op *next;
 };
 
@@ -416,11 +417,16 @@ FASTER_PUBLIC enum faster_status faster_delete(struct faster_txn *txn,
 
 /* Completes the session's pending operations: those whose I/O is done, or, with `wait`,
  * all of them. Each completed operation's status is set. OK: none is left. PENDING: some
- * are (only without `wait`). Never fails as a whole. */
+ * are (only without `wait`). Never fails as a whole. A pending write whose transaction was
+ * settled meanwhile, by another session's begin, completes with MISUSE. */
 FASTER_PUBLIC enum faster_status faster_complete_pending(struct faster_session *session, bool wait);
 
 /* ---------------------------------------------------------- transactions */
 
+/* Writes belong to the transaction as it was when they were called. So
+ * faster_txn_savepoint(), _rollback_to(), _prepare(), _commit() and _rollback() first wait for
+ * the session's pending operations, as faster_complete_pending() does: look at their
+ * statuses afterwards. */
 struct faster_txn;
 
 /* Begins the store's write transaction. The caller holds the decider's write lock and
@@ -461,7 +467,8 @@ FASTER_PUBLIC enum faster_status faster_txn_prepare(struct faster_txn *txn,
                                                     uint64_t *obsolete_below) FASTER_MUST_CHECK;
 
 /* Second phase: the decider has committed the row. Idempotent against
- * faster_meet_row() by another session. Consumes txn. Never fails. */
+ * faster_meet_row() by another session. Writes that no row was made for are undone.
+ * Consumes txn. Never fails. */
 FASTER_PUBLIC void faster_txn_commit(struct faster_txn *txn);
 
 /* The decider has rolled back. Before prepare: the writes are undone. After prepare: the

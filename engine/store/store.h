@@ -118,6 +118,7 @@ struct faster_session {
     uint32_t pending_count; /* operations: in flight, done, or waiting */
     uint32_t pool_count;
     struct faster_txn *txn;       /* the transaction this session began */
+    uint64_t txn_serial;          /* how many it has begun */
     struct faster_buffer scratch; /* merge results */
     bool index_full;              /* the last FULL came from the index */
     char message[FASTER_MESSAGE_BYTES];

@@ -188,6 +188,7 @@ static struct faster_txn *create(struct faster_session *session) {
     txn->store = store;
     txn->session = session;
     txn->references = 2;
+    txn->serial = ++session->txn_serial;
     txn->redo.env = store->env;
     fst_store_relaxed_u32(&txn->state, FST_TXN_OPEN);
     return txn;
@@ -439,8 +440,8 @@ static void consume_handle(struct faster_txn *txn) {
 
 void fst_txn_commit(struct faster_txn *txn) {
     consume_handle(txn);
-    if (txn->record_count == 0 && change_state(txn, FST_TXN_OPEN, FST_TXN_ABORTED)) {
-        settle_aborted(txn); /* it wrote nothing that counts */
+    if (change_state(txn, FST_TXN_OPEN, FST_TXN_ABORTED)) {
+        settle_aborted(txn); /* no row says anything about what it wrote */
     } else if (change_state(txn, FST_TXN_PREPARED, FST_TXN_COMMITTED)) {
         settle_committed(txn);
     }

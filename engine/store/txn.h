@@ -2,7 +2,7 @@
  *
  *   state      -> next        by
  *   OPEN       -> PREPARED    fst_txn_prepared: control record written, row handed out
- *   OPEN       -> ABORTED     fst_txn_rollback, fst_txn_commit with nothing to commit, or
+ *   OPEN       -> ABORTED     fst_txn_rollback, fst_txn_commit (no row was made for it), or
  *                             another's begin (it lost its lock)
  *   PREPARED   -> OPEN        a write after a commit that came back BUSY
  *   PREPARED   -> COMMITTED   fst_txn_commit, or anyone who reads its row
@@ -43,6 +43,7 @@ struct faster_txn {
     struct faster_session *session; /* NULL once the handle is consumed */
     fst_atomic_u32 state;           /* enum fst_txn_state */
     uint32_t references;            /* [writer] handle and store */
+    uint64_t serial;                /* of the session's transactions, see faster_op.txn_serial */
     uint64_t start;
     uint64_t record_count;         /* DATA records not undone */
     struct fst_commit_point point; /* since prepare: what the row says */

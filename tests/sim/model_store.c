@@ -32,53 +32,88 @@ static enum faster_status add_one(void *context, const struct faster_bytes *old,
     return faster_buffer_assign(new_value, bytes, count);
 }
 
-static enum faster_status write_one(struct run *run, struct faster_txn *txn) {
-    char key[16];
-    unsigned char bytes[VALUE_BYTES_MAX + 4];
-    unsigned char old[VALUE_BYTES_MAX + 4];
-    uint32_t index = draw(run, draw(run, 2) == 0 ? 10 : KEY_COUNT);
-    uint32_t value = run->next_value++;
-    key_of(index, key);
-    struct faster_op op = {.key = {key, strlen(key)},
-                           .value = {bytes, value_bytes_of(value, bytes)},
-                           .merge = add_one,
-                           .context = &value};
-    enum faster_status status, expected = FASTER_OK;
-    bool present = run->now[index] != 0;
+/* The pending writes have come to what the model says. */
+static void settle_pending(struct run *run) {
+    for (uint32_t i = 0; i < run->pending_count; i++) {
+        const struct model_write *write = &run->pending[i];
+        CHECK(run, write->op.status == write->expected, "a pending write", write->op.status);
+    }
+    run->pending_count = 0;
+}
+
+static void complete_pending(struct run *run) {
+    faster_complete_pending(run->session, true);
+    settle_pending(run);
+}
+
+static bool is_pending(const struct run *run, uint32_t index) {
+    for (uint32_t i = 0; i < run->pending_count; i++) {
+        if (run->pending[i].index == index) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Fills in a random operation and calls it. */
+static enum faster_status call_write(struct run *run, struct faster_txn *txn,
+                                     struct model_write *write) {
+    struct faster_op *op = &write->op;
+    uint32_t now = run->now[write->index];
+    key_of(write->index, write->key);
+    write->expected = FASTER_OK;
+    *op = (struct faster_op){.key = {write->key, strlen(write->key)},
+                             .value = {write->bytes, value_bytes_of(write->value, write->bytes)},
+                             .merge = add_one,
+                             .context = &write->value};
     switch (draw(run, 6)) {
     case 0:
-        status = faster_delete(txn, &op);
-        value = 0;
-        break;
+        write->value = 0;
+        return faster_delete(txn, op);
     case 1:
-        status = faster_insert(txn, &op);
-        expected = present ? FASTER_EXISTS : FASTER_OK;
-        break;
+        write->expected = now != 0 ? FASTER_EXISTS : FASTER_OK;
+        return faster_insert(txn, op);
     case 2:
-        status = faster_rmw(txn, &op);
-        break;
+        return faster_rmw(txn, op);
     case 3: {
-        uint32_t guess = draw(run, 3) == 0 ? run->now[index] + 1 : run->now[index];
-        op.expected = (struct faster_bytes){old, value_bytes_of(guess, old)};
-        expected =
-            !present ? FASTER_NOT_FOUND : (guess == run->now[index] ? FASTER_OK : FASTER_EXISTS);
-        status = faster_compare_and_set(txn, &op);
-        break;
+        uint32_t guess = draw(run, 3) == 0 ? now + 1 : now;
+        op->expected = (struct faster_bytes){write->old, value_bytes_of(guess, write->old)};
+        if (now == 0) {
+            write->expected = FASTER_NOT_FOUND;
+        } else if (guess != now) {
+            write->expected = FASTER_EXISTS;
+        }
+        return faster_compare_and_set(txn, op);
     }
     default:
-        status = faster_upsert(txn, &op);
-        break;
+        return faster_upsert(txn, op);
     }
-    if (status == FASTER_PENDING) {
+}
+
+/* Some operations stay pending: what comes next, a savepoint or an end, must complete them. */
+static enum faster_status write_one(struct run *run, struct faster_txn *txn) {
+    uint32_t index = draw(run, draw(run, 2) == 0 ? 10 : KEY_COUNT);
+    if (run->pending_count == PENDING_MAX || is_pending(run, index)) {
+        complete_pending(run);
+    }
+    struct model_write *write = &run->pending[run->pending_count];
+    write->index = index;
+    write->value = run->next_value++;
+    enum faster_status status = call_write(run, txn, write);
+    if (status == FASTER_PENDING && !run->with_faults && draw(run, 2) == 0) {
+        run->left_pending++;
+        run->pending_count++;
+        status = write->expected;
+    } else if (status == FASTER_PENDING) {
         faster_complete_pending(run->session, true);
-        status = op.status;
+        status = write->op.status;
     }
     if (status < 0 && run->with_faults) {
         return status;
     }
-    CHECK(run, status == expected, "a write's outcome", status);
+    CHECK(run, status == write->expected, "a write's outcome", status);
     if (status == FASTER_OK) {
-        run->now[index] = value;
+        run->now[index] = write->value;
     }
     return FASTER_OK;
 }
@@ -90,9 +125,11 @@ static void write_some(struct run *run, struct faster_txn *txn, uint32_t count, 
             model_state before;
             memcpy(before, run->now, sizeof before);
             CHECK(run, faster_txn_savepoint(txn, level) == FASTER_OK, "savepoint", 0);
+            settle_pending(run);
             write_some(run, txn, 1 + draw(run, 5), level + 1);
             if (draw(run, 2) == 0) {
                 CHECK(run, faster_txn_rollback_to(txn, level) == FASTER_OK, "rollback_to", 0);
+                settle_pending(run);
                 memcpy(run->now, before, sizeof before);
             }
             if (draw(run, 2) == 0) {
@@ -101,6 +138,7 @@ static void write_some(struct run *run, struct faster_txn *txn, uint32_t count, 
         }
         if (draw(run, 20) == 0) {
             struct faster_snapshot own;
+            complete_pending(run); /* the view ends before what is not done yet */
             CHECK(run, faster_snapshot_open_txn(run->session, txn, &own) == FASTER_OK, "own", 0);
             model_check_state(run, &own, run->now, draw(run, 10) == 0);
             faster_snapshot_close(&own);
@@ -128,9 +166,11 @@ static void transact(struct run *run) {
     switch (draw(run, 8)) {
     case 0:
         faster_txn_rollback(txn);
+        settle_pending(run);
         return;
     case 1: /* in doubt, and the row never turns up */
         status = faster_txn_prepare(txn, &row, &obsolete);
+        settle_pending(run);
         CHECK(run, status == FASTER_OK || status == FASTER_NOT_FOUND, "prepare", status);
         ledger_finish(&run->doubt);
         if (status == FASTER_OK) {
@@ -142,6 +182,7 @@ static void transact(struct run *run) {
         return;
     case 2: /* in doubt, and the row is there */
         status = faster_txn_prepare(txn, &row, &obsolete);
+        settle_pending(run);
         CHECK(run, status == FASTER_OK || status == FASTER_NOT_FOUND, "prepare", status);
         if (status == FASTER_OK) {
             ledger_insert(&run->ledger, &row, obsolete);
@@ -150,11 +191,13 @@ static void transact(struct run *run) {
         break;
     case 3: /* BUSY, more writes, again */
         status = faster_txn_prepare(txn, &row, &obsolete);
+        settle_pending(run);
         CHECK(run, status == FASTER_OK || status == FASTER_NOT_FOUND, "prepare", status);
         write_some(run, txn, 1 + draw(run, 5), 0);
         /* fall through */
     default:
         status = ledger_commit(&run->ledger, txn);
+        settle_pending(run);
         CHECK(run, status == FASTER_OK, "commit", status);
         break;
     }
@@ -315,7 +358,7 @@ int main(int argc, char **argv) {
     }
     struct run *run = calloc(1, sizeof *run);
     uint64_t reads = 0, commits = 0, reopens = 0, scans = 0;
-    uint64_t torn = 0, lost = 0, returned = 0, faults = 0;
+    uint64_t torn = 0, lost = 0, returned = 0, faults = 0, left_pending = 0;
     for (uint64_t seed = first; seed < first + count; seed++) {
         run_seed(run, seed, base);
         reads += run->reads;
@@ -326,13 +369,16 @@ int main(int argc, char **argv) {
         lost += run->lost;
         returned += run->returned;
         faults += run->faults;
+        left_pending += run->left_pending;
     }
     free(run);
     fst_test_directory_remove(base);
     printf("model_store: %llu seeds, %llu commits, %llu reopens, %llu reads, %llu scans, "
-           "%llu torn sectors, %llu lost and %llu returned ends, %llu faults: 0 differences\n",
+           "%llu torn sectors, %llu lost and %llu returned ends, %llu faults, %llu writes left "
+           "pending: 0 differences\n",
            (unsigned long long)count, (unsigned long long)commits, (unsigned long long)reopens,
            (unsigned long long)reads, (unsigned long long)scans, (unsigned long long)torn,
-           (unsigned long long)lost, (unsigned long long)returned, (unsigned long long)faults);
+           (unsigned long long)lost, (unsigned long long)returned, (unsigned long long)faults,
+           (unsigned long long)left_pending);
     return 0;
 }

@@ -14,11 +14,23 @@
 #define HISTORY_MAX 4096
 #define SNAPSHOT_MAX 4
 #define PAST_MAX 6
+#define PENDING_MAX 6
 #define STEPS 400
 #define SEGMENT_BYTES (64u << 10)
 
 /* A value is a number; its bytes are derived from it. 0: absent. */
 typedef uint32_t model_state[KEY_COUNT];
+
+/* A write, and what it must come to. */
+struct model_write {
+    struct faster_op op;
+    uint32_t index;
+    uint32_t value;
+    enum faster_status expected;
+    char key[16];
+    unsigned char bytes[VALUE_BYTES_MAX + 4];
+    unsigned char old[VALUE_BYTES_MAX + 4];
+};
 
 struct run {
     uint64_t seed;
@@ -39,6 +51,8 @@ struct run {
     model_state *history; /* [commit number] */
     model_state now;
     uint32_t next_value;
+    struct model_write pending[PENDING_MAX]; /* of the open transaction, each of another key */
+    uint32_t pending_count;
     bool with_faults; /* failing operations are no differences */
     uint64_t inline_bytes;
     struct {
@@ -46,7 +60,7 @@ struct run {
         uint64_t number;
         bool open;
     } snapshots[SNAPSHOT_MAX];
-    uint64_t reads, commits, reopens, scans, torn, lost, returned, faults;
+    uint64_t reads, commits, reopens, scans, torn, lost, returned, faults, left_pending;
 };
 
 _Noreturn void model_fail(const struct run *run, const char *what, int status);

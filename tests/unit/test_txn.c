@@ -135,19 +135,116 @@ static void push_out(struct rig *rig) {
     rig_commit(rig, txn);
 }
 
-Test(txn, pending_write_after_its_end_is_misuse) {
+/* A store whose key "a" is 1 and on disk only, and a transaction in which an addition of 10 to it
+ * waits for that. */
+static struct faster_txn *start_pending(struct rig *rig, struct faster_op *op) {
+    static unsigned ten = 10;
+    rig_start(rig, 4096);
+    rig_commit_put(rig, "a", 1, 10);
+    push_out(rig);
+    struct faster_txn *txn = rig_begin(rig);
+    ASSERT_OK(rig_put(txn, "b", 1, 10));
+    *op = (struct faster_op){.key = {"a", 1}, .merge = merge_number, .context = &ten};
+    ASSERT_STATUS(faster_rmw(txn, op), FASTER_PENDING);
+    return txn;
+}
+
+Test(txn, pending_write_is_undone_by_a_rollback) {
     struct rig rig;
-    unsigned one = 1;
-    rig_start(&rig, 4096);
-    rig_commit_put(&rig, "a", 1, 10);
-    push_out(&rig);
-    struct faster_txn *txn = rig_begin(&rig);
-    struct faster_op op = {.key = {"a", 1}, .merge = merge_number, .context = &one};
-    ASSERT_STATUS(faster_rmw(txn, &op), FASTER_PENDING);
-    faster_txn_rollback(txn);
+    struct faster_op op;
+    faster_txn_rollback(start_pending(&rig, &op));
+    ASSERT_OK(op.status);
+    struct faster_txn *next = rig_begin(&rig);
+    faster_complete_pending(rig.session, true);
+    cr_assert_not(faster_txn_has_writes(next));
+    ASSERT_OK(rig_put(next, "c", 1, 10));
+    rig_commit(&rig, next);
+    cr_assert_eq(rig_get(&rig, "a"), 1);
+    rig_finish(&rig);
+}
+
+/* The next transaction of the session must not get it. */
+Test(txn, pending_write_of_a_lost_transaction_is_misuse) {
+    struct rig rig;
+    struct faster_op op;
+    struct faster_session *other;
+    struct faster_txn *second;
+    struct faster_txn *first = start_pending(&rig, &op);
+    ASSERT_OK(faster_session_open(rig.store, &other));
+    ASSERT_OK(ledger_begin(&rig.ledger, other, &second));
     faster_complete_pending(rig.session, true);
     ASSERT_STATUS(op.status, FASTER_MISUSE);
+    faster_txn_rollback(first);
+    rig_commit(&rig, second);
     cr_assert_eq(rig_get(&rig, "a"), 1);
+    cr_assert_eq(rig_get(&rig, "b"), 0);
+    faster_session_close(other);
+    rig_finish(&rig);
+}
+
+Test(txn, pending_write_is_part_of_what_is_prepared) {
+    struct rig rig;
+    struct faster_op op;
+    struct faster_commit_row row;
+    uint64_t obsolete;
+    struct faster_txn *txn = start_pending(&rig, &op);
+    ASSERT_OK(faster_txn_prepare(txn, &row, &obsolete));
+    ASSERT_OK(op.status);
+    faster_complete_pending(rig.session, true);
+    ledger_insert(&rig.ledger, &row, obsolete);
+    faster_txn_commit(txn);
+    cr_assert_eq(rig_get(&rig, "a"), 11);
+    rig_commit_put(&rig, "c", 1, 10);
+    rig_verify(&rig);
+    rig_finish(&rig);
+}
+
+Test(txn, pending_write_lies_before_a_later_savepoint) {
+    struct rig rig;
+    struct faster_op op;
+    struct faster_txn *txn = start_pending(&rig, &op);
+    ASSERT_OK(faster_txn_savepoint(txn, 0));
+    ASSERT_OK(faster_txn_rollback_to(txn, 0));
+    ASSERT_OK(op.status);
+    rig_commit(&rig, txn);
+    cr_assert_eq(rig_get(&rig, "a"), 11);
+    rig_finish(&rig);
+}
+
+Test(txn, pending_write_is_undone_by_an_earlier_savepoint) {
+    struct rig rig;
+    struct faster_op op;
+    struct faster_txn *txn = start_pending(&rig, &op);
+    ASSERT_OK(faster_txn_savepoint(txn, 0));
+    rig_commit(&rig, txn);
+    push_out(&rig);
+    txn = rig_begin(&rig);
+    ASSERT_OK(faster_txn_savepoint(txn, 0));
+    ASSERT_STATUS(faster_rmw(txn, &op), FASTER_PENDING);
+    ASSERT_OK(faster_txn_rollback_to(txn, 0));
+    ASSERT_OK(op.status);
+    faster_complete_pending(rig.session, true);
+    cr_assert_not(faster_txn_has_writes(txn));
+    ASSERT_OK(rig_put(txn, "c", 1, 10));
+    rig_commit(&rig, txn);
+    cr_assert_eq(rig_get(&rig, "a"), 11);
+    rig_finish(&rig);
+}
+
+/* A decider that commits without a row of the last writes: they are gone, the store goes on. */
+Test(txn, committed_without_prepare_leaves_nothing) {
+    struct rig rig;
+    rig_start(&rig, 4096);
+    rig_commit_put(&rig, "a", 1, 10);
+    struct faster_txn *txn = rig_begin(&rig);
+    ASSERT_OK(rig_put(txn, "a", 2, 10));
+    faster_txn_commit(txn);
+    cr_assert_eq(rig_get(&rig, "a"), 1);
+    rig_commit_put(&rig, "b", 3, 10);
+    rig_crash(&rig);
+    rig_open(&rig);
+    cr_assert_eq(rig_get(&rig, "a"), 1);
+    cr_assert_eq(rig_get(&rig, "b"), 3);
     rig_finish(&rig);
 }
 
