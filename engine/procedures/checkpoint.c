@@ -32,10 +32,6 @@ static enum faster_status sync_log(struct faster_store *store) {
     return status == FASTER_OK ? fst_log_sync(store->log, sealed) : status;
 }
 
-static bool asks_to_stop(faster_interrupt_fn *interrupt, void *context) {
-    return interrupt != NULL && interrupt(context);
-}
-
 /* The page that holds the first live record below `stable`: everything before it is dead. In
  * that prefix a tombstone is dead, too: all older versions of its key lie before it. */
 static enum faster_status find_first_live(struct faster_store *store, uint64_t stable,
@@ -53,14 +49,10 @@ static enum faster_status find_first_live(struct faster_store *store, uint64_t s
         store->env->release(store->env, scan);
         return status;
     }
-    if (asks_to_stop(interrupt, interrupt_context)) {
-        status = FASTER_INTERRUPTED;
-    }
     const struct fst_scan_entry *entry;
     uint64_t first_live = stable;
-    if (status == FASTER_OK) {
-        status = fst_live_scan_next(scan, &entry);
-    }
+    fst_live_scan_ask(scan, interrupt, interrupt_context);
+    status = fst_live_scan_next(scan, &entry);
     if (status == FASTER_OK) {
         first_live = entry->item.addr.raw;
     }

@@ -18,6 +18,11 @@ enum faster_status fst_live_scan_init(struct fst_live_scan *scan, struct faster_
     return status;
 }
 
+void fst_live_scan_ask(struct fst_live_scan *scan, faster_interrupt_fn *interrupt, void *context) {
+    scan->interrupt = interrupt;
+    scan->interrupt_context = context;
+}
+
 void fst_live_scan_finish(struct fst_live_scan *scan) {
     if (scan->session != NULL) {
         fst_finish_reads(scan->session);
@@ -52,6 +57,10 @@ static void start(struct fst_live_scan *scan, struct fst_scan_entry *entry) {
     fst_hash_index_prefetch(store->index, entry->op.hash);
 }
 
+static bool interrupted(const struct fst_live_scan *scan) {
+    return scan->interrupt != NULL && scan->interrupt(scan->interrupt_context);
+}
+
 /* Collects a batch of candidates from one stretch of the log, whose bytes stay in the
  * cursor's buffer until the batch is used up, and locates their keys. */
 static enum faster_status fill(struct fst_live_scan *scan) {
@@ -59,8 +68,13 @@ static enum faster_status fill(struct fst_live_scan *scan) {
     scan->entry_count = 0;
     scan->entry_next = 0;
     while (scan->entry_count < FST_SCAN_BATCH) {
-        if (scan->entry_count > 0 && fst_log_cursor_at_stretch_end(&scan->cursor)) {
-            break;
+        if (fst_log_cursor_at_stretch_end(&scan->cursor)) {
+            if (scan->entry_count > 0) {
+                break;
+            }
+            if (interrupted(scan)) {
+                return FASTER_INTERRUPTED;
+            }
         }
         struct fst_scan_entry *entry = &scan->entries[scan->entry_count];
         status = fst_log_cursor_next(&scan->cursor, &entry->item);

@@ -26,15 +26,19 @@ struct fst_live_scan {
     struct fst_scan_entry entries[FST_SCAN_BATCH];
     uint32_t entry_count;
     uint32_t entry_next;
+    faster_interrupt_fn *interrupt; /* NULL, or asked before each stretch of the log */
+    void *interrupt_context;
 };
 
 /* Reads [from, upper). The caller keeps a pin at or below `upper`'s view. OK, NOMEM, FULL. */
 enum faster_status fst_live_scan_init(struct fst_live_scan *scan, struct faster_store *store,
                                       fst_addr from, uint64_t upper) FASTER_MUST_CHECK;
+/* From now on `interrupt` is asked before each stretch of the log. */
+void fst_live_scan_ask(struct fst_live_scan *scan, faster_interrupt_fn *interrupt, void *context);
 void fst_live_scan_finish(struct fst_live_scan *scan);
 
 /* The next live record that is no tombstone; *entry is valid until the next call. OK, END,
- * CORRUPT, IO, NOMEM. */
+ * CORRUPT, IO, NOMEM, INTERRUPTED. */
 enum faster_status fst_live_scan_next(struct fst_live_scan *scan,
                                       const struct fst_scan_entry **entry) FASTER_MUST_CHECK;
 
