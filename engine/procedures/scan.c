@@ -98,8 +98,8 @@ enum faster_status fst_live_scan_next(struct fst_live_scan *scan,
     for (;;) {
         while (scan->entry_next < scan->entry_count) {
             const struct fst_scan_entry *entry = &scan->entries[scan->entry_next++];
+            *out = entry;
             if (entry->op.status == FASTER_OK && entry->op.located == entry->item.addr.raw) {
-                *out = entry;
                 return FASTER_OK;
             }
             if (fst_addr_below(entry->item.addr, fst_log_begin(scan->session->store->log))) {
@@ -113,6 +113,7 @@ enum faster_status fst_live_scan_next(struct fst_live_scan *scan,
                 return entry->op.status;
             }
         }
+        *out = NULL;
         enum faster_status status = fill(scan);
         if (status != FASTER_OK) {
             return status;

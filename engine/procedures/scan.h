@@ -38,7 +38,8 @@ void fst_live_scan_ask(struct fst_live_scan *scan, faster_interrupt_fn *interrup
 void fst_live_scan_finish(struct fst_live_scan *scan);
 
 /* The next live record that is no tombstone; *entry is valid until the next call. OK, END,
- * CORRUPT, IO, NOMEM, INTERRUPTED. */
+ * CORRUPT, IO, NOMEM, INTERRUPTED. After a failure *entry is the record whose key could not be
+ * located, and the next call goes on behind it; NULL: the log itself cannot be read on. */
 enum faster_status fst_live_scan_next(struct fst_live_scan *scan,
                                       const struct fst_scan_entry **entry) FASTER_MUST_CHECK;
 

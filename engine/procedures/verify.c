@@ -10,9 +10,6 @@
 #include "procedures/scan.h"
 #include "store/session.h"
 
-/* Records between two questions whether to go on. */
-#define ASK_EVERY 4096u
-
 struct verify {
     struct faster_store *store;
     struct faster_session *session; /* its own */
@@ -41,8 +38,16 @@ static struct faster_bytes no_key(void) {
     return (struct faster_bytes){NULL, 0};
 }
 
-static void name_segment(const struct verify *verify, uint64_t address, char *name) {
-    fst_segment_name(address >> verify->store->identity.segment_bits, name);
+/* Something wrong at an address of the log. */
+static void report_at(struct verify *verify, const char *what, fst_addr at,
+                      struct faster_bytes key) {
+    char name[FST_SEGMENT_NAME_BYTES];
+    fst_segment_name(at.raw >> verify->store->identity.segment_bits, name);
+    report(verify, what, name, at.raw, key);
+}
+
+static struct faster_bytes key_of(const struct fst_log_item *item) {
+    return (struct faster_bytes){item->bytes + item->shape.key_offset_bytes, item->shape.key_bytes};
 }
 
 /* ---- first pass ---- */
@@ -54,12 +59,8 @@ static void check_item(struct verify *verify, const struct fst_log_item *item) {
         return;
     }
     if (!fst_addr_below(previous, item->addr)) {
-        char name[FST_SEGMENT_NAME_BYTES];
-        name_segment(verify, item->addr.raw, name);
-        struct faster_bytes key = {item->bytes + item->shape.key_offset_bytes,
-                                   item->shape.key_bytes};
-        report(verify, "the previous address does not lie before the record", name, item->addr.raw,
-               key);
+        report_at(verify, "the previous address does not lie before the record", item->addr,
+                  key_of(item));
     }
 }
 
@@ -85,9 +86,7 @@ static enum faster_status read_log(struct verify *verify) {
         if (status == FASTER_OK) {
             check_item(verify, &item);
         } else if (status == FASTER_CORRUPT) {
-            char name[FST_SEGMENT_NAME_BYTES];
-            name_segment(verify, cursor.at.raw, name);
-            report(verify, "a record is damaged", name, cursor.at.raw, no_key());
+            report_at(verify, "a record is damaged", cursor.at, no_key());
             status = skip_page(verify, &cursor) ? FASTER_OK : FASTER_END;
         }
     }
@@ -105,22 +104,22 @@ static enum faster_status look_up_records(struct verify *verify) {
     }
     enum faster_status status =
         fst_live_scan_init(scan, verify->store, fst_log_begin(verify->store->log), verify->upper);
-    const struct fst_scan_entry *entry;
-    uint64_t count = 0;
     if (status != FASTER_OK) {
         env->release(env, scan);
         return status;
     }
+    fst_live_scan_ask(scan, verify->interrupt, verify->interrupt_context);
     while (status == FASTER_OK) {
+        const struct fst_scan_entry *entry;
         status = fst_live_scan_next(scan, &entry);
-        if (++count % ASK_EVERY == 0 && status == FASTER_OK && interrupted(verify)) {
-            status = FASTER_INTERRUPTED;
+        if (status == FASTER_CORRUPT && entry != NULL) {
+            report_at(verify, "a record cannot be reached through its chain", entry->item.addr,
+                      key_of(&entry->item));
+            status = FASTER_OK;
+        } else if (status == FASTER_CORRUPT) {
+            report_at(verify, "a record is damaged", scan->cursor.at, no_key());
+            status = FASTER_END;
         }
-    }
-    if (status == FASTER_CORRUPT) {
-        report(verify, "a record cannot be reached through its chain", "", scan->cursor.at.raw,
-               no_key());
-        status = FASTER_END;
     }
     fst_live_scan_finish(scan);
     env->release(env, scan);
