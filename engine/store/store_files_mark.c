@@ -1,19 +1,36 @@
 /* store_files_mark.c - the mark of a store whose creation or removal is not settled (layer 4). */
 #include "store/store_files_internal.h"
 
+/* Makes the mark with the mode and owner of the file `store`, as all files of the directory. */
+static enum faster_status make_mark(const struct faster_env *env, const char *directory,
+                                    const char *path) {
+    char identity[FST_PATH_BYTES_MAX];
+    struct fst_file_info info;
+    struct fst_file *file;
+    enum faster_status status =
+        fst_path_join(identity, sizeof identity, directory, FST_NAME_IDENTITY);
+    if (status == FASTER_OK) {
+        status = env->path_info(env, identity, &info);
+    }
+    if (status == FASTER_OK) {
+        status = env->file_open(env, path, FST_OPEN_WRITE | FST_OPEN_CREATE, info.mode, &file);
+    }
+    if (status == FASTER_OK) {
+        (void)env->file_own(env, file, info.mode, info.user, info.group);
+        env->file_close(env, file);
+    }
+    return status;
+}
+
 enum faster_status fst_store_files_mark(const struct faster_env *env, const char *directory,
                                         bool unsettled) {
     char path[FST_PATH_BYTES_MAX];
-    struct fst_file *file;
     enum faster_status status = fst_path_join(path, sizeof path, directory, FST_NAME_UNSETTLED);
     if (status != FASTER_OK) {
         return status;
     }
     if (unsettled) {
-        status = env->file_open(env, path, FST_OPEN_WRITE | FST_OPEN_CREATE, 0600, &file);
-        if (status == FASTER_OK) {
-            env->file_close(env, file);
-        }
+        status = make_mark(env, directory, path);
     } else {
         status = env->path_remove(env, path);
         if (status == FASTER_MISSING) {
