@@ -374,6 +374,30 @@ Test(store, without_memory_for_good_nothing_leaks_and_nothing_is_wrong, .timeout
     check_without_memory(FST_TEST_MAP, FST_TEST_FOR_EVER);
 }
 
+/* ---- sessions and figures ---- */
+
+Test(store, figures_are_read_inside_the_epoch_and_keep_no_slot) {
+    static struct faster_session *sessions[2048];
+    struct rig rig;
+    unsigned count = 0;
+    rig_start(&rig, 4096);
+    rig_commit_put(&rig, "a", 1, 10);
+    for (int i = 0; i < 3000; i++) {
+        cr_assert_eq(rig_stat(&rig, "index_entries"), 1);
+    }
+    while (count < 2048 && faster_session_open(rig.store, &sessions[count]) == FASTER_OK) {
+        count++;
+    }
+    cr_assert_lt(count, 2048);
+    cr_assert_eq(rig_stat(&rig, "index_entries"), 0);
+    faster_session_close(sessions[--count]);
+    cr_assert_eq(rig_stat(&rig, "index_entries"), 1);
+    while (count > 0) {
+        faster_session_close(sessions[--count]);
+    }
+    rig_finish(&rig);
+}
+
 /* ---- in memory only ---- */
 
 Test(store, in_memory_answers_as_on_files) {
