@@ -262,7 +262,7 @@ FASTER_PUBLIC size_t faster_value_bytes_max(const struct faster_store *store, si
 struct faster_session;
 
 /* Opens a session. Any thread may call it; afterwards one thread at a time uses the
- * session. An idle session blocks nobody. A store has 511 sessions; every open scan, and a
+ * session. An idle session blocks nobody. A store has 1,023 sessions; every open scan, and a
  * running verify or checkpoint, takes one more. OK, NOMEM, FULL. */
 FASTER_PUBLIC enum faster_status
 faster_session_open(struct faster_store *store, struct faster_session **session) FASTER_MUST_CHECK;

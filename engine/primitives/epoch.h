@@ -14,7 +14,9 @@
 #include "base/atomic.h"
 #include "base/env.h"
 
-#define FST_EPOCH_SLOTS 512
+/* Of 128 bytes each. An entry costs the same however many there are; a drain looks at those that
+ * were ever open. */
+#define FST_EPOCH_SLOTS 1024
 #ifndef FST_EPOCH_ACTIONS_MAX /* simulations set a small one */
 #define FST_EPOCH_ACTIONS_MAX 256
 #endif

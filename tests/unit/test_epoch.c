@@ -126,7 +126,7 @@ Test(epoch, entering_again_lets_earlier_actions_run) {
     cr_assert_eq(run_counts[0], 1);
 }
 
-Test(epoch, slot_513_is_refused_until_one_is_closed) {
+Test(epoch, slot_beyond_the_last_is_refused_until_one_is_closed) {
     struct fst_epoch_slot *slots[FST_EPOCH_SLOTS];
 
     for (int i = 0; i < FST_EPOCH_SLOTS; i++) {

@@ -376,6 +376,30 @@ Test(store, without_memory_for_good_nothing_leaks_and_nothing_is_wrong, .timeout
 
 /* ---- sessions and figures ---- */
 
+Test(store, serves_512_sessions_at_once) {
+    enum { COUNT = 512 };
+    static struct faster_session *sessions[COUNT];
+    static struct faster_snapshot snapshots[COUNT];
+    struct rig rig;
+    rig_start(&rig, 4096);
+    write_rows(&rig, 520, 1); /* in commits of 20 */
+    for (unsigned i = 0; i < COUNT; i++) {
+        ASSERT_OK(faster_session_open(rig.store, &sessions[i]));
+        ASSERT_OK(faster_snapshot_open_newest(sessions[i], &snapshots[i]));
+    }
+    for (unsigned i = 0; i < COUNT; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "k%u", i);
+        cr_assert_eq(rig_read(&rig, &snapshots[i], key), 1 + i);
+    }
+    cr_assert_eq(rig_count(&rig), 520); /* a scan beside them */
+    for (unsigned i = 0; i < COUNT; i++) {
+        faster_snapshot_close(&snapshots[i]);
+        faster_session_close(sessions[i]);
+    }
+    rig_finish(&rig);
+}
+
 Test(store, figures_are_read_inside_the_epoch_and_keep_no_slot) {
     static struct faster_session *sessions[2048];
     struct rig rig;
