@@ -9,7 +9,7 @@
  * connection that compares the tables in snapshots (WAL). It reports each commit in a
  * pipe. The parent kills it at a random moment, also right after it opened the database,
  * kills some of the processes that recover, and goes on with the same database several
- * times. Journal modes WAL, DELETE, TRUNCATE, PERSIST x synchronous OFF, NORMAL, FULL, with
+ * times. Journal modes WAL, DELETE, TRUNCATE, PERSIST x synchronous OFF, NORMAL, FULL, EXTRA, with
  * small memory so that pages are flushed and evicted, and several inline_commit values.
  *
  * Invariants (P1, P2, P3 for kills). A transaction is a function of the seed and its
@@ -46,7 +46,7 @@ struct counts {
 static void configuration_make(struct configuration *configuration,
                                const struct test_options *options, uint64_t index) {
     static const char *const modes[] = {"WAL", "DELETE", "TRUNCATE", "PERSIST"};
-    static const char *const levels[] = {"OFF", "NORMAL", "FULL"};
+    static const char *const levels[] = {"OFF", "NORMAL", "FULL", "EXTRA"};
     static const char *const stores[] = {
         ", memory='1MiB', page_size='16KiB', segment_size='64KiB'",
         ", memory='1MiB', page_size='16KiB', segment_size='16KiB', inline_commit=0",
@@ -55,7 +55,7 @@ static void configuration_make(struct configuration *configuration,
         "",
     };
     configuration->journal_mode = modes[index % 4];
-    configuration->synchronous = levels[index / 4 % 3];
+    configuration->synchronous = levels[index / 4 % 4];
     configuration->store_options = stores[index % 5];
     configuration->seed = mix_words(options->seed, index);
 }
