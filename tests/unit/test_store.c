@@ -19,7 +19,7 @@ static enum faster_status settle(struct rig *rig, struct faster_op *op, enum fas
     return op->status;
 }
 
-/* ---- operations on keys that are on disk (trap 10) ---- */
+/* ---- operations on keys that are on disk ---- */
 
 static enum faster_status append_x(void *context, const struct faster_bytes *old,
                                    struct faster_buffer *new_value) {
@@ -69,7 +69,7 @@ Test(store, operations_on_keys_on_disk_see_them) {
     rig_finish(&rig);
 }
 
-/* Trap 14: an I/O error is no answer, and is not remembered as one. */
+/* An I/O error is no answer, and is not remembered as one. */
 Test(store, failed_read_is_an_error_and_can_be_repeated) {
     struct rig rig;
     rig_start(&rig, 4096);
@@ -86,7 +86,8 @@ Test(store, failed_read_is_an_error_and_can_be_repeated) {
     rig_finish(&rig);
 }
 
-/* Traps 7 and 8. */
+/* A record fills a page at most; a size that is refused leaves nothing half written, and the store
+ * usable. */
 Test(store, largest_value_fits_and_one_byte_more_is_refused) {
     struct rig rig;
     rig_start(&rig, 4096);
@@ -125,7 +126,7 @@ static void write_rows(struct rig *rig, unsigned count, unsigned base) {
 }
 
 /* Dead rows that a scan has read, or is about to read, go to the truncation meanwhile; also
- * such whose key has nothing left at all. (Trap 22) */
+ * such whose key has nothing left at all. */
 Test(store, scan_beside_a_truncation_ends_with_all_rows) {
     for (unsigned steps = 0; steps < 40; steps += 3) {
         struct rig rig;
@@ -193,7 +194,7 @@ Test(store, open_snapshot_holds_the_truncation_back) {
     rig_finish(&rig);
 }
 
-/* Trap 9: what is dead leaves the disk. */
+/* What is dead leaves the disk: however often all is overwritten, files do not grow. */
 Test(store, truncation_gives_back_dead_segments) {
     struct rig rig;
     uint64_t obsolete;

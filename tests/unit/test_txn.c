@@ -249,7 +249,7 @@ Test(txn, committed_without_prepare_leaves_nothing) {
 }
 
 /* Far more operations on one key than a session has reads in flight: the first to arrive
- * brings the key to memory, and the others need no read any more. (Traps 10, 11, 31) */
+ * brings the key to memory, and the others need no read any more. */
 Test(txn, pending_operations_beyond_the_pool_all_complete, .timeout = 60) {
     enum { COUNT = 1000 };
     struct rig rig;
@@ -431,7 +431,7 @@ Test(txn, full_disk_at_prepare_rolls_back_and_the_next_commits) {
     rig_finish(&rig);
 }
 
-/* Trap 38: a failed sync says nothing about what is on disk. */
+/* A failed sync says nothing about what is on disk. */
 static void check_failed_log(enum fst_test_operation operation) {
     struct rig rig;
     struct faster_commit_row row;
