@@ -266,6 +266,7 @@ suite gcc-stress-sim   240 tests_of gcc "$scale" stress sim
 suite gcc-sql          600 tests_of gcc "$scale" sql
 suite gcc-crash        300 tests_of gcc "$scale" crash
 suite layers             60 "$tests_directory/check_layers.py"
+suite orders             60 "$tests_directory/check_orders.py"
 suite sources            60 "$tests_directory/check_sources.sh"
 suite exports            60 "$tests_directory/check_exports.sh" "$build_root/build-gcc"
 suite readme             40 "$tests_directory/check_readme.sh" "$build_root/build-gcc"

@@ -26,7 +26,8 @@ static void release_array(void *context, uint64_t argument) {
     array->env->release(array->env, array);
 }
 
-/* release: a reader that loads the pointer sees the array's content. */
+/* acq_rel: pairs with the acquire in present(); a reader that loads the pointer sees the array's
+ * content. */
 static void publish(struct fst_aborted *aborted, struct fst_aborted_array *array) {
     struct fst_aborted_array *old = fst_exchange_acq_rel_ptr(&aborted->array, array);
     while (old != NULL && !fst_epoch_bump(aborted->epoch, release_array, old, 0)) {
@@ -39,12 +40,14 @@ void fst_aborted_init(struct fst_aborted *aborted, const struct faster_env *env,
                       struct fst_epoch *epoch) {
     aborted->env = env;
     aborted->epoch = epoch;
+    /* release, as always: pairs with present(); nobody else knows the store yet */
     fst_store_release_ptr(&aborted->array, NULL);
 }
 
 void fst_aborted_finish(struct fst_aborted *aborted) {
     if (aborted->env != NULL) {
         aborted->env->release(aborted->env, present(aborted));
+        /* release, as always: pairs with present(); nobody else uses the store any more */
         fst_store_release_ptr(&aborted->array, NULL);
     }
 }
@@ -138,6 +141,7 @@ void fst_aborted_forget_from(struct fst_aborted *aborted, uint64_t start) {
     if (count > 0 && fst_load_relaxed_u64(&array->ranges[count - 1].end) > start) {
         fst_store_relaxed_u64(&array->ranges[count - 1].end, start);
     }
+    /* release: pairs with the acquire in fst_aborted_contains() */
     fst_store_release_u64(&array->count, count);
 }
 

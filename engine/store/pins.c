@@ -1,4 +1,14 @@
-/* pins.c - which snapshots are open (layer 4). */
+/* pins.c - which snapshots are open (layer 4).
+ *
+ * The orders that pair, all seq_cst (the head of pins.h says why):
+ *
+ *   take: CAS of a slot         <->  raise_stable: loads of the slots
+ *   raise_stable: first store   <->  take: load of `stable`
+ *   release: store of a slot    <->  raise_stable: loads of the slots
+ *
+ * The last store of raise_stable() lowers `stable` to what is pinned: a take that reads the
+ * higher one meanwhile fails, which is safe.
+ */
 #include "store/pins.h"
 
 enum faster_status fst_pins_take(struct fst_pins *pins, uint64_t upper, int32_t *index) {

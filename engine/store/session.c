@@ -73,6 +73,7 @@ enum faster_status fst_snapshot_open_newest(struct faster_session *session,
     if (fst_load_acquire_u64(&store->knows_rows) == 0) {
         return FASTER_BEHIND;
     }
+    /* acquire: pairs with the release in fst_publish_commit(), here and below */
     uint64_t end = fst_load_acquire_u64(&store->committed_end);
     for (;;) {
         uint64_t tried = end;
@@ -95,6 +96,7 @@ enum faster_status fst_snapshot_open_row(struct faster_session *session,
     if (row == NULL || row->number == 0) {
         return fst_snapshot_open_upper(session, FST_ADDR_FIRST_RAW, snapshot);
     }
+    /* acquire: pairs with the release in fst_publish_commit() */
     if (row->number > fst_load_acquire_u64(&store->committed_number)) {
         return FASTER_BEHIND;
     }

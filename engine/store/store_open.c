@@ -170,7 +170,8 @@ static enum faster_status open_structures(struct faster_store *store,
     if (status == FASTER_OK) {
         fst_addr begin = fst_addr_of(store->manifest.begin);
         fst_log_resume(store->log, begin, begin);
-        /* What the last truncation took may be live in any older snapshot. */
+        /* What the last truncation took may be live in any older snapshot. seq_cst: pairs with
+         * the load in fst_pins_take(). */
         fst_store_seq_cst_u64(&store->pins.stable,
                               fst_max_u64(begin.raw, store->manifest.durable_row_end));
         fst_aborted_init(&store->aborted, store->env, store->epoch);

@@ -84,6 +84,7 @@ size_t faster_store_stats(const struct faster_store *store, struct faster_stat *
     add(&figures, "memory_bytes_max", store->budget.memory_bytes, "bytes", "the budget");
     add_log(&figures, store);
     add_index(&figures, store);
+    /* acquire: pairs with the releases in fst_publish_commit(). */
     add(&figures, "committed_number", fst_load_acquire_u64(&store->committed_number), "count",
         "the newest commit known");
     add(&figures, "committed_end", fst_load_acquire_u64(&store->committed_end), "address",

@@ -13,6 +13,7 @@
 #include <assert.h>
 
 static enum fst_txn_state state_of(const struct faster_txn *txn) {
+    /* acquire: pairs with change_state() */
     return (enum fst_txn_state)fst_load_acquire_u32(&txn->state);
 }
 
@@ -38,6 +39,7 @@ static void txn_assert_state(const struct faster_txn *txn) {
 /* True if this call made the change: then it carries out the effect. */
 static bool change_state(struct faster_txn *txn, enum fst_txn_state from, enum fst_txn_state to) {
     uint32_t expected = from;
+    /* acq_rel: pairs with itself, and with the acquire in state_of() */
     return fst_cas_acq_rel_u32(&txn->state, &expected, to);
 }
 
@@ -76,7 +78,8 @@ enum faster_status fst_txn_enter_write(struct faster_txn *txn) {
 
 void fst_publish_commit(struct faster_store *store, const struct fst_commit_point *point) {
     store->committed = *point;
-    /* release: a reader that acquires the number finds index, aborted list and end in place. */
+    /* release: a reader that acquires the number finds index, aborted list and end in place.
+     * Pairs with the acquires in fst_snapshot_open_newest() and fst_snapshot_open_row(). */
     fst_store_release_u64(&store->committed_end, point->end);
     fst_store_release_u64(&store->committed_number, point->number);
     fst_store_release_u64(&store->knows_rows, 1);
@@ -116,6 +119,7 @@ static bool try_commit(struct faster_txn *txn) {
 }
 
 static enum faster_status meet_no_row(const struct faster_store *store) {
+    /* acquire: pairs with the release in fst_publish_commit() */
     if (fst_load_acquire_u64(&store->knows_rows) == 0) {
         return FASTER_BEHIND;
     }
@@ -133,6 +137,7 @@ enum faster_status fst_txn_meet_row(struct faster_session *session,
         try_commit(current)) {
         settle_committed(current);
     }
+    /* acquire: pairs with the release in fst_publish_commit() */
     if (fst_load_acquire_u64(&store->knows_rows) == 0 || newest->number > store->committed.number) {
         return store->writing_started
                    ? fst_session_fail(session, FASTER_COPY,

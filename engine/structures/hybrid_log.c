@@ -223,7 +223,7 @@ void *fst_log_at(const struct fst_hybrid_log *log, fst_addr addr) {
 void fst_log_assert_state(const struct fst_hybrid_log *log) {
 #ifndef NDEBUG
     /* Each may grow at any time, so they are loaded from left to right; acquire, here as in
-     * the functions above, keeps that order. */
+     * the functions above, keeps that order, and pairs as it does there. */
     const uint64_t safe_head = fst_load_acquire_u64(&log->safe_head);
     const uint64_t head = fst_load_acquire_u64(&log->head);
     const uint64_t durable = fst_load_acquire_u64(&log->durable);
@@ -281,7 +281,8 @@ static void bump_for(struct fst_hybrid_log *log, fst_atomic_u64 *bumped, fst_epo
     if (fst_load_relaxed_u64(bumped) >= to) {
         return;
     }
-    fst_add_acq_rel_u64(&log->action_count, 1); /* counted before it can run */
+    /* Counted before it can run. acq_rel: pairs with the acquires in await_actions(). */
+    fst_add_acq_rel_u64(&log->action_count, 1);
     if (fst_epoch_bump(log->epoch, action, log, to)) {
         fst_log_raise(bumped, to);
     } else {
@@ -413,7 +414,7 @@ static uint64_t pad_to_unit(struct fst_hybrid_log *log) {
         if (end == tail) {
             return end;
         }
-        /* release: as in fst_log_allocate() */
+        /* release: pairs as in fst_log_allocate() */
         if (fst_cas_acq_rel_u64(&log->tail, &tail, end)) {
             fst_record_write_pad(fst_log_memory(log, tail), end - tail);
             return end;
