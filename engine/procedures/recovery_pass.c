@@ -60,7 +60,8 @@ static void mark_on_disk(struct faster_store *store, const struct fst_log_item *
     uint64_t end = item->addr.raw + item->shape.whole_bytes;
     if (item->addr.raw >= fst_log_tail(store->log).raw &&
         end > fst_load_relaxed_u64(&store->on_disk_below)) {
-        /* release: pairs with the acquire in fst_chain_walk() */
+        /* Before the record is published in the index: that compare-and-swap pairs with the
+         * acquire of the entry, after which fst_chain_walk() loads this. */
         fst_store_release_u64(&store->on_disk_below, end);
     }
 }

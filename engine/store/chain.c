@@ -30,7 +30,9 @@ enum fst_walk fst_chain_walk(const struct faster_store *store, fst_addr from, ui
                              struct fst_found *found) {
     const uint64_t page_bytes = fst_log_page_bytes(store->log);
     const fst_addr begin = fst_log_begin(store->log);
-    /* acquire: pairs with the release in mark_on_disk() */
+    /* REQUIRES: `from` was read from its index entry before. That is what orders this load after
+     * mark_on_disk(), which stores before it publishes the entry: the acquire of the entry
+     * pairs with that publication. A mark that is read too early would be too low. */
     const fst_addr on_disk = fst_addr_of(fst_load_acquire_u64(&store->on_disk_below));
     const fst_addr head = fst_addr_max(on_disk, fst_log_head(store->log));
     fst_addr at = from;

@@ -82,8 +82,8 @@ struct faster_store {
     fst_atomic_u64 knows_rows; /* 0 until a decider's snapshot has been read */
 
     /* Catch-up links records into chains before the log's positions cover them. All below
-     * this address is on disk, even at or above head. [writer] stores with release before it
-     * publishes a record's address; readers acquire after they have read it. */
+     * this address is on disk, even at or above head. [writer] stores before it publishes a
+     * record's address in the index; readers load after they have read that. */
     fst_atomic_u64 on_disk_below;
 
     struct fst_commit_point committed;     /* [writer] */
