@@ -3,7 +3,8 @@
  * The proof that this state stays sound is at the head of hybrid_log.c.
  *
  * Locks, in this order: `service`, then `flush`. Neither is ever waited for inside the
- * epoch, and neither is held while waiting for the epoch to drain.
+ * epoch (an append tries `flush` there), and neither is held while waiting for the epoch to
+ * drain.
  */
 #ifndef FST_STRUCTURES_HYBRID_LOG_INTERNAL_H
 #define FST_STRUCTURES_HYBRID_LOG_INTERNAL_H
