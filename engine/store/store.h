@@ -61,7 +61,11 @@ struct faster_store {
     bool read_only;
     struct fst_store_files *files; /* NULL in memory */
     struct fst_identity identity;
-    struct fst_manifest manifest; /* [writer] as last written */
+    /* As last written. Changed by checkpoint and close only: the former under the decider's write
+     * lock (one caller at a time), the latter alone. Not [writer]: it is written to disk outside
+     * that role. Besides, only open, recovery and the first begin read it, which no checkpoint
+     * runs beside. */
+    struct fst_manifest manifest;
     struct fst_budget budget;
     uint64_t inline_commit_bytes;
     uint64_t redo_bytes_max; /* unsynced log that rows may carry altogether */
