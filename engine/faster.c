@@ -123,12 +123,6 @@ void faster_store_uuid(const struct faster_store *store, uint8_t uuid[FASTER_UUI
     memcpy(uuid, store->identity.uuid, FASTER_UUID_BYTES);
 }
 
-size_t faster_value_bytes_max(const struct faster_store *store, size_t key_bytes) {
-    size_t page = (size_t)1 << store->budget.page_bits;
-    size_t taken = FST_RECORD_LARGE_HEADER_BYTES + key_bytes;
-    return key_bytes <= FASTER_KEY_BYTES_MAX && taken < page ? page - taken : 0;
-}
-
 /* ---- sessions and snapshots ---- */
 
 enum faster_status faster_session_open(struct faster_store *store,

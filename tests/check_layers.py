@@ -5,9 +5,12 @@ Within a layer of the engine, a file includes files of its own component only. W
 the extension, modules (x.c and x.h) may include each other, but never in a cycle. The
 extension sees faster.h and SQLite's headers, never the engine's inside; the engine never
 sees SQLite. Prints each violation and ends with exit code 1 if there is one.
+With a build directory as argument, no object of the engine calls one of a layer above it
+either: a declaration in faster.h hides such a call from the include graph.
 """
 import pathlib
 import re
+import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -168,6 +171,36 @@ def check_file(source, own_check):
     return found
 
 
+def object_layer(member):
+    directory = member.split("_", 1)[0]
+    return LAYERS.get(directory, TOP_LAYER)
+
+
+def check_symbols(library):
+    listing = subprocess.run(
+        ["nm", "-A", "--format=posix", library], check=True, capture_output=True, text=True
+    ).stdout
+    home = {}
+    calls = []
+    for line in listing.splitlines():
+        match = re.match(r".*[\[:]([^\[\]:]+\.o)\]?: (\S+) (\S)", line)
+        if match is None:
+            continue
+        member, symbol, kind = match.groups()
+        if kind == "U":
+            calls.append((member, symbol))
+        elif kind.isupper():
+            home[symbol] = member
+    found = [
+        f"{member} calls {symbol} of {home[symbol]}, a layer above"
+        for member, symbol in calls
+        if symbol in home and object_layer(home[symbol]) > object_layer(member)
+    ]
+    if len(home) < 100:
+        found.append(f"{library}: only {len(home)} symbols were found")
+    return found
+
+
 def main():
     found = []
     count = 0
@@ -179,6 +212,8 @@ def main():
             count += 1
     for cycle in find_cycles(extension_graph()):
         found.append("ext: a cycle: " + " -> ".join([*cycle, cycle[0]]))
+    if len(sys.argv) > 1:
+        found += check_symbols(pathlib.Path(sys.argv[1]) / "engine" / "libfaster.a")
     for line in found:
         print(line)
     print(f"{count} files, {len(found)} violations")

@@ -265,7 +265,7 @@ suite gcc-unit         180 tests_of gcc "$scale" unit
 suite gcc-stress-sim   240 tests_of gcc "$scale" stress sim
 suite gcc-sql          600 tests_of gcc "$scale" sql
 suite gcc-crash        300 tests_of gcc "$scale" crash
-suite layers             60 "$tests_directory/check_layers.py"
+suite layers             60 "$tests_directory/check_layers.py" "$build_root/build-gcc"
 suite orders             60 "$tests_directory/check_orders.py"
 suite sources            60 "$tests_directory/check_sources.sh"
 suite exports            60 "$tests_directory/check_exports.sh" "$build_root/build-gcc"

@@ -5,6 +5,7 @@
  * read-ahead (2 pages), and an eighth for sessions' I/O buffers, lists and small things.
  */
 #include "base/bytes.h"
+#include "shapes/record.h"
 #include "store/store_open.h"
 
 #define FLUSH_BUFFERS 2u
@@ -75,4 +76,11 @@ enum faster_status fst_budget_bits(const struct faster_options *options, uint32_
     *page_bits = fst_log2_floor_u64(page);
     *segment_bits = fst_log2_floor_u64(segment);
     return status;
+}
+
+/* A record does not leave its page. */
+size_t faster_value_bytes_max(const struct faster_store *store, size_t key_bytes) {
+    size_t page = (size_t)1 << store->budget.page_bits;
+    size_t taken = FST_RECORD_LARGE_HEADER_BYTES + key_bytes;
+    return key_bytes <= FASTER_KEY_BYTES_MAX && taken < page ? page - taken : 0;
 }
