@@ -80,9 +80,6 @@ typedef _Atomic(void *) fst_atomic_ptr;
 static inline void *fst_load_acquire_ptr(const fst_atomic_ptr *word) {
     return atomic_load_explicit(word, memory_order_acquire);
 }
-static inline void *fst_load_relaxed_ptr(const fst_atomic_ptr *word) {
-    return atomic_load_explicit(word, memory_order_relaxed);
-}
 static inline void fst_store_release_ptr(fst_atomic_ptr *word, void *value) {
     atomic_store_explicit(word, value, memory_order_release);
 }

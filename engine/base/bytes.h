@@ -31,18 +31,12 @@ static inline void fst_store_le_u64(void *bytes, uint64_t value) {
     fst_store_le_u32(b + 4, (uint32_t)(value >> 32));
 }
 
-/* Checked sums and products: false, and the result is unspecified, if it does not fit. */
+/* Checked sums: false, and the result is unspecified, if it does not fit. */
 static inline bool fst_add_fits_u64(uint64_t a, uint64_t b, uint64_t *sum) {
     return !__builtin_add_overflow(a, b, sum);
 }
 static inline bool fst_add_fits_size(size_t a, size_t b, size_t *sum) {
     return !__builtin_add_overflow(a, b, sum);
-}
-static inline bool fst_multiply_fits_u64(uint64_t a, uint64_t b, uint64_t *product) {
-    return !__builtin_mul_overflow(a, b, product);
-}
-static inline bool fst_multiply_fits_size(size_t a, size_t b, size_t *product) {
-    return !__builtin_mul_overflow(a, b, product);
 }
 
 /* True for 1, 2, 4, ...; false for 0. */
@@ -60,9 +54,6 @@ static inline uint64_t fst_align_up_u64(uint64_t value, uint64_t unit) {
 }
 static inline uint64_t fst_align_down_u64(uint64_t value, uint64_t unit) {
     return value & ~(unit - 1);
-}
-static inline bool fst_is_aligned_u64(uint64_t value, uint64_t unit) {
-    return (value & (unit - 1)) == 0;
 }
 
 static inline uint64_t fst_min_u64(uint64_t a, uint64_t b) {

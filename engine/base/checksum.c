@@ -30,7 +30,3 @@ uint64_t fst_checksum_seed_at(uint64_t seed, uint64_t address) {
 uint64_t fst_checksum64_at(const void *bytes, size_t count, uint64_t address, uint64_t seed) {
     return fst_checksum64(bytes, count, fst_checksum_seed_at(seed, address));
 }
-
-uint32_t fst_checksum32(const void *bytes, size_t count, uint64_t address, uint64_t seed) {
-    return fst_checksum_fold32(fst_checksum64_at(bytes, count, address, seed));
-}

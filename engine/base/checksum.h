@@ -23,11 +23,10 @@ uint64_t fst_checksum_seed_for(const uint8_t uuid[FASTER_UUID_BYTES], uint64_t g
  * mixed in too, so files that use it differ from plain fst_checksum64(). */
 uint64_t fst_checksum_seed_at(uint64_t seed, uint64_t address);
 
-/* fst_checksum64() with fst_checksum_seed_at(), whole and folded to 32 bits. */
+/* fst_checksum64() with fst_checksum_seed_at(). */
 uint64_t fst_checksum64_at(const void *bytes, size_t count, uint64_t address, uint64_t seed);
-uint32_t fst_checksum32(const void *bytes, size_t count, uint64_t address, uint64_t seed);
 
-/* Folds a 64-bit checksum to 32 bits, for code that computed it in parts. */
+/* Folds a 64-bit checksum to 32 bits. */
 static inline uint32_t fst_checksum_fold32(uint64_t checksum) {
     return (uint32_t)(checksum ^ (checksum >> 32));
 }

@@ -44,22 +44,6 @@ enum faster_status fst_path_join(char *path, size_t path_bytes, const char *dire
     return FASTER_OK;
 }
 
-enum faster_status fst_path_join_new(const struct faster_env *env, const char *directory,
-                                     const char *name, char **path) {
-    *path = NULL;
-    size_t needed_bytes = joined_bytes(directory, name);
-    if (needed_bytes == 0 || needed_bytes > FST_PATH_BYTES_MAX) {
-        return FASTER_INVALID;
-    }
-    char *joined = env->allocate(env, needed_bytes);
-    if (joined == NULL) {
-        return FASTER_NOMEM;
-    }
-    write_joined(joined, directory, name);
-    *path = joined;
-    return FASTER_OK;
-}
-
 /* `count` without the slashes at its end, but never less than the root's one slash. */
 static size_t without_slashes(const char *path, size_t count) {
     while (count > 1 && path[count - 1] == '/') {

@@ -19,11 +19,6 @@ bool fst_path_is_plain_name(const char *name);
 enum faster_status fst_path_join(char *path, size_t path_bytes, const char *directory,
                                  const char *name) FASTER_MUST_CHECK;
 
-/* The same in memory of `env`, which the caller releases. OK, INVALID (also if the path
- * would be longer than FST_PATH_BYTES_MAX), NOMEM; *path is then NULL. */
-enum faster_status fst_path_join_new(const struct faster_env *env, const char *directory,
-                                     const char *name, char **path) FASTER_MUST_CHECK;
-
 /* Writes the directory that holds the last component of `path`: "/a/b" -> "/a", "a" -> ".",
  * "/" -> "/". Slashes at the end and doubled ones count for nothing; ".." is a name like
  * any other. OK, or INVALID if `path` is empty or the result does not fit. */

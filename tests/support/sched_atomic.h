@@ -67,7 +67,6 @@ SCHED_STORE(fst_store_release_u32, fst_atomic_u32, uint32_t)
 SCHED_CAS(fst_cas_acq_rel_u32, fst_atomic_u32)
 
 SCHED_LOAD(fst_load_acquire_ptr, fst_atomic_ptr, void *)
-SCHED_LOAD(fst_load_relaxed_ptr, fst_atomic_ptr, void *)
 SCHED_STORE(fst_store_release_ptr, fst_atomic_ptr, void *)
 SCHED_EXCHANGE(fst_exchange_acq_rel_ptr, fst_atomic_ptr, void *)
 
