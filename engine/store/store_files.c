@@ -9,25 +9,27 @@
 /* The one place that puts a failure on a named file into words. */
 static enum faster_status file_failed(struct faster_error *error, enum faster_status status,
                                       const char *verb, const char *directory, const char *name) {
-    switch ((int)status) {
-    case FASTER_MISSING:
+    if (status == FASTER_MISSING) {
         return fst_error_set(error, status, "%s/%s is missing", directory, name);
-    case FASTER_FOREIGN:
+    }
+    if (status == FASTER_FOREIGN) {
         return fst_error_set(error, status,
                              "%s/%s is a link or no regular file; the files of a store are "
                              "regular files",
                              directory, name);
-    case FASTER_READ_ONLY:
+    }
+    if (status == FASTER_READ_ONLY) {
         return fst_error_set(error, status,
                              "cannot %s %s/%s: no permission, or a read-only file system", verb,
                              directory, name);
-    case FASTER_FULL:
-        return fst_error_set(error, status, "cannot %s %s/%s: no space", verb, directory, name);
-    case FASTER_NOMEM:
-        return fst_error_set(error, status, "out of memory");
-    default:
-        return fst_error_set(error, status, "cannot %s %s/%s", verb, directory, name);
     }
+    if (status == FASTER_FULL) {
+        return fst_error_set(error, status, "cannot %s %s/%s: no space", verb, directory, name);
+    }
+    if (status == FASTER_NOMEM) {
+        return fst_error_set(error, status, "out of memory");
+    }
+    return fst_error_set(error, status, "cannot %s %s/%s", verb, directory, name);
 }
 
 enum faster_status fst_small_file_read(const struct faster_env *env, const char *directory,
@@ -117,19 +119,18 @@ enum faster_status fst_store_directory_check(const struct faster_env *env, const
 
 static enum faster_status identity_refused(struct faster_error *error, enum faster_status status,
                                            const char *directory) {
-    switch ((int)status) {
-    case FASTER_FOREIGN:
+    if (status == FASTER_FOREIGN) {
         return fst_error_set(error, status, "%s/%s is not the identity of a store", directory,
                              FST_NAME_IDENTITY);
-    case FASTER_VERSION_NEWER:
+    }
+    if (status == FASTER_VERSION_NEWER) {
         return fst_error_set(error, status,
                              "the store %s was written by a newer version; this one reads format "
                              "%u and older",
                              directory, FST_FORMAT_VERSION);
-    default:
-        return fst_error_set(error, status, "%s/%s is damaged: the store cannot be identified",
-                             directory, FST_NAME_IDENTITY);
     }
+    return fst_error_set(error, status, "%s/%s is damaged: the store cannot be identified",
+                         directory, FST_NAME_IDENTITY);
 }
 
 enum faster_status fst_identity_read(const struct faster_env *env, const char *directory,
