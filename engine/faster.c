@@ -10,11 +10,15 @@
 #include <string.h>
 
 #include "procedures/checkpoint.h"
+#include "procedures/cut.h"
 #include "procedures/recovery.h"
+#include "procedures/recovery_direct.h"
 #include "procedures/scan.h"
 #include "procedures/verify.h"
+#include "store/batch.h"
 #include "store/operations.h"
 #include "store/session.h"
+#include "store/start_writing.h"
 #include "store/store_open.h"
 #include "store/txn.h"
 
@@ -47,13 +51,39 @@ enum faster_status faster_store_create(const struct faster_options *options,
     return fst_store_create(options, uuid_out, error);
 }
 
+static enum faster_status recover_direct(struct faster_store *store,
+                                         const struct faster_options *options,
+                                         struct faster_error *error) {
+    struct faster_session *session;
+    enum faster_status status = fst_session_open(store, &session);
+    if (status != FASTER_OK) {
+        return fst_error_set(error, status, "out of memory");
+    }
+    status = fst_recover_direct(session, options->interrupt, options->interrupt_context);
+    if (status != FASTER_OK) {
+        (void)fst_error_set(error, status, "%s",
+                            session->message[0] != '\0' ? session->message
+                                                        : faster_status_name(status));
+    }
+    fst_session_close(session);
+    return status;
+}
+
 enum faster_status faster_store_open(const struct faster_options *options,
                                      struct faster_store **store, struct faster_error *error) {
     if (options == NULL || store == NULL) {
         return FASTER_MISUSE;
     }
     *store = NULL;
-    return fst_store_open(options, store, error);
+    enum faster_status status = fst_store_open(options, store, error);
+    if (status == FASTER_OK && (*store)->direct) {
+        status = recover_direct(*store, options, error);
+        if (status != FASTER_OK) {
+            (void)fst_store_release(*store, false, NULL);
+            *store = NULL;
+        }
+    }
+    return status;
 }
 
 void faster_store_close(struct faster_store *store) {
@@ -148,6 +178,9 @@ const char *faster_session_message(const struct faster_session *session) {
 enum faster_status faster_meet_row(struct faster_session *session,
                                    const struct faster_commit_row *newest) {
     clear_message(session);
+    if (session->store->direct) {
+        return FASTER_MISUSE;
+    }
     lock_writer(session->store);
     return locked_result(session->store, fst_txn_meet_row(session, newest));
 }
@@ -156,6 +189,9 @@ enum faster_status faster_catch_up(struct faster_session *session, faster_row_so
                                    void *context, faster_interrupt_fn *interrupt,
                                    void *interrupt_context) {
     clear_message(session);
+    if (session->store->direct) {
+        return FASTER_MISUSE;
+    }
     lock_writer(session->store);
     return locked_result(session->store,
                          fst_catch_up(session, next, context, interrupt, interrupt_context));
@@ -187,9 +223,6 @@ void faster_snapshot_close(struct faster_snapshot *snapshot) {
 
 static enum fst_attempt attempt_locked(struct faster_session *session, struct faster_op *op,
                                        const struct fst_pending *walk) {
-    if (!fst_op_writes((enum fst_op_kind)op->kind)) {
-        return fst_op_try(session, op, walk);
-    }
     lock_writer(session->store);
     /* The transaction may be over: another session that has the decider's lock now may have
      * settled it while the operation was pending. No operation outlives its transaction's
@@ -202,11 +235,25 @@ static enum fst_attempt attempt_locked(struct faster_session *session, struct fa
     return attempt;
 }
 
+/* Readers, and everybody in a direct store, take no lock. */
+static enum fst_attempt attempt_once(struct faster_session *session, struct faster_op *op,
+                                     const struct fst_pending *walk) {
+    const struct faster_store *store = session->store;
+    if (!fst_op_writes(op)) {
+        return fst_op_try(session, op, walk);
+    }
+    if (!store->direct) {
+        return attempt_locked(session, op, walk);
+    }
+    return fst_log_health(store->log) == FASTER_FAILED ? fst_op_done(op, FASTER_FAILED)
+                                                       : fst_op_try(session, op, walk);
+}
+
 /* What a failed write means to a person. */
 static void explain(struct faster_session *session, const struct faster_op *op) {
     bool index_full = session->index_full;
     session->index_full = false;
-    if (!fst_op_writes((enum fst_op_kind)op->kind)) {
+    if (!fst_op_writes(op)) {
         return;
     }
     if (op->status == FASTER_FULL && index_full) {
@@ -224,7 +271,7 @@ static void explain(struct faster_session *session, const struct faster_op *op) 
 static void run(struct faster_session *session, struct faster_op *op,
                 const struct fst_pending *walk) {
     for (;;) {
-        switch (attempt_locked(session, op, walk)) {
+        switch (attempt_once(session, op, walk)) {
         case FST_ATTEMPT_DONE:
             explain(session, op);
             return;
@@ -239,6 +286,9 @@ static void run(struct faster_session *session, struct faster_op *op,
             }
             break;
         }
+        case FST_ATTEMPT_BUSY:
+            session->store->env->yield(session->store->env);
+            break;
         case FST_ATTEMPT_FOUND:
         case FST_ATTEMPT_AGAIN:
             break;
@@ -247,7 +297,7 @@ static void run(struct faster_session *session, struct faster_op *op,
 }
 
 enum faster_status faster_read(const struct faster_snapshot *snapshot, struct faster_op *op) {
-    op->kind = FST_OP_READ;
+    op->kind = FASTER_OP_READ;
     op->upper = snapshot->upper;
     fst_op_prepare(snapshot->session, op);
     clear_message(snapshot->session);
@@ -255,46 +305,191 @@ enum faster_status faster_read(const struct faster_snapshot *snapshot, struct fa
     return op->status;
 }
 
-static enum faster_status write_in_txn(struct faster_txn *txn, struct faster_op *op,
-                                       enum fst_op_kind kind) {
-    struct faster_session *session = txn->session;
-    clear_message(session);
-    if (op->key.size_bytes > FASTER_KEY_BYTES_MAX ||
-        op->value.size_bytes > faster_value_bytes_max(txn->store, op->key.size_bytes)) {
-        return op->status = fst_session_fail(
-                   session, FASTER_TOO_BIG,
-                   "the row needs %zu bytes of key and %zu of value: a key may have %u bytes, "
-                   "and both together must fit a page of %llu bytes",
-                   op->key.size_bytes, op->value.size_bytes, FASTER_KEY_BYTES_MAX,
-                   (unsigned long long)fst_log_page_bytes(txn->store->log));
+static enum faster_status check_sizes(struct faster_session *session, const struct faster_op *op) {
+    if (op->key.size_bytes <= FASTER_KEY_BYTES_MAX &&
+        op->value.size_bytes <= faster_value_bytes_max(session->store, op->key.size_bytes)) {
+        return FASTER_OK;
+    }
+    return fst_session_fail(session, FASTER_TOO_BIG,
+                            "the row needs %zu bytes of key and %zu of value: a key may have %u "
+                            "bytes, and both together must fit a page of %llu bytes",
+                            op->key.size_bytes, op->value.size_bytes, FASTER_KEY_BYTES_MAX,
+                            (unsigned long long)fst_log_page_bytes(session->store->log));
+}
+
+static enum faster_status write_in_session(struct faster_session *session, struct faster_op *op,
+                                           enum faster_op_kind kind) {
+    op->status = check_sizes(session, op);
+    if (op->status != FASTER_OK) {
+        return op->status;
     }
     op->kind = (int32_t)kind;
-    op->txn_serial = txn->serial;
     fst_op_prepare(session, op);
     run(session, op, NULL);
     return op->status;
 }
 
+static enum faster_status write_in_txn(struct faster_txn *txn, struct faster_op *op,
+                                       enum faster_op_kind kind) {
+    clear_message(txn->session);
+    op->txn_serial = txn->serial;
+    return write_in_session(txn->session, op, kind);
+}
+
 enum faster_status faster_upsert(struct faster_txn *txn, struct faster_op *op) {
-    return write_in_txn(txn, op, FST_OP_UPSERT);
+    return write_in_txn(txn, op, FASTER_OP_UPSERT);
 }
 
 enum faster_status faster_insert(struct faster_txn *txn, struct faster_op *op) {
-    return write_in_txn(txn, op, FST_OP_INSERT);
+    return write_in_txn(txn, op, FASTER_OP_INSERT);
 }
 
 enum faster_status faster_compare_and_set(struct faster_txn *txn, struct faster_op *op) {
-    return write_in_txn(txn, op, FST_OP_COMPARE_AND_SET);
+    return write_in_txn(txn, op, FASTER_OP_COMPARE_AND_SET);
 }
 
 enum faster_status faster_rmw(struct faster_txn *txn, struct faster_op *op) {
-    return write_in_txn(txn, op, FST_OP_RMW);
+    return write_in_txn(txn, op, FASTER_OP_RMW);
 }
 
 enum faster_status faster_delete(struct faster_txn *txn, struct faster_op *op) {
     op->value = (struct faster_bytes){NULL, 0};
-    return write_in_txn(txn, op, FST_OP_DELETE);
+    return write_in_txn(txn, op, FASTER_OP_DELETE);
 }
+
+/* ---- direct stores ---- */
+
+/* The first write of all fixes the tail, under the lock; later ones only look. */
+static enum faster_status make_writable(struct faster_session *session) {
+    struct faster_store *store = session->store;
+    enum faster_status status = FASTER_OK;
+    /* acquire: pairs with the release below */
+    if (fst_load_acquire_u32(&store->is_writable) != 0) {
+        return FASTER_OK;
+    }
+    if (!store->direct) {
+        return FASTER_MISUSE;
+    }
+    if (store->read_only) {
+        return fst_session_fail(session, FASTER_READ_ONLY, "the store was opened read-only");
+    }
+    lock_writer(store);
+    if (!store->writing_started) {
+        status = fst_start_writing(session);
+    }
+    if (status == FASTER_OK) {
+        /* release, after the tail and the version: pairs with the acquire above */
+        fst_store_release_u32(&store->is_writable, 1);
+    }
+    return locked_result(store, status);
+}
+
+static enum faster_status write_directly(struct faster_session *session, struct faster_op *op,
+                                         enum faster_op_kind kind) {
+    clear_message(session);
+    op->status = make_writable(session);
+    return op->status == FASTER_OK ? write_in_session(session, op, kind) : op->status;
+}
+
+enum faster_status faster_session_upsert(struct faster_session *session, struct faster_op *op) {
+    return write_directly(session, op, FASTER_OP_UPSERT);
+}
+
+enum faster_status faster_session_insert(struct faster_session *session, struct faster_op *op) {
+    return write_directly(session, op, FASTER_OP_INSERT);
+}
+
+enum faster_status faster_session_compare_and_set(struct faster_session *session,
+                                                  struct faster_op *op) {
+    return write_directly(session, op, FASTER_OP_COMPARE_AND_SET);
+}
+
+enum faster_status faster_session_rmw(struct faster_session *session, struct faster_op *op) {
+    return write_directly(session, op, FASTER_OP_RMW);
+}
+
+enum faster_status faster_session_delete(struct faster_session *session, struct faster_op *op) {
+    op->value = (struct faster_bytes){NULL, 0};
+    return write_directly(session, op, FASTER_OP_DELETE);
+}
+
+enum faster_status faster_store_commit(struct faster_session *session) {
+    clear_message(session);
+    enum faster_status status = make_writable(session);
+    return status == FASTER_OK ? fst_cut(session) : status;
+}
+
+/* ---- batches ---- */
+
+static bool is_batch_kind(const struct faster_op *op, bool reads_only) {
+    return op->kind >= FASTER_OP_READ &&
+           op->kind <= (reads_only ? FASTER_OP_READ : FASTER_OP_DELETE);
+}
+
+/* Whatever the group's attempt left open goes on by itself. True if one is PENDING. */
+static bool run_group(struct faster_session *session, struct faster_op *ops, size_t count) {
+    enum fst_attempt attempts[FST_BATCH_GROUP];
+    bool is_pending = false;
+    fst_batch_try(session, ops, count, attempts);
+    for (size_t i = 0; i < count; i++) {
+        if (attempts[i] == FST_ATTEMPT_DONE) {
+            explain(session, &ops[i]);
+        } else if (attempts[i] != FST_ATTEMPT_IO) {
+            run(session, &ops[i], NULL);
+        }
+        is_pending |= ops[i].status == FASTER_PENDING;
+    }
+    return is_pending;
+}
+
+static enum faster_status run_batch(struct faster_session *session, struct faster_op *ops,
+                                    size_t count) {
+    bool is_pending = false;
+    for (size_t done = 0; done < count;) {
+        size_t group = count - done < FST_BATCH_GROUP ? count - done : FST_BATCH_GROUP;
+        is_pending |= run_group(session, ops + done, group);
+        done += group;
+    }
+    return is_pending ? FASTER_PENDING : FASTER_OK;
+}
+
+enum faster_status faster_snapshot_batch(const struct faster_snapshot *snapshot,
+                                         struct faster_op *ops, size_t count) {
+    clear_message(snapshot->session);
+    for (size_t i = 0; i < count; i++) {
+        if (!is_batch_kind(&ops[i], true)) {
+            return FASTER_MISUSE;
+        }
+        ops[i].upper = snapshot->upper;
+    }
+    return run_batch(snapshot->session, ops, count);
+}
+
+/* Checks all before it does any: sizes that cannot be are the operation's own failure. */
+enum faster_status faster_session_batch(struct faster_session *session, struct faster_op *ops,
+                                        size_t count) {
+    clear_message(session);
+    for (size_t i = 0; i < count; i++) {
+        if (!is_batch_kind(&ops[i], false)) {
+            return FASTER_MISUSE;
+        }
+        ops[i].upper = FST_UPPER_ALL;
+        if (ops[i].kind == FASTER_OP_DELETE || ops[i].kind == FASTER_OP_READ) {
+            ops[i].value = (struct faster_bytes){NULL, 0};
+        }
+        enum faster_status status = check_sizes(session, &ops[i]);
+        if (status != FASTER_OK) {
+            return status;
+        }
+    }
+    enum faster_status status = make_writable(session);
+    if (status == FASTER_OK && fst_log_health(session->store->log) == FASTER_FAILED) {
+        status = FASTER_FAILED;
+    }
+    return status == FASTER_OK ? run_batch(session, ops, count) : status;
+}
+
+/* ---- completion ---- */
 
 static void continue_one(struct faster_session *session, struct fst_pending *slot) {
     run(session, slot->op, slot);
@@ -328,6 +523,9 @@ enum faster_status faster_txn_begin(struct faster_session *session,
                                     struct faster_txn **txn) {
     clear_message(session);
     *txn = NULL;
+    if (session->store->direct) {
+        return FASTER_MISUSE;
+    }
     lock_writer(session->store);
     return locked_result(session->store, fst_txn_begin(session, newest, txn));
 }
@@ -412,6 +610,9 @@ enum faster_status faster_checkpoint(struct faster_session *session,
     struct faster_store *store = session->store;
     clear_message(session);
     *obsolete_below = 0;
+    if (store->direct) {
+        return FASTER_MISUSE;
+    }
     if (durable == NULL || durable->number == 0) {
         return FASTER_OK;
     }
@@ -433,6 +634,7 @@ enum faster_status faster_checkpoint(struct faster_session *session,
 
 struct faster_scan {
     const struct faster_env *env;
+    struct faster_snapshot view;
     struct fst_live_scan live;
 };
 
@@ -444,8 +646,14 @@ enum faster_status faster_scan_open(const struct faster_snapshot *snapshot,
         return FASTER_NOMEM;
     }
     scan->env = store->env;
-    enum faster_status status =
-        fst_live_scan_init(&scan->live, store, fst_log_begin(store->log), snapshot->upper);
+    enum faster_status status = fst_snapshot_open_frozen(snapshot->session, snapshot, &scan->view);
+    if (status == FASTER_OK) {
+        status =
+            fst_live_scan_init(&scan->live, store, fst_log_begin(store->log), scan->view.upper);
+        if (status != FASTER_OK) {
+            fst_snapshot_close(&scan->view);
+        }
+    }
     if (status != FASTER_OK) {
         store->env->release(store->env, scan);
         return status;
@@ -471,6 +679,7 @@ enum faster_status faster_scan_next(struct faster_scan *scan, struct faster_byte
 void faster_scan_close(struct faster_scan *scan) {
     if (scan != NULL) {
         fst_live_scan_finish(&scan->live);
+        fst_snapshot_close(&scan->view);
         scan->env->release(scan->env, scan);
     }
 }

@@ -16,6 +16,7 @@
 
 typedef _Atomic uint64_t fst_atomic_u64;
 typedef _Atomic uint32_t fst_atomic_u32;
+typedef _Atomic uint8_t fst_atomic_u8;
 
 static inline uint64_t fst_load_relaxed_u64(const fst_atomic_u64 *word) {
     return atomic_load_explicit(word, memory_order_relaxed);
@@ -73,6 +74,13 @@ static inline void fst_store_release_u32(fst_atomic_u32 *word, uint32_t value) {
 static inline bool fst_cas_acq_rel_u32(fst_atomic_u32 *word, uint32_t *expected, uint32_t desired) {
     return atomic_compare_exchange_strong_explicit(word, expected, desired, memory_order_acq_rel,
                                                    memory_order_acquire);
+}
+
+static inline uint8_t fst_load_acquire_u8(const fst_atomic_u8 *word) {
+    return atomic_load_explicit(word, memory_order_acquire);
+}
+static inline void fst_store_release_u8(fst_atomic_u8 *word, uint8_t value) {
+    atomic_store_explicit(word, value, memory_order_release);
 }
 
 /* Pointers: published with release, read with acquire. */

@@ -163,6 +163,17 @@ struct faster_place {
 FASTER_PUBLIC enum faster_status faster_place_of(const struct faster_env *env, const char *path,
                                                  struct faster_place *place) FASTER_MUST_CHECK;
 
+/* How a store is written; chosen when it is created, for ever.
+ *
+ * TRANSACTIONAL  every write belongs to a transaction of the decider (faster_txn_begin()); one
+ *                writer at a time, any number of readers with snapshots.
+ * DIRECT         every write is atomic on its key and visible at once, from any number of
+ *                sessions at a time (faster_session_upsert() and the like). Durable with the next
+ *                faster_store_commit(), which also a clean close makes. After a crash each session
+ *                keeps a prefix of what it did, up to the last commit at least.
+ *                Source: FASTER (SIGMOD 2018), CPR (SIGMOD 2019). */
+enum faster_writes { FASTER_WRITES_TRANSACTIONAL = 1, FASTER_WRITES_DIRECT = 2 };
+
 /* Options of a store. Zero-initialise, then set what you need; 0 means the default
  * given in brackets. The strings are borrowed for the call only. */
 struct faster_options {
@@ -176,6 +187,7 @@ struct faster_options {
     uint64_t segment_bytes;          /* create only: power of two >= page [64 MiB or page] */
     uint64_t inline_commit_bytes;    /* a commit whose log bytes fit is carried by its row
                                         [32 KiB]; UINT64_MAX: never inline */
+    enum faster_writes writes;       /* create, or open in memory only [TRANSACTIONAL] */
     uint32_t io_threads;             /* workers of the file device [2], 1 to 64 */
     bool read_only;                  /* nothing on disk is created or changed */
     const char *owner_path;          /* create: mode and owner of new files follow this file */
@@ -201,7 +213,8 @@ FASTER_PUBLIC enum faster_status faster_store_create(const struct faster_options
                                                      struct faster_error *error) FASTER_MUST_CHECK;
 
 /* Opens a store and takes its lock (one process at a time). Writes nothing else.
- * The new store knows no commit: the first faster_meet_row() reads them.
+ * A transactional store knows no commit yet: the first faster_meet_row() reads them. A direct
+ * store is recovered to its last commit.
  * Blocks up to lock_wait_ns. Any thread. On OK the caller owns *store.
  * OK, MISSING, FOREIGN, VERSION_NEWER, CORRUPT, COPY, BUSY, INVALID, NOMEM, IO, FULL,
  * READ_ONLY (may not be written here, and read_only is not set), INTERRUPTED, MISUSE. */
@@ -277,7 +290,10 @@ FASTER_PUBLIC const char *faster_session_message(const struct faster_session *se
 
 /* ------------------------------------------------------ commits and rows */
 
-/* One commit as the decider keeps it. `number` counts from 1 without gaps. Bytes
+/* This part and the transactions below are for transactional stores: in a direct store, which
+ * decides by itself, their calls return MISUSE.
+ *
+ * One commit as the decider keeps it. `number` counts from 1 without gaps. Bytes
  * [start, end) of the log belong to the transaction; its control record, at
  * `control_address`, is the last thing below `end`. `redo` (may be empty) holds the
  * log's bytes [end - redo_bytes, end). `checksum` covers all of it and the UUID. */
@@ -337,8 +353,9 @@ FASTER_PUBLIC enum faster_status
 faster_snapshot_open(struct faster_session *session, const struct faster_commit_row *row,
                      struct faster_snapshot *snapshot) FASTER_MUST_CHECK;
 
-/* Opens the view of the newest commit the store knows. OK, BEHIND (it has read no rows
- * yet), BUSY. */
+/* Opens the view of the newest commit the store knows. In a direct store it is the view of
+ * now: each read sees the newest value, and a scan what there is when it is opened.
+ * OK, BEHIND (it has read no rows yet), BUSY. */
 FASTER_PUBLIC enum faster_status
 faster_snapshot_open_newest(struct faster_session *session,
                             struct faster_snapshot *snapshot) FASTER_MUST_CHECK;
@@ -363,6 +380,15 @@ FASTER_PUBLIC void faster_snapshot_close(struct faster_snapshot *snapshot);
 typedef enum faster_status faster_merge_fn(void *context, const struct faster_bytes *old,
                                            struct faster_buffer *new_value);
 
+enum faster_op_kind {
+    FASTER_OP_READ = 1,
+    FASTER_OP_UPSERT,
+    FASTER_OP_INSERT,
+    FASTER_OP_COMPARE_AND_SET,
+    FASTER_OP_RMW,
+    FASTER_OP_DELETE
+};
+
 /* One operation. The caller owns it and keeps it, its key and its values alive and in
  * place until its status is not PENDING. Zero-initialise. */
 struct faster_op {
@@ -374,8 +400,9 @@ struct faster_op {
     struct faster_buffer *result; /* out: the value read, or the new value; may be NULL */
     enum faster_status status;    /* out: same as the call's result once complete */
 
+    int32_t kind; /* in: batches, enum faster_op_kind; else set by the call */
+
     /* Private to the engine while PENDING. */
-    int32_t kind;
     uint64_t hash;
     uint64_t upper;
     uint64_t head;
@@ -414,6 +441,42 @@ FASTER_PUBLIC enum faster_status faster_rmw(struct faster_txn *txn,
                                             struct faster_op *op) FASTER_MUST_CHECK;
 FASTER_PUBLIC enum faster_status faster_delete(struct faster_txn *txn,
                                                struct faster_op *op) FASTER_MUST_CHECK;
+
+/* Writes of a direct store; each takes effect at once. As above, but for what is said about
+ * transactions; operations of several sessions on one key have one order (they are
+ * linearizable). Merge functions may run while other threads wait for the record. MISUSE in a
+ * transactional store. */
+FASTER_PUBLIC enum faster_status faster_session_upsert(struct faster_session *session,
+                                                       struct faster_op *op) FASTER_MUST_CHECK;
+FASTER_PUBLIC enum faster_status faster_session_insert(struct faster_session *session,
+                                                       struct faster_op *op) FASTER_MUST_CHECK;
+FASTER_PUBLIC enum faster_status
+faster_session_compare_and_set(struct faster_session *session,
+                               struct faster_op *op) FASTER_MUST_CHECK;
+FASTER_PUBLIC enum faster_status faster_session_rmw(struct faster_session *session,
+                                                    struct faster_op *op) FASTER_MUST_CHECK;
+FASTER_PUBLIC enum faster_status faster_session_delete(struct faster_session *session,
+                                                       struct faster_op *op) FASTER_MUST_CHECK;
+
+/* Batches. Each operation's `kind` is set by the caller (enum faster_op_kind); hashing, the
+ * index and the records of a group of operations are prefetched before they are touched, and
+ * reads from disk are under way together. Their order among each other is not defined. When
+ * the call returns each op->status is final or PENDING: faster_complete_pending() ends these.
+ * Reads see `snapshot`; the others are as the single calls. Any count.
+ * OK, PENDING (at least one is); or nothing was done: MISUSE (a kind that does not fit),
+ * TOO_BIG, READ_ONLY, FAILED. */
+FASTER_PUBLIC enum faster_status faster_snapshot_batch(const struct faster_snapshot *snapshot,
+                                                       struct faster_op *ops,
+                                                       size_t count) FASTER_MUST_CHECK;
+FASTER_PUBLIC enum faster_status faster_session_batch(struct faster_session *session,
+                                                      struct faster_op *ops,
+                                                      size_t count) FASTER_MUST_CHECK;
+
+/* Makes every operation on a direct store durable that has completed before the call, of all
+ * sessions. Callers at the same time share one sync. Nobody else waits. Blocks. OK, FULL (the
+ * disk; may be repeated), FAILED, IO (now failed), NOMEM, READ_ONLY, MISUSE. */
+FASTER_PUBLIC enum faster_status
+faster_store_commit(struct faster_session *session) FASTER_MUST_CHECK;
 
 /* Completes the session's pending operations: those whose I/O is done, or, with `wait`,
  * all of them. Each completed operation's status is set. OK: none is left. PENDING: some
@@ -540,8 +603,8 @@ struct faster_stat {
 };
 
 /* Fills at most `count_max` figures and returns how many there are. Relaxed: figures of
- * one call need not belong to one moment. Any thread; never blocks. */
-FASTER_PUBLIC size_t faster_store_stats(const struct faster_store *store, struct faster_stat *stats,
+ * one call need not belong to one moment. Any thread; waits for a short lock at most. */
+FASTER_PUBLIC size_t faster_store_stats(struct faster_store *store, struct faster_stat *stats,
                                         size_t count_max);
 
 #ifdef __cplusplus

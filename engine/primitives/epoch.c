@@ -285,3 +285,36 @@ bool fst_epoch_bump(struct fst_epoch *epoch, fst_epoch_action *action, void *con
     fst_epoch_drain(epoch);
     return true;
 }
+
+/* ---- waiting ---- */
+
+#define NAP_NS UINT64_C(20000)
+#define SPINS_MAX 100
+
+static void have_left(void *context, uint64_t argument) {
+    /* release: pairs with the acquire in fst_epoch_await(), which may return at once */
+    fst_store_release_u64(context, argument);
+}
+
+static void let_others_run(const struct faster_env *env, unsigned round) {
+    if (round < SPINS_MAX) {
+        env->yield(env);
+    } else {
+        env->sleep_ns(env, NAP_NS);
+    }
+}
+
+void fst_epoch_await(struct fst_epoch *epoch) {
+    fst_atomic_u64 done;
+    unsigned round = 0;
+
+    fst_store_relaxed_u64(&done, 0);
+    while (!fst_epoch_bump(epoch, have_left, &done, 1)) {
+        let_others_run(epoch->env, round++);
+    }
+    /* acquire: pairs with the release in have_left(): what those who left did is seen */
+    while (fst_load_acquire_u64(&done) == 0) {
+        let_others_run(epoch->env, round++);
+        fst_epoch_drain(epoch);
+    }
+}

@@ -52,6 +52,9 @@ bool fst_epoch_is_inside(const struct fst_epoch_slot *slot);
 bool fst_epoch_bump(struct fst_epoch *epoch, fst_epoch_action *action, void *context,
                     uint64_t argument) FASTER_MUST_CHECK;
 
+/* Returns once everyone who was inside at the time of the call has left. Outside. */
+void fst_epoch_await(struct fst_epoch *epoch);
+
 /* Runs every action that is ready; may be called at any time, inside or outside. Leave does
  * it when actions may wait for the leaver, so none is left behind. */
 void fst_epoch_drain(struct fst_epoch *epoch);

@@ -8,7 +8,10 @@
 #include "procedures/checkpoint.h"
 
 #include "base/bytes.h"
+#include "procedures/cut.h"
 #include "procedures/scan.h"
+#include "store/session.h"
+#include "store/start_writing.h"
 #include "store/txn.h"
 
 enum faster_status fst_checkpoint_prepare(struct faster_session *session,
@@ -23,7 +26,7 @@ enum faster_status fst_checkpoint_prepare(struct faster_session *session,
     if (durable->number == store->committed.number && durable->nonce != store->committed.nonce) {
         return FASTER_COPY;
     }
-    return store->writing_started ? FASTER_OK : fst_txn_start_writing(session);
+    return store->writing_started ? FASTER_OK : fst_start_writing(session);
 }
 
 static enum faster_status sync_log(struct faster_store *store) {
@@ -112,10 +115,31 @@ enum faster_status fst_checkpoint_run(struct faster_session *session,
     return status;
 }
 
+/* A direct store decides by itself: what its last cut covers is durable. */
+static enum faster_status close_direct(struct faster_store *store) {
+    struct faster_session *session;
+    enum faster_status status = fst_session_open(store, &session);
+    if (status != FASTER_OK) {
+        return status;
+    }
+    status = fst_cut(session);
+    fst_session_close(session);
+    const struct faster_commit_row last = {.number = store->committed.number,
+                                           .nonce = store->committed.nonce,
+                                           .end = store->committed.end,
+                                           .control_address = store->committed.control_address};
+    return status == FASTER_OK
+               ? write_manifest(store, last.number != 0 ? &last : NULL, store->manifest.begin)
+               : status;
+}
+
 enum faster_status fst_checkpoint_close(struct faster_store *store) {
     if (!store->writing_started || store->read_only ||
         fst_log_health(store->log) == FASTER_FAILED) {
         return FASTER_OK;
+    }
+    if (store->direct) {
+        return close_direct(store);
     }
     enum faster_status status = sync_log(store);
     return status == FASTER_OK ? write_manifest(store, NULL, store->manifest.begin) : status;

@@ -1,6 +1,7 @@
 /* recovery_pass.c - one forward pass over log records: which commits count (layer 5). */
 #include "procedures/recovery_pass.h"
 
+#include "procedures/recovery_index.h"
 #include "shapes/format_codec.h"
 
 void fst_pass_init(struct fst_recovery_pass *pass, struct faster_session *session,
@@ -54,44 +55,11 @@ static enum faster_status add_ranges(const struct faster_env *env, struct fst_ra
 
 /* ---- data ---- */
 
-/* What is not below the tail is on disk only. The mark stays above all that a pass which
- * failed has linked. */
-static void mark_on_disk(struct faster_store *store, const struct fst_log_item *item) {
-    uint64_t end = item->addr.raw + item->shape.whole_bytes;
-    if (item->addr.raw >= fst_log_tail(store->log).raw &&
-        end > fst_load_relaxed_u64(&store->on_disk_below)) {
-        /* Before the record is published in the index: that compare-and-swap pairs with the
-         * acquire of the entry, after which fst_chain_walk() loads this. */
-        fst_store_release_u64(&store->on_disk_below, end);
-    }
-}
-
-/* The chain's head is the highest address: a pass that is repeated changes nothing. */
-static enum faster_status index_record(struct fst_recovery_pass *pass,
-                                       const struct fst_log_item *item) {
-    struct faster_session *session = pass->session;
-    struct faster_store *store = session->store;
-    struct faster_bytes key = {item->bytes + item->shape.key_offset_bytes, item->shape.key_bytes};
-    uint64_t hash = fst_key_hash(store, &key);
-    enum faster_status status = FASTER_OK;
-    fst_epoch_enter(store->epoch, session->slot);
-    for (;;) {
-        struct fst_index_slot slot;
-        status = fst_hash_index_find_or_create(store->index, hash, &slot);
-        if (status != FASTER_OK || fst_index_slot_addr(&slot).raw >= item->addr.raw ||
-            fst_hash_index_publish(store->index, &slot, item->addr)) {
-            break;
-        }
-    }
-    fst_epoch_leave(store->epoch, session->slot);
-    if (status == FASTER_FULL) {
-        pass->session->index_full = true;
-    }
-    return status;
-}
-
 static enum faster_status take_data(struct fst_recovery_pass *pass,
                                     const struct fst_log_item *item) {
+    if (fst_header_version(item->header) != 0) {
+        return FASTER_CORRUPT;
+    }
     if ((item->header & FST_HEADER_INVALID) != 0) {
         return FASTER_OK;
     }
@@ -99,9 +67,7 @@ static enum faster_status take_data(struct fst_recovery_pass *pass,
     if (*first == 0) {
         *first = item->addr.raw;
     }
-    mark_on_disk(pass->session->store, item);
-    fst_add_relaxed_u64(&pass->session->store->counters.recovered_records, 1);
-    return index_record(pass, item);
+    return fst_recover_record(pass->session, item);
 }
 
 /* ---- commits ---- */

@@ -144,10 +144,16 @@ enum faster_status fst_verify(struct faster_session *session, faster_finding_fn 
                             .context = context,
                             .interrupt = interrupt,
                             .interrupt_context = interrupt_context};
+    struct faster_snapshot newest;
     struct faster_snapshot snapshot;
     *finding_count = 0;
     /* The snapshot keeps truncation away from what is being read. */
-    enum faster_status status = fst_snapshot_open_newest(session, &snapshot);
+    enum faster_status status = fst_snapshot_open_newest(session, &newest);
+    if (status != FASTER_OK) {
+        return status;
+    }
+    status = fst_snapshot_open_frozen(session, &newest, &snapshot);
+    fst_snapshot_close(&newest);
     if (status != FASTER_OK) {
         return status;
     }

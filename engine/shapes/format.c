@@ -30,7 +30,8 @@ struct fst_format_owner fst_format_owner_of(const struct fst_identity *identity)
 
 /* Magic and version, which every structure starts with. */
 static enum faster_status check_start(const void *bytes, size_t count_bytes,
-                                      const uint8_t magic[MAGIC_BYTES], size_t whole_bytes) {
+                                      const uint8_t magic[MAGIC_BYTES], size_t whole_bytes,
+                                      uint32_t version_max) {
     uint32_t version;
 
     if (count_bytes < MAGIC_BYTES || memcmp(bytes, magic, MAGIC_BYTES) != 0) {
@@ -40,10 +41,10 @@ static enum faster_status check_start(const void *bytes, size_t count_bytes,
         return FASTER_CORRUPT;
     }
     memcpy(&version, (const uint8_t *)bytes + MAGIC_BYTES, sizeof version);
-    if (version > FST_FORMAT_VERSION) {
+    if (version > version_max) {
         return FASTER_VERSION_NEWER;
     }
-    return version == FST_FORMAT_VERSION && count_bytes >= whole_bytes ? FASTER_OK : FASTER_CORRUPT;
+    return version != 0 && count_bytes >= whole_bytes ? FASTER_OK : FASTER_CORRUPT;
 }
 
 static bool is_zero(const void *bytes, size_t count_bytes) {
@@ -72,13 +73,18 @@ static bool is_record_addr_or_zero(uint64_t addr) {
 
 /* ---- identity ---- */
 
+static uint32_t version_of(const struct fst_identity *identity) {
+    return identity->write_discipline == FST_WRITES_DIRECT ? FST_FORMAT_VERSION_DIRECT
+                                                           : FST_FORMAT_VERSION;
+}
+
 static uint64_t identity_checksum(const struct fst_identity *identity) {
     return fst_checksum64(identity, offsetof(struct fst_identity, checksum), FST_IDENTITY_SEED);
 }
 
 void fst_identity_seal(struct fst_identity *identity) {
     memcpy(identity->magic, identity_magic, MAGIC_BYTES);
-    identity->format_version = FST_FORMAT_VERSION;
+    identity->format_version = version_of(identity);
     identity->reserved_0 = 0;
     memset(identity->reserved, 0, sizeof identity->reserved);
     identity->checksum = identity_checksum(identity);
@@ -87,8 +93,8 @@ void fst_identity_seal(struct fst_identity *identity) {
 static bool identity_makes_sense(const struct fst_identity *identity) {
     return (identity->write_discipline == FST_WRITES_TRANSACTIONAL ||
             identity->write_discipline == FST_WRITES_DIRECT) &&
-           identity->generation != 0 && !fst_uuid_is_zero(identity->uuid) &&
-           identity->page_bits >= FST_FORMAT_PAGE_BITS_MIN &&
+           identity->format_version == version_of(identity) && identity->generation != 0 &&
+           !fst_uuid_is_zero(identity->uuid) && identity->page_bits >= FST_FORMAT_PAGE_BITS_MIN &&
            identity->page_bits <= FST_FORMAT_PAGE_BITS_MAX &&
            identity->segment_bits >= identity->page_bits &&
            identity->segment_bits <= FST_FORMAT_SEGMENT_BITS_MAX && identity->tier_count == 1 &&
@@ -97,8 +103,8 @@ static bool identity_makes_sense(const struct fst_identity *identity) {
 
 enum faster_status fst_identity_check(const void *bytes, size_t count_bytes,
                                       struct fst_identity *identity) {
-    const enum faster_status status =
-        check_start(bytes, count_bytes, identity_magic, sizeof *identity);
+    const enum faster_status status = check_start(bytes, count_bytes, identity_magic,
+                                                  sizeof *identity, FST_FORMAT_VERSION_DIRECT);
 
     if (status != FASTER_OK) {
         return status;
@@ -157,7 +163,7 @@ enum faster_status fst_manifest_check(const void *bytes, size_t count_bytes,
                                       const struct fst_format_owner *owner,
                                       struct fst_manifest *manifest) {
     const enum faster_status status =
-        check_start(bytes, count_bytes, manifest_magic, sizeof *manifest);
+        check_start(bytes, count_bytes, manifest_magic, sizeof *manifest, FST_FORMAT_VERSION);
 
     if (status != FASTER_OK) {
         return status;
@@ -199,7 +205,8 @@ enum faster_status fst_segment_header_check(const void *bytes, size_t count_byte
                                             const struct fst_format_owner *owner,
                                             uint32_t segment_bits, uint64_t segment_index) {
     struct fst_segment_header header;
-    const enum faster_status status = check_start(bytes, count_bytes, segment_magic, sizeof header);
+    const enum faster_status status =
+        check_start(bytes, count_bytes, segment_magic, sizeof header, FST_FORMAT_VERSION);
 
     if (status != FASTER_OK) {
         return status;
@@ -285,6 +292,21 @@ bool fst_abort_list_decode(const void *value, size_t value_bytes, const struct f
     }
     return take_ranges((const uint8_t *)value + sizeof *list, value_bytes - sizeof *list,
                        list->range_count, control, ranges);
+}
+
+bool fst_cut_decode(const void *value, size_t value_bytes, struct fst_cut *cut) {
+    if (value_bytes != sizeof *cut) {
+        return false;
+    }
+    memcpy(cut, value, sizeof *cut);
+    return cut->version != 0 && cut->nonce != 0 && cut->previous_version < cut->version &&
+           (cut->start == 0 || is_record_addr(cut->start)) && is_record_addr(cut->end) &&
+           cut->start < cut->end && is_record_addr_or_zero(cut->previous_control_address) &&
+           (cut->previous_control_address != 0) == (cut->previous_version != 0) &&
+           cut->previous_control_address < cut->end &&
+           is_record_addr_or_zero(cut->durable_control_address) &&
+           cut->durable_control_address <= cut->previous_control_address &&
+           cut->index_bits <= FST_FORMAT_INDEX_BITS_MAX && cut->session_count == 0;
 }
 
 bool fst_jump_decode(const void *value, size_t value_bytes, uint32_t page_bits,

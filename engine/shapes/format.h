@@ -13,7 +13,8 @@
 #include "faster.h"
 #include "shapes/address.h"
 
-#define FST_FORMAT_VERSION 1u
+#define FST_FORMAT_VERSION 1u        /* of every structure but the identity of a direct store */
+#define FST_FORMAT_VERSION_DIRECT 2u /* so that version 1 of this library refuses the store */
 
 /* Names inside a store's directory. */
 #define FST_NAME_IDENTITY "store"
@@ -103,6 +104,21 @@ struct fst_control {
     uint32_t index_bits;
     uint32_t aborted_count; /* ranges that follow this structure in the value */
     /* struct fst_address_range aborted[aborted_count]; ascending, inside [start, end) */
+};
+
+/* The value of a CONTROL record of a direct store: it ends a version. Records of it, and of
+ * versions before, lie below this record; what lies below it and is of the next version is
+ * covered by the next one. */
+struct fst_cut {
+    uint64_t version; /* from 1 */
+    uint64_t nonce;
+    uint64_t start;                    /* the end of the cut before */
+    uint64_t end;                      /* the address just past this record */
+    uint64_t previous_control_address; /* of the cut before, 0: none */
+    uint64_t previous_version;
+    uint64_t durable_control_address; /* the last cut known to be synced, 0: none */
+    uint32_t index_bits;
+    uint32_t session_count; /* entries that follow this structure in the value; zero */
 };
 
 /* The value of an ABORT_LIST record: more ranges of the transaction it stands in. */

@@ -66,6 +66,7 @@ bool fst_control_decode(const void *value, size_t value_bytes, struct fst_contro
 bool fst_abort_list_decode(const void *value, size_t value_bytes, const struct fst_control *control,
                            struct fst_abort_list *list,
                            struct fst_range_list *ranges) FASTER_MUST_CHECK;
+bool fst_cut_decode(const void *value, size_t value_bytes, struct fst_cut *cut) FASTER_MUST_CHECK;
 bool fst_jump_decode(const void *value, size_t value_bytes, uint32_t page_bits,
                      struct fst_jump *jump) FASTER_MUST_CHECK;
 

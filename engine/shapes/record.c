@@ -21,7 +21,7 @@
 #define SMALL_VALUE_SHIFT (SMALL_UNITS_BITS + SMALL_KEY_BITS)
 #define SMALL_RESERVED_SHIFT (SMALL_VALUE_SHIFT + SMALL_VALUE_BITS)
 
-#define HEADER_FLAGS_RESERVED (FST_HEADER_EXPIRES | (UINT64_C(0xff) << FST_HEADER_VERSION_SHIFT))
+#define HEADER_FLAGS_RESERVED FST_HEADER_EXPIRES
 
 /* The large form is used exactly when the small one does not fit, so that a record has one
  * shape only. Whoever needs 24 bytes of header for its size is too big for the small form
@@ -148,6 +148,26 @@ bool fst_record_parse(const void *bytes, size_t available_bytes, struct fst_reco
     };
     shape->value_capacity_bytes = shape->whole_bytes - shape->key_offset_bytes - shape->key_bytes;
     return true;
+}
+
+bool fst_record_peek(const struct fst_record *record, size_t available_bytes,
+                     struct fst_record_shape *shape) {
+    const unsigned char *bytes = (const unsigned char *)record;
+    unsigned char head[FST_RECORD_LARGE_HEADER_BYTES] = {0};
+    const size_t known = available_bytes < sizeof head ? available_bytes : sizeof head;
+
+    if (known < FST_RECORD_SMALL_HEADER_BYTES) {
+        return fst_record_parse(bytes, known, shape);
+    }
+    fst_store_le_u64(head, fst_load_relaxed_u64(&record->header));
+    /* acquire, here and below: pairs with the release in set_size() of guard.c */
+    fst_store_le_u32(head + SIZES_OFF, fst_load_acquire_u32(&record->sizes));
+    if ((fst_load_le_u64(head) & FST_HEADER_LARGE) != 0 && known == sizeof head) {
+        const fst_atomic_u32 *sizes = (const fst_atomic_u32 *)(const void *)(bytes + LARGE_KEY_OFF);
+        fst_store_le_u32(head + LARGE_KEY_OFF, fst_load_relaxed_u32(&sizes[0]));
+        fst_store_le_u32(head + LARGE_VALUE_OFF, fst_load_acquire_u32(&sizes[1]));
+    }
+    return fst_record_parse(head, known, shape);
 }
 
 /* ---- writing ---- */

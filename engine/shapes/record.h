@@ -11,7 +11,7 @@
  *           bit  53    INVALID     lost its race for the chain; not part of any chain
  *           bit  54    SEALED      memory only, zero on disk: a newer version is being made
  *           bit  55    EXPIRES     reserved, zero: 8 bytes of expiry time follow the sizes
- *           bits 56-63 version     reserved, zero in transactional stores: short CPR version
+ *           bits 56-63 version     the low bits of its version; zero in transactional stores
  *   guard   in memory: sequence count, even = stable; on disk: the record's checksum
  *   sizes   small: bits 0-9 whole size in 8-byte units, 10-17 key size, 18-30 value size,
  *           bit 31 zero; large: u32 whole size in 8-byte units, u32 key size, u32 value size
@@ -83,6 +83,10 @@ static inline uint32_t fst_record_small_sizes(const struct fst_record_shape *sha
            shape->value_bytes << 18;
 }
 
+static inline uint32_t fst_record_small_value_bytes(uint32_t sizes) {
+    return sizes >> 18 & 0x1fff;
+}
+
 /* The shape of a new record. value_capacity_bytes >= value_bytes reserves slack.
  * key_bytes <= FASTER_KEY_BYTES_MAX and the whole below 2^32: checked by the caller. */
 struct fst_record_shape fst_record_shape_for(uint32_t key_bytes, uint32_t value_bytes,
@@ -93,6 +97,11 @@ struct fst_record_shape fst_record_shape_for(uint32_t key_bytes, uint32_t value_
  * reserved bits set) or if fewer bytes are available than the header needs. Does not check
  * that whole_bytes are available and never reads past `available_bytes`. */
 bool fst_record_parse(const void *bytes, size_t available_bytes, struct fst_record_shape *shape);
+
+/* The shape of a record in a page of memory, whose sizes may be changing: the size of the
+ * value is one that it had or has. Inside the epoch. */
+bool fst_record_peek(const struct fst_record *record, size_t available_bytes,
+                     struct fst_record_shape *shape);
 
 /* Writes header, sizes, guard 0, key and value of a new record at `bytes` (8-aligned,
  * shape->whole_bytes long); slack and padding are zeroed. `flags` are FST_HEADER_ bits. */
@@ -117,6 +126,9 @@ bool fst_record_is_intact(const void *bytes, size_t available_bytes, fst_addr ad
 
 static inline enum fst_record_kind fst_header_kind(uint64_t header) {
     return (enum fst_record_kind)((header & FST_HEADER_KIND_MASK) >> FST_HEADER_KIND_SHIFT);
+}
+static inline uint64_t fst_header_version(uint64_t header) {
+    return header >> FST_HEADER_VERSION_SHIFT;
 }
 static inline fst_addr fst_header_previous(uint64_t header) {
     return fst_addr_of(header & FST_ADDR_MASK);

@@ -1,4 +1,22 @@
-/* apply.c - what the writing operations share: find, change in place, append (layer 4). */
+/* apply.c - what the writing operations share: find the version, hold it, change or append
+ * (layer 4).
+ *
+ * IN PLACE OR COPY. A record may change in place if no flush can have begun (it lies at or above
+ * the read-only address as read in this stay in the epoch) and if
+ *   - in a transactional store, it belongs to the open transaction and was written after its last
+ *     savepoint and its newest cursor: nobody else looks into it;
+ *   - in a direct store, it is of the operation's own version (procedures/cut.h).
+ * Otherwise a new record is appended, and the compare-and-swap of the chain's head decides.
+ *
+ * WHY NO UPDATE IS LOST. A new value that was computed from an old one (RMW, compare-and-set) is
+ * either written under the old record's guard, or the old record is *sealed* under its guard
+ * before it is read: from then on nobody changes it in place, and whoever wants to change the key
+ * must win the head. If the head moves first, the append fails and all begins again. Below the
+ * safe read-only address nobody can write any more, so nothing needs a seal there. A blind
+ * upsert that appends needs none either: an update in place that it overtakes took effect
+ * before it, since both were under way when the head moved.
+ */
+#include "shapes/guard.h"
 #include "store/operations.h"
 
 enum fst_attempt fst_op_done(struct faster_op *op, enum faster_status status) {
@@ -12,14 +30,40 @@ enum fst_attempt fst_op_needs(struct faster_op *op, fst_addr head, fst_addr at) 
     return FST_ATTEMPT_IO;
 }
 
-static enum fst_attempt found_or_done(struct faster_op *op, fst_addr head, enum fst_walk walk,
-                                      const struct fst_found *found, bool *exists) {
+enum fst_attempt fst_find_slot(struct faster_session *session, struct faster_op *op,
+                               struct fst_index_slot *slot) {
+    enum faster_status status =
+        fst_hash_index_find_or_create(session->store->index, op->hash, slot);
+    if (status != FASTER_OK) {
+        session->index_full = status == FASTER_FULL;
+        return fst_op_done(op, status);
+    }
+    return FST_ATTEMPT_FOUND;
+}
+
+/* True if the record was written by an operation of a later version than this one's: the floor
+ * is read after the record was reached, and so is that version's or a later one's. */
+static bool is_of_later_version(const struct faster_session *session,
+                                const struct fst_found *found) {
+    const struct faster_store *store = session->store;
+    /* acquire: pairs with the release in fst_cut_raise_version() */
+    return store->direct && found->record != NULL &&
+           fst_header_version(found->header) == ((session->version + 1) & 0xff) &&
+           found->addr.raw >= fst_load_acquire_u64(&store->version_floor);
+}
+
+enum fst_attempt fst_found_version(struct faster_session *session, struct faster_op *op,
+                                   fst_addr head, enum fst_walk walk, const struct fst_found *found,
+                                   bool *exists) {
+    *exists = false;
     switch (walk) {
     case FST_WALK_FOUND:
+        if (is_of_later_version(session, found)) {
+            return FST_ATTEMPT_AGAIN; /* the next stay in the epoch is of that version, too */
+        }
         *exists = !fst_found_is_tombstone(found);
         return FST_ATTEMPT_FOUND;
     case FST_WALK_END:
-        *exists = false;
         return FST_ATTEMPT_FOUND;
     case FST_WALK_DISK:
         return fst_op_needs(op, head, found->addr);
@@ -29,64 +73,89 @@ static enum fst_attempt found_or_done(struct faster_op *op, fst_addr head, enum 
     return fst_op_done(op, FASTER_CORRUPT);
 }
 
+/* A finished disk walk speaks of the chain from its head of then down. What has been added
+ * since is walked now. If all that it saw has been truncated meanwhile, that was dead. */
+static enum fst_walk take_up(struct faster_session *session, struct faster_op *op, fst_addr head,
+                             const struct fst_pending *walk, struct fst_found *found) {
+    const struct faster_store *store = session->store;
+    enum fst_walk newer =
+        fst_chain_walk(store, head, FST_UPPER_ALL, walk->head_seen.raw + 1, &op->key, found);
+    if (newer != FST_WALK_END || fst_addr_below(walk->head_seen, fst_log_begin(store->log))) {
+        return newer;
+    }
+    *found = walk->found;
+    return walk->walk;
+}
+
 enum fst_attempt fst_find_for_write(struct faster_session *session, struct faster_op *op,
                                     const struct fst_pending *walk, struct fst_index_slot *slot,
                                     struct fst_found *found, bool *exists) {
-    struct faster_store *store = session->store;
     op->upper = FST_UPPER_ALL;
-    enum faster_status status = fst_hash_index_find_or_create(store->index, op->hash, slot);
-    if (status != FASTER_OK) {
-        session->index_full = status == FASTER_FULL;
-        return fst_op_done(op, status);
+    enum fst_attempt attempt = fst_find_slot(session, op, slot);
+    if (attempt != FST_ATTEMPT_FOUND) {
+        return attempt;
+    }
+    if (walk != NULL && walk->failure != FASTER_OK) {
+        return fst_op_done(op, walk->failure);
     }
     fst_addr head = fst_index_slot_addr(slot);
-    if (walk != NULL && fst_addr_equal(walk->head_seen, head)) {
-        if (walk->failure != FASTER_OK) {
-            return fst_op_done(op, walk->failure);
-        }
-        *found = walk->found;
-        return found_or_done(op, head, walk->walk, found, exists);
-    }
-    return found_or_done(op, head, fst_chain_walk(store, head, FST_UPPER_ALL, 0, &op->key, found),
-                         found, exists);
+    enum fst_walk result =
+        walk != NULL ? take_up(session, op, head, walk, found)
+                     : fst_chain_walk(session->store, head, FST_UPPER_ALL, 0, &op->key, found);
+    return fst_found_version(session, op, head, result, found, exists);
 }
 
-/* A record may change in place if it belongs to the open transaction, was written after the
- * last savepoint and the newest cursor, and no flush can have begun: at or above the
- * read-only address as read inside the epoch. Nobody else looks into such a record, because
- * every other view ends below it. */
-static bool may_change(const struct faster_session *session, const struct fst_found *found,
-                       size_t value_bytes) {
+/* ---- holding a version ---- */
+
+bool fst_found_may_change(const struct faster_session *session, const struct fst_found *found) {
     const struct faster_store *store = session->store;
-    uint64_t floor = fst_txn_in_place_floor(session->txn);
-    return found->addr.raw >= floor && found->addr.raw >= fst_log_read_only(store->log).raw &&
-           value_bytes <= found->shape.value_capacity_bytes && !fst_found_is_tombstone(found);
+    if (found->record == NULL || fst_addr_below(found->addr, fst_log_read_only(store->log))) {
+        return false;
+    }
+    return store->direct ? fst_header_version(found->header) == (session->version & 0xff)
+                         : found->addr.raw >= fst_txn_in_place_floor(session->txn);
 }
 
-/* The guard is odd while the value changes. Only the owner looks into such a record. */
-static void change_in_place(struct faster_session *session, const struct fst_found *found,
-                            const struct faster_bytes *value) {
-    struct fst_record *record = fst_log_at(session->store->log, found->addr);
-    unsigned char *bytes = (unsigned char *)record;
-    uint32_t guard = fst_load_relaxed_u32(&record->guard);
-    fst_store_relaxed_u32(&record->guard, guard + 1);
-    struct fst_record_shape shape = found->shape;
-    shape.value_bytes = (uint32_t)value->size_bytes;
-    if (shape.large) {
-        uint32_t value_bytes = shape.value_bytes;
-        memcpy(bytes + FST_RECORD_LARGE_HEADER_BYTES - sizeof value_bytes, &value_bytes,
-               sizeof value_bytes);
+enum fst_attempt fst_hold_version(struct faster_session *session, struct fst_found *found,
+                                  struct fst_held *held) {
+    const struct faster_store *store = session->store;
+    *held = (struct fst_held){.found = found};
+    bool is_final = found->record == NULL ||
+                    (store->direct ? fst_addr_below(found->addr, fst_log_safe_read_only(store->log))
+                                   : !fst_found_may_change(session, found));
+    if (is_final) {
+        return FST_ATTEMPT_FOUND;
+    }
+    if (!fst_guard_try_take(found->record)) {
+        return FST_ATTEMPT_BUSY;
+    }
+    if ((fst_load_relaxed_u64(&found->record->header) & FST_HEADER_SEALED) != 0) {
+        fst_guard_give(found->record, false); /* final, too: the guard's acquire orders it */
     } else {
-        fst_store_relaxed_u32(&record->sizes, fst_record_small_sizes(&shape));
+        held->has_guard = true;
+        held->may_change = fst_found_may_change(session, found);
     }
-    unsigned char *target = bytes + found->shape.key_offset_bytes + found->shape.key_bytes;
-    if (value->size_bytes > 0) {
-        memcpy(target, value->data, value->size_bytes);
-    }
-    memset(target + value->size_bytes, 0, found->shape.value_capacity_bytes - value->size_bytes);
-    fst_store_relaxed_u32(&record->guard, guard + 2);
-    fst_add_relaxed_u64(&session->store->counters.in_place_updates, 1);
+    found->shape.value_bytes = fst_guard_value_bytes(found->record, found->shape.large);
+    return FST_ATTEMPT_FOUND;
 }
+
+void fst_release_version(struct fst_held *held) {
+    if (held->has_guard) {
+        fst_guard_give(held->found->record, false);
+        held->has_guard = false;
+    }
+}
+
+static void change_in_place(struct faster_session *session, struct fst_held *held,
+                            const struct faster_bytes *value) {
+    struct fst_found *found = held->found;
+    fst_guard_write(found->record, &found->shape, value->data, (uint32_t)value->size_bytes);
+    fst_guard_give(found->record, true);
+    held->has_guard = false;
+    fst_session_count(&session->counters.in_place_updates, 1);
+}
+
+/* ---- appending ---- */
 
 /* The record is complete before the compare-and-swap publishes it; whoever flushes its page
  * waits for the epoch, and so for this thread. */
@@ -105,6 +174,9 @@ static enum fst_attempt append(struct faster_session *session, struct faster_op 
     if (fst_addr_below(previous, fst_log_begin(store->log))) {
         previous = fst_addr_of(0);
     }
+    if (store->direct) {
+        flags |= session->version << FST_HEADER_VERSION_SHIFT;
+    }
     fst_record_write(memory, &shape, previous, FST_KIND_DATA, flags, op->key.data, value->data);
     if (!fst_hash_index_publish(store->index, slot, addr)) {
         struct fst_record *record = memory;
@@ -112,21 +184,29 @@ static enum fst_attempt append(struct faster_session *session, struct faster_op 
                               fst_load_relaxed_u64(&record->header) | FST_HEADER_INVALID);
         return FST_ATTEMPT_AGAIN;
     }
-    session->txn->record_count++;
-    fst_add_relaxed_u64(&store->counters.appended_records, 1);
+    if (session->txn != NULL) {
+        session->txn->record_count++;
+    }
+    fst_session_count(&session->counters.appended_records, 1);
     return fst_op_done(op, FASTER_OK);
 }
 
 enum fst_attempt fst_apply_value(struct faster_session *session, struct faster_op *op,
-                                 struct fst_index_slot *slot, const struct fst_found *found,
+                                 struct fst_index_slot *slot, struct fst_held *held,
                                  const struct faster_bytes *value) {
     if (value->size_bytes > faster_value_bytes_max(session->store, op->key.size_bytes)) {
+        fst_release_version(held);
         return fst_op_done(op, FASTER_TOO_BIG);
     }
-    if (found != NULL && may_change(session, found, value->size_bytes)) {
-        change_in_place(session, found, value);
+    if (held->may_change && held->has_guard &&
+        value->size_bytes <= held->found->shape.value_capacity_bytes) {
+        change_in_place(session, held, value);
         return fst_op_done(op, FASTER_OK);
     }
+    if (held->has_guard && session->store->direct) {
+        fst_guard_seal(held->found->record);
+    }
+    fst_release_version(held);
     return append(session, op, slot, 0, value);
 }
 

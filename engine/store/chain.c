@@ -14,7 +14,7 @@ bool fst_found_has_key(const struct fst_found *found, const struct faster_bytes 
 }
 
 bool fst_found_is_tombstone(const struct fst_found *found) {
-    return (fst_raw_header(found->bytes) & FST_HEADER_TOMBSTONE) != 0;
+    return (found->header & FST_HEADER_TOMBSTONE) != 0;
 }
 
 struct faster_bytes fst_found_value(const struct fst_found *found) {
@@ -23,8 +23,8 @@ struct faster_bytes fst_found_value(const struct fst_found *found) {
                                  found->shape.value_bytes};
 }
 
-/* Only records below `upper` are looked into: those above may still change under their
- * writer, of them only the header's previous address, which never changes, is read. */
+/* Only records below `upper` are looked into; of those above, which may still be undone, only
+ * the header's previous address is read, which never changes. The key never changes either. */
 enum fst_walk fst_chain_walk(const struct faster_store *store, fst_addr from, uint64_t upper,
                              uint64_t floor, const struct faster_bytes *key,
                              struct fst_found *found) {
@@ -45,8 +45,10 @@ enum fst_walk fst_chain_walk(const struct faster_store *store, fst_addr from, ui
         uint64_t header = fst_load_relaxed_u64(&record->header);
         if (fst_is_visible(store, at, upper)) {
             found->bytes = (const unsigned char *)record;
+            found->record = record;
+            found->header = header;
             uint64_t available = page_bytes - (at.raw & (page_bytes - 1));
-            if (!fst_record_parse(record, (size_t)available, &found->shape) ||
+            if (!fst_record_peek(record, (size_t)available, &found->shape) ||
                 found->shape.whole_bytes > available) {
                 return FST_WALK_CORRUPT;
             }

@@ -17,7 +17,9 @@
 struct fst_found {
     fst_addr addr;
     const unsigned char *bytes; /* the record, in a log page or a read buffer */
+    uint64_t header;            /* as it was read; may gain SEALED */
     struct fst_record_shape shape;
+    struct fst_record *record; /* in a log page; NULL: in a read buffer */
 };
 
 enum fst_walk {

@@ -7,18 +7,24 @@ void fst_op_prepare(const struct faster_session *session, struct faster_op *op) 
 
 enum fst_attempt fst_op_attempt(struct faster_session *session, struct faster_op *op,
                                 const struct fst_pending *walk) {
-    switch ((enum fst_op_kind)op->kind) {
-    case FST_OP_READ:
-    case FST_OP_LOCATE:
+    if (session->store->direct) {
+        /* acquire: pairs with the release in fst_cut_raise_version() */
+        session->version = fst_load_acquire_u64(&session->store->version);
+    }
+    if (op->kind == FST_OP_LOCATE) {
         return fst_read_attempt(session, op, walk);
-    case FST_OP_UPSERT:
+    }
+    switch ((enum faster_op_kind)op->kind) {
+    case FASTER_OP_READ:
+        return fst_read_attempt(session, op, walk);
+    case FASTER_OP_UPSERT:
         return fst_upsert_attempt(session, op);
-    case FST_OP_INSERT:
-    case FST_OP_COMPARE_AND_SET:
+    case FASTER_OP_INSERT:
+    case FASTER_OP_COMPARE_AND_SET:
         return fst_insert_if_attempt(session, op, walk);
-    case FST_OP_RMW:
+    case FASTER_OP_RMW:
         return fst_rmw_attempt(session, op, walk);
-    case FST_OP_DELETE:
+    case FASTER_OP_DELETE:
         return fst_delete_attempt(session, op);
     }
     return fst_op_done(op, FASTER_MISUSE);

@@ -11,16 +11,9 @@
 #include "store/pending.h"
 #include "store/txn.h"
 
-enum fst_op_kind {
-    FST_OP_READ = 1,
-    FST_OP_LOCATE, /* is the record at op->located the visible version of the key? Sets it to
-                      the address of the visible one, 0 if there is none */
-    FST_OP_UPSERT,
-    FST_OP_INSERT,
-    FST_OP_COMPARE_AND_SET,
-    FST_OP_RMW,
-    FST_OP_DELETE
-};
+/* One more kind, inside the engine: is the record at op->located the visible version of the
+ * key? Sets it to the address of the visible one, 0 if there is none. */
+#define FST_OP_LOCATE (-1)
 
 /* A LOCATE asks whether the visible record at op->located, which its caller has read, is
  * the newest of its key: once the walk gets there, there is nothing to read. */
@@ -28,8 +21,8 @@ static inline bool fst_op_asks_for(const struct faster_op *op, fst_addr addr) {
     return op->kind == FST_OP_LOCATE && op->located == addr.raw;
 }
 
-static inline bool fst_op_writes(enum fst_op_kind kind) {
-    return kind >= FST_OP_UPSERT;
+static inline bool fst_op_writes(const struct faster_op *op) {
+    return op->kind >= FASTER_OP_UPSERT;
 }
 
 /* Computes what all attempts need of the key. Once, before the first one. */
@@ -72,18 +65,43 @@ enum fst_attempt fst_op_done(struct faster_op *op, enum faster_status status);
 /* Ends an attempt that needs the record at `at`, in the chain that began at `head`. */
 enum fst_attempt fst_op_needs(struct faster_op *op, fst_addr head, fst_addr at);
 
-/* Finds or creates the key's entry, then the version that a writer sees, in memory or from
- * `walk` if the chain's head is still the one the walk began at. FOUND (with *exists, a
- * tombstone counts as absent), IO, or DONE. */
+/* Finds or creates the key's entry. FOUND, or DONE with FULL. */
+enum fst_attempt fst_find_slot(struct faster_session *session, struct faster_op *op,
+                               struct fst_index_slot *slot);
+
+/* What the outcome of a walk means to a writer: FOUND (with *exists, a tombstone counts as
+ * absent), AGAIN (the key was written by a later version), IO, or DONE. */
+enum fst_attempt fst_found_version(struct faster_session *session, struct faster_op *op,
+                                   fst_addr head, enum fst_walk walk, const struct fst_found *found,
+                                   bool *exists);
+
+/* Both, with the walk between them: the version that a writer sees is looked for in memory and,
+ * with `walk`, in what was read from disk. */
 enum fst_attempt fst_find_for_write(struct faster_session *session, struct faster_op *op,
                                     const struct fst_pending *walk, struct fst_index_slot *slot,
                                     struct fst_found *found, bool *exists);
 
-/* Sets the value: in place if `found` (NULL: unknown) may be changed and the value fits,
- * else by a new record that becomes the chain's head. DONE with OK, ROOM, AGAIN, or DONE with
- * TOO_BIG. */
+/* True if this operation may change the record in place (unless it turns out to be sealed). */
+bool fst_found_may_change(const struct faster_session *session, const struct fst_found *found);
+
+/* A version whose value stays as it is while it is held; all zero: there is none. Not kept
+ * across the end of the attempt. */
+struct fst_held {
+    struct fst_found *found;
+    bool has_guard;  /* else its bytes are final */
+    bool may_change; /* in place */
+};
+
+/* Makes the found value stable, whose size is then in found->shape. FOUND, or BUSY. */
+enum fst_attempt fst_hold_version(struct faster_session *session, struct fst_found *found,
+                                  struct fst_held *held);
+/* Unchanged. Does nothing if it is not held. */
+void fst_release_version(struct fst_held *held);
+
+/* Sets the value, in place if the held version allows it, else by a new record that becomes
+ * the chain's head, and releases the version. DONE with OK or TOO_BIG, ROOM, AGAIN. */
 enum fst_attempt fst_apply_value(struct faster_session *session, struct faster_op *op,
-                                 struct fst_index_slot *slot, const struct fst_found *found,
+                                 struct fst_index_slot *slot, struct fst_held *held,
                                  const struct faster_bytes *value);
 
 /* Appends a tombstone. */

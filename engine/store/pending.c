@@ -74,8 +74,8 @@ static void read_record(struct fst_pending *slot, uint64_t count_bytes) {
                                        .count_bytes = bytes,
                                        .done = read_done,
                                        .context = slot};
-    fst_add_relaxed_u64(&store->counters.disk_reads, 1);
-    fst_add_relaxed_u64(&store->counters.disk_read_bytes, bytes);
+    fst_session_count(&slot->session->counters.disk_reads, 1);
+    fst_session_count(&slot->session->counters.disk_read_bytes, bytes);
     store->device->ops->submit(store->device, slot->session->queue, &slot->io);
 }
 
@@ -120,6 +120,8 @@ static void examine(struct fst_pending *slot) {
         return;
     }
     uint64_t header = fst_raw_header(found->bytes);
+    found->header = header;
+    found->record = NULL;
     if (fst_header_kind(header) != FST_KIND_DATA ||
         !fst_record_is_intact(found->bytes, available, slot->at, store->checksum_seed,
                               &found->shape)) {
@@ -157,6 +159,7 @@ void fst_pending_start(struct faster_session *session, struct faster_op *op) {
     if (slot != NULL) {
         slot->op = op;
         slot->head_seen = fst_addr_of(op->head);
+        slot->begin_seen = fst_log_begin(session->store->log);
         slot->failure = FASTER_OK;
         read_at(slot, fst_addr_of(op->at));
         return;

@@ -17,8 +17,9 @@ struct fst_pending {
     struct fst_io_request io;
     struct faster_session *session;
     struct faster_op *op;
-    fst_addr head_seen; /* the chain's head when its walk began */
-    fst_addr at;        /* the record being read */
+    fst_addr head_seen;  /* the chain's head when its walk began */
+    fst_addr begin_seen; /* the log's begin at that time */
+    fst_addr at;         /* the record being read */
     struct faster_buffer buffer;
     uint32_t skip_bytes; /* from the first sector's start to the record */
     /* The result of the walk. */

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "store/chain.h"
 #include "store/pending.h"
 #include "store/txn.h"
 
@@ -14,6 +15,52 @@ enum faster_status fst_session_fail(struct faster_session *session, enum faster_
     vsnprintf(session->message, sizeof session->message, format, arguments);
     va_end(arguments);
     return status;
+}
+
+static void join_list(struct faster_session *session) {
+    struct faster_store *store = session->store;
+    store->env->mutex_lock(store->env, store->sessions_lock);
+    session->older = store->sessions;
+    if (session->older != NULL) {
+        session->older->newer = session;
+    }
+    store->sessions = session;
+    store->env->mutex_unlock(store->env, store->sessions_lock);
+    fst_add_relaxed_u64(&store->session_count, 1);
+}
+
+static void add_counters(struct fst_session_counters *sum,
+                         const struct fst_session_counters *more) {
+    fst_session_count(&sum->disk_reads, fst_load_relaxed_u64(&more->disk_reads));
+    fst_session_count(&sum->disk_read_bytes, fst_load_relaxed_u64(&more->disk_read_bytes));
+    fst_session_count(&sum->in_place_updates, fst_load_relaxed_u64(&more->in_place_updates));
+    fst_session_count(&sum->appended_records, fst_load_relaxed_u64(&more->appended_records));
+}
+
+static void leave_list(struct faster_session *session) {
+    struct faster_store *store = session->store;
+    store->env->mutex_lock(store->env, store->sessions_lock);
+    add_counters(&store->closed_sessions, &session->counters);
+    if (session->newer != NULL) {
+        session->newer->older = session->older;
+    } else {
+        store->sessions = session->older;
+    }
+    if (session->older != NULL) {
+        session->older->newer = session->newer;
+    }
+    store->env->mutex_unlock(store->env, store->sessions_lock);
+    fst_add_relaxed_u64(&store->session_count, UINT64_MAX);
+}
+
+void fst_sessions_sum(struct faster_store *store, struct fst_session_counters *sum) {
+    memset(sum, 0, sizeof *sum);
+    store->env->mutex_lock(store->env, store->sessions_lock);
+    add_counters(sum, &store->closed_sessions);
+    for (const struct faster_session *at = store->sessions; at != NULL; at = at->older) {
+        add_counters(sum, &at->counters);
+    }
+    store->env->mutex_unlock(store->env, store->sessions_lock);
 }
 
 enum faster_status fst_session_open(struct faster_store *store, struct faster_session **out) {
@@ -34,7 +81,7 @@ enum faster_status fst_session_open(struct faster_store *store, struct faster_se
     if (status != FASTER_OK) {
         goto fail_queue;
     }
-    fst_add_relaxed_u64(&store->session_count, 1);
+    join_list(session);
     *out = session;
     return FASTER_OK;
 
@@ -49,9 +96,9 @@ void fst_session_close(struct faster_session *session) {
     struct faster_store *store = session->store;
     fst_pending_finish(session);
     faster_buffer_finish(&session->scratch);
+    leave_list(session);
     store->device->ops->queue_close(store->device, session->queue);
     fst_epoch_slot_close(store->epoch, session->slot);
-    fst_add_relaxed_u64(&store->session_count, UINT64_MAX);
     store->env->release(store->env, session);
 }
 
@@ -72,6 +119,9 @@ enum faster_status fst_snapshot_open_newest(struct faster_session *session,
     /* acquire: pairs with the release in fst_publish_commit() */
     if (fst_load_acquire_u64(&store->knows_rows) == 0) {
         return FASTER_BEHIND;
+    }
+    if (store->direct) {
+        return fst_snapshot_open_upper(session, FST_UPPER_ALL, snapshot);
     }
     /* acquire: pairs with the release in fst_publish_commit(), here and below */
     uint64_t end = fst_load_acquire_u64(&store->committed_end);
@@ -118,6 +168,21 @@ enum faster_status fst_snapshot_open_txn(struct faster_session *session, struct 
         txn->cursor_count++;
     }
     return status;
+}
+
+/* Once frozen, records below the tail of now are complete and change no more, and operations
+ * that overtake the view append above it. */
+enum faster_status fst_snapshot_open_frozen(struct faster_session *session,
+                                            const struct faster_snapshot *like,
+                                            struct faster_snapshot *snapshot) {
+    struct fst_hybrid_log *log = session->store->log;
+    uint64_t upper = like->upper;
+    if (session->store->direct) {
+        fst_addr tail = fst_log_tail(log);
+        fst_log_freeze(log, tail);
+        upper = tail.raw;
+    }
+    return fst_snapshot_open_upper(session, upper, snapshot);
 }
 
 void fst_snapshot_close(struct faster_snapshot *snapshot) {

@@ -21,6 +21,16 @@
 #include "structures/hash_index.h"
 #include "structures/hybrid_log.h"
 
+/* Group commit of a direct store: see procedures/cut.c. */
+struct fst_cut_gate {
+    struct fst_mutex *mutex; /* protects what follows */
+    struct fst_condition *ended;
+    bool is_running;
+    uint64_t started; /* cuts begun so far */
+    uint64_t done;    /* the last one that ended */
+    enum faster_status status;
+};
+
 /* How the memory budget is shared out; see DESIGN.md, "Memory". */
 struct fst_budget {
     uint64_t memory_bytes;
@@ -46,13 +56,22 @@ struct fst_store_counters {
     fst_atomic_u64 rollbacks;
     fst_atomic_u64 log_syncs;
     fst_atomic_u64 inline_commits;
+    fst_atomic_u64 truncated_bytes;
+    fst_atomic_u64 recovered_records;
+};
+
+/* Counters of operations. Each session has its own, which only its thread raises (relaxed);
+ * the figures of closed sessions are kept in the store's. */
+struct fst_session_counters {
     fst_atomic_u64 disk_reads;
     fst_atomic_u64 disk_read_bytes;
     fst_atomic_u64 in_place_updates;
     fst_atomic_u64 appended_records;
-    fst_atomic_u64 truncated_bytes;
-    fst_atomic_u64 recovered_records;
 };
+
+static inline void fst_session_count(fst_atomic_u64 *counter, uint64_t more) {
+    fst_store_relaxed_u64(counter, fst_load_relaxed_u64(counter) + more);
+}
 
 struct faster_store {
     const struct faster_env *env;
@@ -91,7 +110,7 @@ struct faster_store {
     fst_atomic_u64 on_disk_below;
 
     struct fst_commit_point committed;     /* [writer] */
-    bool writing_started;                  /* [writer] the tail is fixed, see txn_start.c */
+    bool writing_started;                  /* [writer] the tail is fixed, see start_writing.c */
     struct fst_address_range redo_on_disk; /* [writer] redo that catch-up found written already */
     uint64_t jump_target;                  /* [writer] of a jump appended but not yet written */
     struct faster_txn *current;            /* [writer] the unsettled transaction, or NULL */
@@ -99,7 +118,21 @@ struct faster_store {
     uint64_t obsolete_told;                /* [writer] and the decider has deleted those below */
     struct fst_store_counters counters;
 
-    struct fst_mutex *lock; /* faster.c's, nobody else's */
+    /* Of a direct store. Versions are explained in procedures/cut.h. Whoever cuts stores the
+     * floor, then the version, with release; operations acquire the version inside the epoch. */
+    bool direct;
+    fst_atomic_u64 version;
+    fst_atomic_u64 version_floor; /* records of `version` lie at or above it */
+    fst_atomic_u32 is_writable;   /* the tail is fixed: writing_started for those without a lock */
+    struct fst_cut_gate cut;
+    struct fst_commit_point last_cut; /* [cut] appended last; `committed` is the last durable one */
+    uint64_t uncut_version;           /* [cut] ended, but without a control record yet; 0: none */
+    bool has_void_records; /* [open] below the last cut lie records of the version after it */
+
+    struct fst_mutex *lock;          /* faster.c's, nobody else's */
+    struct fst_mutex *sessions_lock; /* protects the list and the sum of what has closed */
+    struct faster_session *sessions;
+    struct fst_session_counters closed_sessions;
     fst_atomic_u64 session_count;
 };
 
@@ -112,6 +145,10 @@ struct faster_store {
 
 struct faster_session {
     struct faster_store *store;
+    uint64_t version; /* of a direct store, as of the present stay in the epoch */
+    struct fst_session_counters counters;
+    struct faster_session *newer; /* the store's list */
+    struct faster_session *older;
     struct fst_epoch_slot *slot;
     struct fst_device_queue *queue;
     struct fst_pending *free_pending; /* pool, at most FST_SESSION_IO_MAX in all */
@@ -143,7 +180,8 @@ enum fst_attempt {
     FST_ATTEMPT_FOUND, /* the version that counts is known: decide and apply */
     FST_ATTEMPT_IO,    /* a record on disk is needed first */
     FST_ATTEMPT_ROOM,  /* the log has no free frame: help it, then try again */
-    FST_ATTEMPT_AGAIN  /* lost a race: try again at once */
+    FST_ATTEMPT_AGAIN, /* lost a race: try again at once */
+    FST_ATTEMPT_BUSY   /* another thread is changing the value: let it run, then try again */
 };
 
 #endif

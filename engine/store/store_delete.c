@@ -1,11 +1,26 @@
 /* store_delete.c - deleting a key (layer 4). */
 #include "store/operations.h"
 
-/* A key whose chain is empty needs no tombstone; for any other one is appended, blindly. */
+/* A key whose chain is empty needs no tombstone; for any other one is appended, blindly. In a
+ * direct store the versions in memory are looked at: the newest may be of a later version than
+ * this operation. */
 enum fst_attempt fst_delete_attempt(struct faster_session *session, struct faster_op *op) {
     struct faster_store *store = session->store;
     struct fst_index_slot slot;
-    return fst_hash_index_find(store->index, op->hash, &slot)
-               ? fst_apply_tombstone(session, op, &slot)
-               : fst_op_done(op, FASTER_OK);
+    struct fst_found found;
+    bool exists;
+    if (!fst_hash_index_find(store->index, op->hash, &slot)) {
+        return fst_op_done(op, FASTER_OK);
+    }
+    fst_addr newest = fst_index_slot_addr(&slot);
+    enum fst_walk walk = FST_WALK_END;
+    if (store->direct) {
+        walk = fst_chain_walk(store, newest, FST_UPPER_ALL, fst_log_head(store->log).raw, &op->key,
+                              &found);
+    }
+    if (walk == FST_WALK_DISK) {
+        walk = FST_WALK_END;
+    }
+    enum fst_attempt attempt = fst_found_version(session, op, newest, walk, &found, &exists);
+    return attempt == FST_ATTEMPT_FOUND ? fst_apply_tombstone(session, op, &slot) : attempt;
 }

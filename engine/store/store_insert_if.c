@@ -3,7 +3,7 @@
 
 /* What a conditional insert does, given the present value (NULL: none). OK: write. */
 static enum faster_status decide(const struct faster_op *op, const struct faster_bytes *present) {
-    if (op->kind == FST_OP_INSERT) {
+    if (op->kind == FASTER_OP_INSERT) {
         return present == NULL ? FASTER_OK : FASTER_EXISTS;
     }
     if (present == NULL) {
@@ -15,21 +15,32 @@ static enum faster_status decide(const struct faster_op *op, const struct faster
     return equal ? FASTER_OK : FASTER_EXISTS;
 }
 
+static enum fst_attempt decide_and_apply(struct faster_session *session, struct faster_op *op,
+                                         struct fst_index_slot *slot, struct fst_found *found) {
+    struct fst_held held = {0};
+    struct faster_bytes present = {NULL, 0};
+    if (found != NULL && op->kind == FASTER_OP_COMPARE_AND_SET) {
+        enum fst_attempt attempt = fst_hold_version(session, found, &held);
+        if (attempt != FST_ATTEMPT_FOUND) {
+            return attempt;
+        }
+        present = fst_found_value(found);
+    }
+    enum faster_status status = decide(op, found != NULL ? &present : NULL);
+    if (status != FASTER_OK) {
+        fst_release_version(&held);
+        return fst_op_done(op, status);
+    }
+    return fst_apply_value(session, op, slot, &held, &op->value);
+}
+
 enum fst_attempt fst_insert_if_attempt(struct faster_session *session, struct faster_op *op,
                                        const struct fst_pending *walk) {
     struct fst_index_slot slot;
     struct fst_found found;
     bool exists = false;
     enum fst_attempt attempt = fst_find_for_write(session, op, walk, &slot, &found, &exists);
-    if (attempt == FST_ATTEMPT_FOUND) {
-        struct faster_bytes value = {NULL, 0};
-        if (exists) {
-            value = fst_found_value(&found);
-        }
-        enum faster_status status = decide(op, exists ? &value : NULL);
-        attempt = status == FASTER_OK
-                      ? fst_apply_value(session, op, &slot, exists ? &found : NULL, &op->value)
-                      : fst_op_done(op, status);
-    }
-    return attempt;
+    return attempt == FST_ATTEMPT_FOUND
+               ? decide_and_apply(session, op, &slot, exists ? &found : NULL)
+               : attempt;
 }

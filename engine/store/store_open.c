@@ -27,7 +27,8 @@ static enum faster_status draw_identity(const struct faster_options *options,
     if (status != FASTER_OK) {
         return fst_error_set(error, status, "no random numbers could be had");
     }
-    identity->write_discipline = FST_WRITES_TRANSACTIONAL;
+    identity->write_discipline =
+        options->writes == FASTER_WRITES_DIRECT ? FST_WRITES_DIRECT : FST_WRITES_TRANSACTIONAL;
     identity->generation = 1;
     identity->created_ns = env->wall_clock_ns(env);
     identity->tier_count = 1;
@@ -90,12 +91,6 @@ static enum faster_status open_files(struct faster_store *store,
     }
     store->identity = *fst_store_files_identity(store->files);
     store->manifest = *fst_store_files_manifest(store->files);
-    if (store->identity.write_discipline != FST_WRITES_TRANSACTIONAL ||
-        store->identity.tier_count != 1) {
-        return fst_error_set(error, FASTER_VERSION_NEWER,
-                             "the store in %s uses features of a newer version",
-                             options->directory);
-    }
     return check_place(store, options, error);
 }
 
@@ -180,6 +175,31 @@ static enum faster_status open_structures(struct faster_store *store,
     return status;
 }
 
+static enum faster_status open_locks(struct faster_store *store) {
+    const struct faster_env *env = store->env;
+    enum faster_status status = env->mutex_create(env, &store->lock);
+    if (status == FASTER_OK) {
+        status = env->mutex_create(env, &store->sessions_lock);
+    }
+    if (status == FASTER_OK) {
+        status = env->mutex_create(env, &store->cut.mutex);
+    }
+    return status == FASTER_OK ? env->condition_create(env, &store->cut.ended) : status;
+}
+
+static void close_locks(struct faster_store *store) {
+    const struct faster_env *env = store->env;
+    if (store->cut.ended != NULL) {
+        env->condition_destroy(env, store->cut.ended);
+    }
+    struct fst_mutex *const mutexes[] = {store->cut.mutex, store->sessions_lock, store->lock};
+    for (size_t i = 0; i < sizeof mutexes / sizeof mutexes[0]; i++) {
+        if (mutexes[i] != NULL) {
+            env->mutex_destroy(env, mutexes[i]);
+        }
+    }
+}
+
 static enum faster_status open_all(struct faster_store *store, const struct faster_options *options,
                                    struct faster_error *error) {
     uint64_t memory = options->memory_bytes ? options->memory_bytes : FST_MEMORY_BYTES_DEFAULT;
@@ -195,6 +215,7 @@ static enum faster_status open_all(struct faster_store *store, const struct fast
     if (status != FASTER_OK) {
         return status;
     }
+    store->direct = store->identity.write_discipline == FST_WRITES_DIRECT;
     store->checksum_seed = fst_checksum_seed_for(store->identity.uuid, store->identity.generation);
     store->inline_commit_bytes = options->inline_commit_bytes ? options->inline_commit_bytes
                                                               : FST_INLINE_COMMIT_BYTES_DEFAULT;
@@ -202,7 +223,7 @@ static enum faster_status open_all(struct faster_store *store, const struct fast
     store->redo_bytes_max =
         (uint64_t)(store->budget.frame_count - 2) << store->budget.page_bits >> 1;
     status = open_structures(store, options, error);
-    return status == FASTER_OK ? store->env->mutex_create(store->env, &store->lock) : status;
+    return status == FASTER_OK ? open_locks(store) : status;
 }
 
 enum faster_status fst_store_open(const struct faster_options *options, struct faster_store **out,
@@ -242,9 +263,7 @@ enum faster_status fst_store_release(struct faster_store *store, bool remove,
     if (store->epoch != NULL) {
         fst_epoch_drain(store->epoch);
     }
-    if (store->lock != NULL) {
-        env->mutex_destroy(env, store->lock);
-    }
+    close_locks(store);
     fst_hash_index_destroy(store->index);
     fst_log_destroy(store->log);
     if (store->queue != NULL) {

@@ -1,8 +1,29 @@
 /* store_read.c - reading a key, and locating its visible version (layer 4). */
+#include "shapes/guard.h"
 #include "store/operations.h"
 
-static enum fst_attempt finish(struct faster_op *op, enum fst_walk walk,
-                               const struct fst_found *found) {
+/* A value that is still changing is copied under its guard, into room for all it may become. */
+static enum fst_attempt copy_changing(struct faster_op *op, const struct fst_found *found) {
+    uint32_t value_bytes;
+    enum faster_status status =
+        faster_buffer_reserve(op->result, found->shape.value_capacity_bytes);
+    if (status != FASTER_OK) {
+        return fst_op_done(op, status);
+    }
+    if (!fst_guard_copy(found->record, &found->shape, op->result->data, &value_bytes)) {
+        return FST_ATTEMPT_BUSY;
+    }
+    op->result->size_bytes = value_bytes;
+    return fst_op_done(op, FASTER_OK);
+}
+
+static bool is_changing(const struct faster_store *store, const struct fst_found *found) {
+    return store->direct && found->record != NULL &&
+           !fst_addr_below(found->addr, fst_log_safe_read_only(store->log));
+}
+
+static enum fst_attempt finish(const struct faster_store *store, struct faster_op *op,
+                               enum fst_walk walk, const struct fst_found *found) {
     switch (walk) {
     case FST_WALK_END:
         op->located = 0;
@@ -23,16 +44,28 @@ static enum fst_attempt finish(struct faster_op *op, enum fst_walk walk,
     if (op->result == NULL) {
         return fst_op_done(op, FASTER_OK);
     }
+    if (is_changing(store, found)) {
+        return copy_changing(op, found);
+    }
     struct faster_bytes value = fst_found_value(found);
     return fst_op_done(op, faster_buffer_assign(op->result, value.data, value.size_bytes));
+}
+
+/* A walk ends where the log begins. If begin has moved meanwhile, and nothing but the epoch
+ * kept it, what ended the walk may have been a newer version's doing. */
+static bool has_lost_its_chain(const struct faster_store *store, const struct fst_pending *walk) {
+    return store->direct && walk->walk == FST_WALK_END &&
+           fst_addr_below(walk->begin_seen, fst_log_begin(store->log));
 }
 
 enum fst_attempt fst_read_attempt(struct faster_session *session, struct faster_op *op,
                                   const struct fst_pending *walk) {
     struct faster_store *store = session->store;
-    if (walk != NULL) {
-        return walk->failure != FASTER_OK ? fst_op_done(op, walk->failure)
-                                          : finish(op, walk->walk, &walk->found);
+    if (walk != NULL && walk->failure != FASTER_OK) {
+        return fst_op_done(op, walk->failure);
+    }
+    if (walk != NULL && !has_lost_its_chain(store, walk)) {
+        return finish(store, op, walk->walk, &walk->found);
     }
     struct fst_index_slot slot;
     struct fst_found found;
@@ -43,7 +76,7 @@ enum fst_attempt fst_read_attempt(struct faster_session *session, struct faster_
     fst_addr head = fst_index_slot_addr(&slot);
     enum fst_walk result = fst_chain_walk(store, head, op->upper, 0, &op->key, &found);
     if (result != FST_WALK_DISK) {
-        return finish(op, result, &found);
+        return finish(store, op, result, &found);
     }
     return fst_op_asks_for(op, found.addr) ? fst_op_done(op, FASTER_OK)
                                            : fst_op_needs(op, head, found.addr);

@@ -3,25 +3,35 @@
 
 /* The merged value is kept in the session's scratch buffer until it is applied, as the old
  * value may be the very bytes that change. */
-static enum fst_attempt merge_and_apply(struct faster_session *session, struct faster_op *op,
-                                        struct fst_index_slot *slot,
-                                        const struct fst_found *found) {
-    struct faster_bytes old = {NULL, 0};
-    if (found != NULL) {
-        old = fst_found_value(found);
-    }
+static enum faster_status merge(struct faster_session *session, struct faster_op *op,
+                                const struct faster_bytes *old) {
     session->scratch.size_bytes = 0;
-    enum faster_status status =
-        op->merge(op->context, found != NULL ? &old : NULL, &session->scratch);
+    enum faster_status status = op->merge(op->context, old, &session->scratch);
     if (status == FASTER_OK && op->result != NULL) {
         status =
             faster_buffer_assign(op->result, session->scratch.data, session->scratch.size_bytes);
     }
+    return status;
+}
+
+static enum fst_attempt merge_and_apply(struct faster_session *session, struct faster_op *op,
+                                        struct fst_index_slot *slot, struct fst_found *found) {
+    struct fst_held held = {0};
+    struct faster_bytes old = {NULL, 0};
+    if (found != NULL) {
+        enum fst_attempt attempt = fst_hold_version(session, found, &held);
+        if (attempt != FST_ATTEMPT_FOUND) {
+            return attempt;
+        }
+        old = fst_found_value(found);
+    }
+    enum faster_status status = merge(session, op, found != NULL ? &old : NULL);
     if (status != FASTER_OK) {
+        fst_release_version(&held);
         return fst_op_done(op, status);
     }
     struct faster_bytes value = {session->scratch.data, session->scratch.size_bytes};
-    return fst_apply_value(session, op, slot, found, &value);
+    return fst_apply_value(session, op, slot, &held, &value);
 }
 
 enum fst_attempt fst_rmw_attempt(struct faster_session *session, struct faster_op *op,
@@ -30,8 +40,7 @@ enum fst_attempt fst_rmw_attempt(struct faster_session *session, struct faster_o
     struct fst_found found;
     bool exists = false;
     enum fst_attempt attempt = fst_find_for_write(session, op, walk, &slot, &found, &exists);
-    if (attempt == FST_ATTEMPT_FOUND) {
-        attempt = merge_and_apply(session, op, &slot, exists ? &found : NULL);
-    }
-    return attempt;
+    return attempt == FST_ATTEMPT_FOUND
+               ? merge_and_apply(session, op, &slot, exists ? &found : NULL)
+               : attempt;
 }

@@ -1,5 +1,5 @@
 /* store_stats.c - a store's figures (layer 4). */
-#include "store/store.h"
+#include "store/session.h"
 
 struct figures {
     struct faster_stat *stats;
@@ -56,6 +56,19 @@ static void add_index(struct figures *figures, const struct faster_store *store)
         "the index's share of memory");
 }
 
+static void add_operations(struct figures *figures, struct faster_store *store) {
+    struct fst_session_counters sum;
+    fst_sessions_sum(store, &sum);
+    add(figures, "appended_records", fst_load_relaxed_u64(&sum.appended_records), "count",
+        "since open");
+    add(figures, "in_place_updates", fst_load_relaxed_u64(&sum.in_place_updates), "count",
+        "since open");
+    add(figures, "disk_reads", fst_load_relaxed_u64(&sum.disk_reads), "count",
+        "reads of single records since open");
+    add(figures, "disk_read_bytes", fst_load_relaxed_u64(&sum.disk_read_bytes), "bytes",
+        "since open");
+}
+
 static void add_events(struct figures *figures, const struct faster_store *store) {
     const struct fst_store_counters *counters = &store->counters;
     add(figures, "commits", fst_load_relaxed_u64(&counters->commits), "count", "since open");
@@ -64,22 +77,13 @@ static void add_events(struct figures *figures, const struct faster_store *store
         "carried by their row, without a sync of the log");
     add(figures, "log_syncs", fst_load_relaxed_u64(&counters->log_syncs), "count",
         "commits that synced the log");
-    add(figures, "appended_records", fst_load_relaxed_u64(&counters->appended_records), "count",
-        "since open");
-    add(figures, "in_place_updates", fst_load_relaxed_u64(&counters->in_place_updates), "count",
-        "since open");
-    add(figures, "disk_reads", fst_load_relaxed_u64(&counters->disk_reads), "count",
-        "reads of single records since open");
-    add(figures, "disk_read_bytes", fst_load_relaxed_u64(&counters->disk_read_bytes), "bytes",
-        "since open");
     add(figures, "truncated_bytes", fst_load_relaxed_u64(&counters->truncated_bytes), "bytes",
         "log given back since open");
     add(figures, "recovered_records", fst_load_relaxed_u64(&counters->recovered_records), "count",
         "records read to rebuild the index");
 }
 
-size_t faster_store_stats(const struct faster_store *store, struct faster_stat *stats,
-                          size_t count_max) {
+size_t faster_store_stats(struct faster_store *store, struct faster_stat *stats, size_t count_max) {
     struct figures figures = {stats, count_max, 0};
     add(&figures, "memory_bytes_max", store->budget.memory_bytes, "bytes", "the budget");
     add_log(&figures, store);
@@ -94,5 +98,6 @@ size_t faster_store_stats(const struct faster_store *store, struct faster_stat *
     add(&figures, "aborted_ranges", fst_aborted_count(&store->aborted), "count",
         "of the log, hidden from readers");
     add_events(&figures, store);
+    add_operations(&figures, store);
     return figures.count;
 }

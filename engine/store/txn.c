@@ -12,6 +12,8 @@
 
 #include <assert.h>
 
+#include "store/start_writing.h"
+
 static enum fst_txn_state state_of(const struct faster_txn *txn) {
     /* acquire: pairs with change_state() */
     return (enum fst_txn_state)fst_load_acquire_u32(&txn->state);
@@ -215,7 +217,7 @@ enum faster_status fst_txn_begin(struct faster_session *session,
     settle_current(store);
     status = check_newest(session, newest);
     if (status == FASTER_OK && !store->writing_started) {
-        status = fst_txn_start_writing(session);
+        status = fst_start_writing(session);
     }
     if (status == FASTER_OK && fst_log_health(store->log) == FASTER_FAILED) {
         status = FASTER_FAILED;

@@ -94,9 +94,6 @@ void fst_txn_rollback(struct faster_txn *txn);
 /* The store closes: a transaction that is still in doubt is settled by the next open. */
 void fst_txn_forget(struct faster_store *store);
 
-/* txn_start.c: fixes the tail before the first transaction after an open. [writer] */
-enum faster_status fst_txn_start_writing(struct faster_session *session) FASTER_MUST_CHECK;
-
 /* txn_control.c: appends the control record (and the lists it needs) of a transaction.
  * Sets txn->point. [writer], outside the epoch. */
 enum faster_status fst_txn_write_control(struct faster_txn *txn) FASTER_MUST_CHECK;

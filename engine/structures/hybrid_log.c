@@ -194,6 +194,10 @@ fst_addr fst_log_read_only(const struct fst_hybrid_log *log) {
     /* acquire: pairs with the release in fst_log_raise() */
     return fst_addr_of(fst_load_acquire_u64(&log->read_only));
 }
+fst_addr fst_log_safe_read_only(const struct fst_hybrid_log *log) {
+    /* acquire: pairs with read_only_is_safe(): bytes below are final, and seen as such */
+    return fst_addr_of(fst_load_acquire_u64(&log->safe_read_only));
+}
 fst_addr fst_log_flushed(const struct fst_hybrid_log *log) {
     /* acquire: pairs with the release stores of `flushed` under the flush lock */
     return fst_addr_of(fst_load_acquire_u64(&log->flushed));

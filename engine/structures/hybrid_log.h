@@ -58,6 +58,7 @@ void fst_log_destroy(struct fst_hybrid_log *log);
 fst_addr fst_log_begin(const struct fst_hybrid_log *log);
 fst_addr fst_log_head(const struct fst_hybrid_log *log);      /* acquire */
 fst_addr fst_log_read_only(const struct fst_hybrid_log *log); /* acquire */
+fst_addr fst_log_safe_read_only(const struct fst_hybrid_log *log);
 fst_addr fst_log_flushed(const struct fst_hybrid_log *log);
 fst_addr fst_log_durable(const struct fst_hybrid_log *log);
 fst_addr fst_log_tail(const struct fst_hybrid_log *log);

@@ -10,6 +10,7 @@
 
 typedef uint64_t fst_atomic_u64;
 typedef uint32_t fst_atomic_u32;
+typedef uint8_t fst_atomic_u8;
 typedef void *fst_atomic_ptr;
 
 #define SCHED_LOAD(name, word_type, value_type)                                                    \
@@ -65,6 +66,9 @@ SCHED_LOAD(fst_load_acquire_u32, fst_atomic_u32, uint32_t)
 SCHED_STORE(fst_store_relaxed_u32, fst_atomic_u32, uint32_t)
 SCHED_STORE(fst_store_release_u32, fst_atomic_u32, uint32_t)
 SCHED_CAS(fst_cas_acq_rel_u32, fst_atomic_u32)
+
+SCHED_LOAD(fst_load_acquire_u8, fst_atomic_u8, uint8_t)
+SCHED_STORE(fst_store_release_u8, fst_atomic_u8, uint8_t)
 
 SCHED_LOAD(fst_load_acquire_ptr, fst_atomic_ptr, void *)
 SCHED_STORE(fst_store_release_ptr, fst_atomic_ptr, void *)

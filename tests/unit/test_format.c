@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checksum.h"
 #include "shapes/format_codec.h"
 
 #define SEGMENT_BITS 20u
@@ -115,11 +116,23 @@ Test(format, segment_header_damage_is_noticed) {
 
 Test(format, wrong_magic_is_foreign_and_newer_version_is_named) {
     struct fst_identity identity = good_identity();
-    identity.format_version = FST_FORMAT_VERSION + 1;
+    identity.format_version = FST_FORMAT_VERSION_DIRECT + 1;
     cr_expect_eq(check_identity(&identity, sizeof identity), FASTER_VERSION_NEWER);
     identity.magic[0] = 'f';
     cr_expect_eq(check_identity(&identity, sizeof identity), FASTER_FOREIGN);
     cr_expect_eq(check_identity("", 0), FASTER_FOREIGN);
+}
+
+Test(format, version_of_an_identity_follows_its_discipline) {
+    struct fst_identity identity = good_identity();
+    identity.write_discipline = FST_WRITES_DIRECT;
+    fst_identity_seal(&identity);
+    cr_expect_eq(identity.format_version, FST_FORMAT_VERSION_DIRECT);
+    cr_expect_eq(check_identity(&identity, sizeof identity), FASTER_OK);
+    identity.write_discipline = FST_WRITES_TRANSACTIONAL;
+    identity.checksum =
+        fst_checksum64(&identity, offsetof(struct fst_identity, checksum), FST_IDENTITY_SEED);
+    cr_expect_eq(check_identity(&identity, sizeof identity), FASTER_CORRUPT);
 }
 
 Test(format, another_store_is_foreign) {

@@ -395,7 +395,7 @@ static enum faster_status add_one_late(void *context, const struct faster_bytes 
     if (race->calls++ == 0) {
         unsigned other = 50;
         struct faster_op op = {
-            .key = {"a", 1}, .value = {&other, sizeof other}, .kind = FST_OP_UPSERT};
+            .key = {"a", 1}, .value = {&other, sizeof other}, .kind = FASTER_OP_UPSERT};
         fst_op_prepare(race->session, &op);
         cr_assert_eq(fst_op_attempt(race->session, &op, NULL), FST_ATTEMPT_DONE);
         ASSERT_OK(op.status);

@@ -1,4 +1,4 @@
-/* txn_start.c - fixing the tail before the first transaction after an open (layer 4).
+/* start_writing.c - fixing the tail before the first write after an open (layer 4).
  *
  * Until then nothing was written. Bytes may lie on disk beyond the newest commit: of
  * transactions that were rolled back, or whose commit the decider lost. Their addresses are
@@ -10,7 +10,12 @@
  * Its row may still come back (a failed sync had written it, and the decider forgets that it
  * failed when it is killed). The jump stands behind its control record; recovery finds that
  * the next commit does not name it, and hides it.
+ *
+ * A direct store has no such transactions. After a jump it goes on in the next version but one,
+ * so that records which no cut has covered stay without.
  */
+#include "store/start_writing.h"
+
 #include "base/bytes.h"
 #include "shapes/format_codec.h"
 #include "store/log_cursor.h"
@@ -153,7 +158,7 @@ static enum faster_status find_end(struct faster_session *session, fst_addr *end
     fst_addr first;
     *end = fst_log_tail(store->log);
     enum faster_status status = store->device->ops->extent(store->device, &first, existing_end);
-    if (status == FASTER_OK && store->jump_target == 0 &&
+    if (status == FASTER_OK && !store->direct && store->jump_target == 0 &&
         fst_addr_equal(fst_log_head(store->log), *end)) {
         fst_addr tail = *end;
         status = skip_prepared(session, *existing_end, end);
@@ -172,7 +177,7 @@ static enum faster_status find_end(struct faster_session *session, fst_addr *end
                                                   "the log's files cannot be prepared for writing");
 }
 
-enum faster_status fst_txn_start_writing(struct faster_session *session) {
+enum faster_status fst_start_writing(struct faster_session *session) {
     struct faster_store *store = session->store;
     fst_addr end;
     fst_addr existing_end;
@@ -185,8 +190,8 @@ enum faster_status fst_txn_start_writing(struct faster_session *session) {
     }
     fst_addr unit_end = fst_addr_align_up(end, FST_WRITE_UNIT_BYTES);
     bool all_on_disk = fst_addr_equal(fst_log_head(store->log), end);
-    bool clean = store->jump_target == 0 && all_on_disk && existing_end.raw <= unit_end.raw &&
-                 ends_with_padding(store, end, unit_end);
+    bool clean = store->jump_target == 0 && !store->has_void_records && all_on_disk &&
+                 existing_end.raw <= unit_end.raw && ends_with_padding(store, end, unit_end);
     if (clean) {
         fst_log_resume(store->log, fst_log_begin(store->log), unit_end);
     } else {
@@ -194,6 +199,8 @@ enum faster_status fst_txn_start_writing(struct faster_session *session) {
     }
     if (status == FASTER_OK) {
         store->writing_started = true;
+        /* release: pairs with the acquire of whoever reads the version; see procedures/cut.h */
+        fst_store_release_u64(&store->version, store->committed.number + (clean ? 1 : 2));
         store->jump_target = 0;
         store->obsolete_below = store->committed.number;
     }

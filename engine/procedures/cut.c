@@ -1,0 +1,123 @@
+/* cut.c - the cut of a direct store, and its sharing among committers (layer 5).
+ *
+ * A cut that begins after a caller has come covers all that the caller did. So a caller who
+ * finds one running waits for the next; the first of those who wait makes it, for all.
+ */
+#include "procedures/cut.h"
+
+#include "base/bytes.h"
+#include "store/txn.h"
+
+/* What changes in place lies at or above the read-only address, which the last cut moved to its
+ * end: whoever has written since has moved the tail. */
+static bool has_nothing_new(const struct faster_store *store) {
+    uint64_t covered = fst_align_up_u64(store->committed.end, FST_WRITE_UNIT_BYTES);
+    return store->committed.number != 0 && fst_log_tail(store->log).raw <= covered;
+}
+
+static void raise_version(struct faster_store *store) {
+    uint64_t version = fst_load_relaxed_u64(&store->version);
+    /* release, both, floor first: pairs with the acquire in fst_op_attempt() and
+     * is_of_later_version(): whoever has met a record of a version sees its floor */
+    fst_store_release_u64(&store->version_floor, fst_log_tail(store->log).raw);
+    fst_store_release_u64(&store->version, version + 1);
+}
+
+/* Ends the version before the present one with a control record, and freezes what it covers. */
+static enum faster_status append_control(struct faster_session *session) {
+    struct faster_store *store = session->store;
+    const uint64_t version = store->uncut_version;
+    struct fst_cut value = {.version = version,
+                            .start = store->last_cut.end,
+                            .previous_control_address = store->last_cut.control_address,
+                            .previous_version = store->last_cut.number,
+                            .durable_control_address = store->committed.control_address,
+                            .index_bits = fst_hash_index_bits(store->index)};
+    fst_addr addr;
+    enum faster_status status = fst_draw_nonce(store->env, &value.nonce);
+    if (status == FASTER_OK) {
+        status = fst_append_unchained(session, FST_KIND_CONTROL, &value, sizeof value, &value.end,
+                                      &addr);
+    }
+    if (status == FASTER_OK) {
+        store->last_cut =
+            (struct fst_commit_point){version, value.nonce, value.start, value.end, addr.raw};
+        store->uncut_version = 0;
+        fst_log_freeze(store->log, fst_addr_of(value.end));
+    }
+    return status;
+}
+
+/* Ends the present version. A version whose control record found no room (a full disk) is
+ * ended first: no version goes without. */
+static enum faster_status end_version(struct faster_session *session) {
+    struct faster_store *store = session->store;
+    enum faster_status status = FASTER_OK;
+    if (store->uncut_version != 0) {
+        status = append_control(session);
+    }
+    if (status != FASTER_OK) {
+        return status;
+    }
+    store->uncut_version = fst_load_relaxed_u64(&store->version);
+    raise_version(store);
+    fst_epoch_await(store->epoch);
+    return append_control(session);
+}
+
+/* One at a time. The record of a cut whose sync found no space stays in the log: the next one
+ * names it, and makes it durable with itself. */
+static enum faster_status make_cut(struct faster_session *session) {
+    struct faster_store *store = session->store;
+    if (fst_log_health(store->log) == FASTER_FAILED) {
+        return FASTER_FAILED;
+    }
+    if (has_nothing_new(store)) {
+        return FASTER_OK;
+    }
+    enum faster_status status = end_version(session);
+    if (status == FASTER_OK) {
+        status = fst_log_sync(store->log, fst_addr_of(store->last_cut.end));
+    }
+    if (status == FASTER_OK) {
+        fst_add_relaxed_u64(&store->counters.commits, 1);
+        fst_add_relaxed_u64(&store->counters.log_syncs, 1);
+        fst_publish_commit(store, &store->last_cut);
+    }
+    return status;
+}
+
+/* With the gate's mutex, which is given back meanwhile. */
+static void lead(struct faster_session *session) {
+    struct faster_store *store = session->store;
+    const struct faster_env *env = store->env;
+    struct fst_cut_gate *gate = &store->cut;
+    gate->is_running = true;
+    uint64_t number = ++gate->started;
+    env->mutex_unlock(env, gate->mutex);
+    enum faster_status status = make_cut(session);
+    env->mutex_lock(env, gate->mutex);
+    gate->is_running = false;
+    gate->done = number;
+    gate->status = status;
+    env->condition_broadcast(env, gate->ended);
+}
+
+enum faster_status fst_cut(struct faster_session *session) {
+    struct faster_store *store = session->store;
+    const struct faster_env *env = store->env;
+    struct fst_cut_gate *gate = &store->cut;
+    env->mutex_lock(env, gate->mutex);
+    const uint64_t wanted = gate->started + 1;
+    while (gate->done < wanted) {
+        if (gate->is_running) {
+            (void)env->condition_wait(env, gate->ended, gate->mutex, UINT64_MAX);
+        } else {
+            lead(session);
+        }
+    }
+    /* A later cut than the wanted one covers no less. */
+    enum faster_status status = gate->status;
+    env->mutex_unlock(env, gate->mutex);
+    return status;
+}

@@ -1,0 +1,36 @@
+/* cut.h - making what a direct store holds durable, without stopping it (layer 5).
+ *
+ * Operations belong to *versions*, which count from 1. A cut ends version v: it raises the
+ * store's version to v + 1, waits until everyone who is inside the epoch has left, and appends
+ * a control record. Everybody who enters from then on works in v + 1; nobody waits but the
+ * caller. Records carry the low 8 bits of their version.
+ *
+ * WHAT A CUT COVERS. All effects of version v and below, and none of v + 1:
+ *   - An operation reads the version once per stay in the epoch, before anything else.
+ *   - In place it changes only records of its own version. So no record of v is touched by
+ *     v + 1, and after the drain nobody is left who would touch it.
+ *   - It never works on top of a later version of its key: if it meets one it begins again, in
+ *     that version. So of two operations on a key the later one does not belong to the earlier
+ *     version; and since a session's versions never fall, a session keeps a prefix of what it did.
+ *   - An operation that waits for the disk has had no effect yet and belongs to no version: it
+ *     goes on in the version of its next stay.
+ * The control record is appended after the drain, so every record of v lies below it. Records of
+ * v + 1 may lie below it, too, since these operations did not wait; recovery tells them apart by
+ * their version. They lie at or above `version_floor`, the tail as of the raise.
+ *
+ * WHY EIGHT BITS ARE ENOUGH. One cut is made at a time, and it ends with everything below it
+ * frozen. So a record that may change in place is of the present version or, during a cut, of
+ * one of the two beside it; and at or above version_floor there are no others either.
+ *
+ * Source: CPR (SIGMOD 2019), with versions per record and without waiting for pending operations.
+ */
+#ifndef FST_PROCEDURES_CUT_H
+#define FST_PROCEDURES_CUT_H
+
+#include "store/store.h"
+
+/* Makes every operation durable that took effect before the call. Callers that come together
+ * share one cut. Outside the epoch. Blocks. OK, FULL, FAILED, IO, NOMEM. */
+enum faster_status fst_cut(struct faster_session *session) FASTER_MUST_CHECK;
+
+#endif

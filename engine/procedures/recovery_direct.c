@@ -1,0 +1,324 @@
+/* recovery_direct.c - opening a direct store again (layer 5).
+ *
+ * A cut counts if every byte up to its control record is intact. Only the last one can be in
+ * question: a cut begins when the one before it has been synced, and says so in its record
+ * (durable_control_address). So the log is followed twice:
+ *
+ *   1. From the cut that the manifest knows to be durable to the first byte that is not intact:
+ *      the last control record before it is the recovered end, E.
+ *   2. From begin to E: every record is indexed. Damage here is corruption.
+ *
+ * What lies beyond E was never acknowledged, unless the end is a lie: bytes that were synced have
+ * been damaged. That is so if the manifest says more was durable, or if a cut lies beyond which
+ * names one as durable that was not reached. Then the store is corrupt, and not shorter.
+ *
+ * Versions. After the cut of version v come records of v + 1, and, before that version's control
+ * record, some of v + 2 (procedures/cut.h). What stands before the control record of v and is of
+ * v + 1 counts if the next control record ends v + 1. If a jump follows, or nothing, it never
+ * counted: its ranges go to the aborted list, and writing goes on in version v + 2.
+ */
+#include "procedures/recovery_direct.h"
+
+#include "base/bytes.h"
+#include "procedures/recovery_index.h"
+#include "shapes/format_codec.h"
+#include "store/txn.h"
+
+struct pass {
+    struct faster_session *session;
+    struct faster_store *store;
+    struct fst_log_cursor cursor;
+    bool index_records;
+    struct fst_commit_point last; /* the cut before */
+    uint64_t version;             /* of the records that come */
+    /* Records of the version after the one that was being ended: ranges, ascending. The first
+     * `before_count` stand before the last control record and are of `version`; the others are
+     * of version + 1 and wait for the next one. */
+    struct fst_address_range *early;
+    size_t before_count;
+    size_t early_count; /* of both */
+    size_t early_capacity;
+    faster_interrupt_fn *interrupt;
+    void *interrupt_context;
+};
+
+static enum faster_status corrupt(struct pass *pass, uint64_t at, const char *what) {
+    return fst_session_fail(pass->session, FASTER_CORRUPT, "%s at log address %llu", what,
+                            (unsigned long long)at);
+}
+
+static bool asks_to_stop(const struct pass *pass) {
+    return pass->interrupt != NULL && pass->interrupt(pass->interrupt_context);
+}
+
+/* ---- records of the next version ---- */
+
+static enum faster_status grow_early(struct pass *pass) {
+    const struct faster_env *env = pass->store->env;
+    size_t capacity = pass->early_capacity * 2 + 16;
+    struct fst_address_range *grown = env->allocate(env, capacity * sizeof *grown);
+    if (grown == NULL) {
+        return FASTER_NOMEM;
+    }
+    if (pass->early_count > 0) {
+        memcpy(grown, pass->early, pass->early_count * sizeof *grown);
+    }
+    env->release(env, pass->early);
+    pass->early = grown;
+    pass->early_capacity = capacity;
+    return FASTER_OK;
+}
+
+static enum faster_status note_early(struct pass *pass, uint64_t start, uint64_t end) {
+    if (pass->early_count > pass->before_count && pass->early[pass->early_count - 1].end == start) {
+        pass->early[pass->early_count - 1].end = end;
+        return FASTER_OK;
+    }
+    if (pass->early_count == pass->early_capacity) {
+        enum faster_status status = grow_early(pass);
+        if (status != FASTER_OK) {
+            return status;
+        }
+    }
+    pass->early[pass->early_count++] = (struct fst_address_range){start, end};
+    return FASTER_OK;
+}
+
+/* The version they are of has been ended. */
+static void confirm_before(struct pass *pass) {
+    pass->early_count -= pass->before_count;
+    if (pass->early_count > 0) {
+        memmove(pass->early, pass->early + pass->before_count,
+                pass->early_count * sizeof *pass->early);
+    }
+    pass->before_count = pass->early_count;
+}
+
+/* It never was: they never counted. */
+static enum faster_status hide_before(struct pass *pass) {
+    enum faster_status status = FASTER_OK;
+    for (size_t i = 0; pass->index_records && status == FASTER_OK && i < pass->before_count; i++) {
+        status = fst_aborted_add(&pass->store->aborted, pass->early[i].start, pass->early[i].end);
+    }
+    pass->early_count = 0;
+    pass->before_count = 0;
+    return status;
+}
+
+/* ---- one record ---- */
+
+static enum faster_status take_data(struct pass *pass, const struct fst_log_item *item) {
+    uint64_t version = fst_header_version(item->header);
+    enum faster_status status = FASTER_OK;
+    if (version == ((pass->version + 1) & 0xff)) {
+        status = note_early(pass, item->addr.raw, item->addr.raw + item->shape.whole_bytes);
+    } else if (version != (pass->version & 0xff)) {
+        return FASTER_CORRUPT;
+    }
+    if (status == FASTER_OK && pass->index_records && (item->header & FST_HEADER_INVALID) == 0) {
+        status = fst_recover_record(pass->session, item);
+    }
+    return status;
+}
+
+static enum faster_status check_index_bits(struct pass *pass, uint64_t bits) {
+    if (bits > fst_hash_index_bits(pass->store->index)) {
+        pass->session->index_full = true;
+        return FASTER_FULL;
+    }
+    return FASTER_OK;
+}
+
+static enum faster_status take_cut(struct pass *pass, const struct fst_log_item *item) {
+    struct fst_cut cut;
+    if (!fst_cut_decode(fst_log_item_value(item), item->shape.value_bytes, &cut) ||
+        cut.end != item->addr.raw + item->shape.whole_bytes || cut.version != pass->version ||
+        cut.previous_control_address != pass->last.control_address ||
+        cut.previous_version != pass->last.number) {
+        return FASTER_CORRUPT;
+    }
+    pass->last =
+        (struct fst_commit_point){cut.version, cut.nonce, cut.start, cut.end, item->addr.raw};
+    pass->version++;
+    confirm_before(pass);
+    return check_index_bits(pass, cut.index_bits);
+}
+
+static enum faster_status take_jump(struct pass *pass, const struct fst_log_item *item) {
+    struct fst_jump jump;
+    if (!fst_jump_decode(fst_log_item_value(item), item->shape.value_bytes,
+                         pass->store->budget.page_bits, &jump) ||
+        jump.last_control_address != pass->last.control_address ||
+        jump.last_number != pass->last.number) {
+        return FASTER_CORRUPT;
+    }
+    pass->version = pass->last.number + 2;
+    enum faster_status status = hide_before(pass);
+    return status == FASTER_OK ? check_index_bits(pass, jump.index_bits) : status;
+}
+
+static enum faster_status take(struct pass *pass, const struct fst_log_item *item) {
+    switch (fst_header_kind(item->header)) {
+    case FST_KIND_DATA:
+        return take_data(pass, item);
+    case FST_KIND_CONTROL:
+        return take_cut(pass, item);
+    case FST_KIND_JUMP:
+        return take_jump(pass, item);
+    case FST_KIND_PAD:
+    case FST_KIND_PAD_WORD:
+        return FASTER_OK;
+    case FST_KIND_NONE:
+    case FST_KIND_ABORT_LIST:
+    case FST_KIND_CHUNK:
+        break;
+    }
+    return FASTER_CORRUPT;
+}
+
+/* Follows the log from `from` to `until`. OK at its end; CORRUPT where it is not intact, then
+ * cursor.at says where. */
+static enum faster_status follow(struct pass *pass, fst_addr from, fst_addr until) {
+    struct fst_log_cursor *cursor = &pass->cursor;
+    struct fst_log_item item;
+    enum faster_status status = fst_log_cursor_init(cursor, pass->session, from, until, true);
+    while (status == FASTER_OK) {
+        if (fst_log_cursor_at_stretch_end(cursor) && asks_to_stop(pass)) {
+            return FASTER_INTERRUPTED;
+        }
+        status = fst_log_cursor_next(cursor, &item);
+        if (status == FASTER_OK) {
+            status = take(pass, &item);
+            cursor->at = status == FASTER_CORRUPT ? item.addr : cursor->at;
+        }
+    }
+    return status == FASTER_END ? FASTER_OK : status;
+}
+
+/* ---- the end ---- */
+
+/* True if a cut stands in the page at `page` that names one beyond `last` as durable. */
+static bool page_knows_more(struct pass *pass, fst_addr page, fst_addr until,
+                            enum faster_status *status) {
+    struct fst_log_cursor *cursor = &pass->cursor;
+    struct fst_log_item item;
+    cursor->at = page;
+    cursor->until = fst_addr_min(until, fst_addr_plus(page, fst_log_page_bytes(pass->store->log)));
+    cursor->loaded_from = cursor->loaded_to = fst_addr_of(0);
+    while ((*status = fst_log_cursor_next(cursor, &item)) == FASTER_OK) {
+        struct fst_cut cut;
+        if (fst_header_kind(item.header) == FST_KIND_CONTROL &&
+            fst_cut_decode(fst_log_item_value(&item), item.shape.value_bytes, &cut) &&
+            cut.durable_control_address > pass->last.control_address) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The first pass stopped at `stop`. Is what it found the end, or was there more? */
+static enum faster_status check_end(struct pass *pass, fst_addr stop, fst_addr existing_end) {
+    struct faster_store *store = pass->store;
+    const uint64_t page_bytes = fst_log_page_bytes(store->log);
+    if (pass->last.end < store->manifest.durable_row_end ||
+        stop.raw < fst_min_u64(store->manifest.durable_end, existing_end.raw)) {
+        return corrupt(pass, stop.raw, "synced bytes are missing or damaged");
+    }
+    fst_addr page = fst_addr_align_up(fst_addr_plus(stop, 1), page_bytes);
+    while (fst_addr_below(page, existing_end)) {
+        enum faster_status status;
+        if (page_knows_more(pass, page, existing_end, &status)) {
+            return corrupt(pass, stop.raw, "a commit was lost: damaged bytes");
+        }
+        if (status != FASTER_END && status != FASTER_CORRUPT) {
+            return status;
+        }
+        page = fst_addr_plus(page, page_bytes);
+    }
+    return FASTER_OK;
+}
+
+static void init_pass(struct pass *pass, struct faster_session *session, bool index_records,
+                      const struct fst_commit_point *last) {
+    *pass = (struct pass){.session = session,
+                          .store = session->store,
+                          .index_records = index_records,
+                          .last = *last,
+                          .version = last->number + 1};
+}
+
+static void finish_pass(struct pass *pass) {
+    fst_log_cursor_finish(&pass->cursor);
+    pass->store->env->release(pass->store->env, pass->early);
+}
+
+/* First pass: the last cut that is whole. */
+static enum faster_status find_end(struct pass *pass, struct fst_commit_point *end) {
+    struct faster_store *store = pass->store;
+    fst_addr first;
+    fst_addr existing_end;
+    enum faster_status status = store->device->ops->extent(store->device, &first, &existing_end);
+    if (status != FASTER_OK) {
+        return fst_session_fail(pass->session, status, "the log's files cannot be read");
+    }
+    fst_addr from =
+        fst_addr_max(fst_log_begin(store->log), fst_addr_of(store->manifest.durable_row_end));
+    status = follow(pass, from, existing_end);
+    if (status == FASTER_OK || status == FASTER_CORRUPT) {
+        status = check_end(pass, pass->cursor.at, existing_end);
+    }
+    *end = pass->last;
+    return status;
+}
+
+/* Second pass: all that the cut covers. */
+static enum faster_status take_all(struct pass *pass, const struct fst_commit_point *end) {
+    struct faster_store *store = pass->store;
+    fst_addr begin = fst_log_begin(store->log);
+    enum faster_status status = follow(pass, begin, fst_addr_of(end->end));
+    if (status == FASTER_CORRUPT) {
+        return corrupt(pass, pass->cursor.at.raw, "a committed record is missing or damaged");
+    }
+    store->has_void_records = pass->before_count > 0;
+    if (status == FASTER_OK) {
+        status = hide_before(pass);
+    }
+    if (status == FASTER_OK) {
+        fst_log_resume(store->log, begin, fst_addr_of(end->end));
+    }
+    return status;
+}
+
+static enum faster_status run_pass(struct faster_session *session, bool index_records,
+                                   const struct fst_commit_point *from,
+                                   struct fst_commit_point *end, faster_interrupt_fn *interrupt,
+                                   void *interrupt_context) {
+    struct pass pass;
+    init_pass(&pass, session, index_records, from);
+    pass.interrupt = interrupt;
+    pass.interrupt_context = interrupt_context;
+    enum faster_status status = index_records ? take_all(&pass, end) : find_end(&pass, end);
+    finish_pass(&pass);
+    return status;
+}
+
+enum faster_status fst_recover_direct(struct faster_session *session,
+                                      faster_interrupt_fn *interrupt, void *interrupt_context) {
+    struct faster_store *store = session->store;
+    const struct fst_manifest *manifest = &store->manifest;
+    const struct fst_commit_point nothing = {.end = fst_log_begin(store->log).raw};
+    const struct fst_commit_point durable = {manifest->durable_number, manifest->durable_nonce, 0,
+                                             manifest->durable_row_end,
+                                             manifest->durable_control_address};
+    struct fst_commit_point end = nothing;
+    enum faster_status status = run_pass(session, false, durable.number != 0 ? &durable : &nothing,
+                                         &end, interrupt, interrupt_context);
+    if (status == FASTER_OK && end.number != 0) {
+        status = run_pass(session, true, &nothing, &end, interrupt, interrupt_context);
+    }
+    if (status == FASTER_OK) {
+        store->last_cut = end;
+        fst_publish_commit(store, &end);
+    }
+    return status;
+}

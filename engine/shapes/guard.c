@@ -1,0 +1,115 @@
+/* guard.c - the sequence count of a record, and word-wise copies under it (layer 1). */
+#include "shapes/guard.h"
+
+#define LARGE_VALUE_OFF 20u
+#define WORD_BYTES 8u
+
+static fst_atomic_u32 *size_word(struct fst_record *record, bool large) {
+    unsigned char *bytes = (unsigned char *)record;
+    return large ? (fst_atomic_u32 *)(void *)(bytes + LARGE_VALUE_OFF) : &record->sizes;
+}
+
+bool fst_guard_try_take(struct fst_record *record) {
+    uint32_t count = fst_load_relaxed_u32(&record->guard);
+    /* acquire: pairs with the release in fst_guard_give() */
+    return (count & 1) == 0 && fst_cas_acq_rel_u32(&record->guard, &count, count + 1);
+}
+
+void fst_guard_give(struct fst_record *record, bool changed) {
+    uint32_t count = fst_load_relaxed_u32(&record->guard);
+    /* release: pairs with the acquire in fst_guard_try_take() and fst_guard_copy() */
+    fst_store_release_u32(&record->guard, changed ? count + 1 : count - 1);
+}
+
+void fst_guard_seal(struct fst_record *record) {
+    uint64_t header = fst_load_relaxed_u64(&record->header);
+    /* release: published with the guard; the header's address is read at any time */
+    fst_store_release_u64(&record->header, header | FST_HEADER_SEALED);
+}
+
+uint32_t fst_guard_value_bytes(const struct fst_record *record, bool large) {
+    const unsigned char *bytes = (const unsigned char *)record;
+    if (large) {
+        /* acquire: pairs with the release in set_size() */
+        return fst_load_acquire_u32(
+            (const fst_atomic_u32 *)(const void *)(bytes + LARGE_VALUE_OFF));
+    }
+    /* acquire: pairs with the release in set_size() */
+    return fst_record_small_value_bytes(fst_load_acquire_u32(&record->sizes));
+}
+
+static void set_size(struct fst_record *record, const struct fst_record_shape *shape,
+                     uint32_t value_bytes) {
+    struct fst_record_shape changed = *shape;
+    changed.value_bytes = value_bytes;
+    /* release: pairs with the acquire in fst_guard_value_bytes() */
+    fst_store_release_u32(size_word(record, shape->large),
+                          shape->large ? value_bytes : fst_record_small_sizes(&changed));
+}
+
+/* Bytes before the first whole word of [at, at + count). */
+static size_t head_bytes(const unsigned char *at, size_t count) {
+    size_t to_word = (WORD_BYTES - ((uintptr_t)at & (WORD_BYTES - 1))) & (WORD_BYTES - 1);
+    return to_word < count ? to_word : count;
+}
+
+/* The last word may reach beyond `count`, but not beyond the record, which is whole words. */
+static void load_words(unsigned char *out, const unsigned char *from, size_t count) {
+    size_t done = head_bytes(from, count);
+    for (size_t i = 0; i < done; i++) {
+        /* acquire, here and below: pairs with the release in store_words() */
+        out[i] = fst_load_acquire_u8((const fst_atomic_u8 *)(from + i));
+    }
+    while (done < count) {
+        uint64_t word = fst_load_acquire_u64((const fst_atomic_u64 *)(const void *)(from + done));
+        size_t part = count - done < WORD_BYTES ? count - done : WORD_BYTES;
+        memcpy(out + done, &word, part);
+        done += part;
+    }
+}
+
+/* Stores `count` bytes of `from`, zeroes up to `whole` >= count and to the end of a word. */
+static void store_words(unsigned char *to, const unsigned char *from, size_t count, size_t whole) {
+    size_t done = head_bytes(to, whole);
+    for (size_t i = 0; i < done; i++) {
+        /* release, here and below: pairs with the acquire in load_words() */
+        fst_store_release_u8((fst_atomic_u8 *)(to + i), i < count ? from[i] : 0);
+    }
+    while (done < whole) {
+        uint64_t word = 0;
+        if (done < count) {
+            memcpy(&word, from + done, count - done < WORD_BYTES ? count - done : WORD_BYTES);
+        }
+        fst_store_release_u64((fst_atomic_u64 *)(void *)(to + done), word);
+        done += WORD_BYTES;
+    }
+}
+
+static unsigned char *value_of(const struct fst_record *record,
+                               const struct fst_record_shape *shape) {
+    return (unsigned char *)(uintptr_t)record + shape->key_offset_bytes + shape->key_bytes;
+}
+
+bool fst_guard_copy(const struct fst_record *record, const struct fst_record_shape *shape,
+                    void *out, uint32_t *value_bytes) {
+    /* acquire: pairs with the release in fst_guard_give() */
+    uint32_t before = fst_load_acquire_u32(&record->guard);
+    if ((before & 1) != 0) {
+        return false;
+    }
+    *value_bytes = fst_guard_value_bytes(record, shape->large);
+    if (*value_bytes > shape->value_capacity_bytes) {
+        return false;
+    }
+    load_words(out, value_of(record, shape), *value_bytes);
+    /* Stays behind the loads above: each of them is an acquire. */
+    return fst_load_relaxed_u32(&record->guard) == before;
+}
+
+void fst_guard_write(struct fst_record *record, const struct fst_record_shape *shape,
+                     const void *value, uint32_t value_bytes) {
+    uint32_t old_bytes = fst_guard_value_bytes(record, shape->large);
+    uint32_t whole_bytes = old_bytes > value_bytes ? old_bytes : value_bytes;
+    set_size(record, shape, value_bytes);
+    store_words(value_of(record, shape), value, value_bytes, whole_bytes);
+}

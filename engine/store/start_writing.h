@@ -1,0 +1,10 @@
+/* start_writing.h - fixing the tail before the first write after an open (layer 4). */
+#ifndef FST_STORE_START_WRITING_H
+#define FST_STORE_START_WRITING_H
+
+#include "store/store.h"
+
+/* [writer]; blocks. OK, FULL, IO, NOMEM, FAILED, CORRUPT; may be called again. */
+enum faster_status fst_start_writing(struct faster_session *session) FASTER_MUST_CHECK;
+
+#endif

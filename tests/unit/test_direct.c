@@ -1,0 +1,454 @@
+/* test_direct.c - direct stores: writes without transactions, cuts, recovery (layers 4 to 7). */
+#include "store_rig.h"
+
+#include "store/store.h"
+
+static struct rig rig;
+
+static void start(void) {
+    memset(&rig, 0, sizeof rig);
+    rig.test = fst_test_env_create();
+    cr_assert(fst_test_directory_create(rig.base, sizeof rig.base));
+    snprintf(rig.directory, sizeof rig.directory, "%s/0", rig.base);
+    rig.options = (struct faster_options){.env = fst_test_env_get(rig.test),
+                                          .directory = rig.directory,
+                                          .writes = FASTER_WRITES_DIRECT,
+                                          .memory_bytes = FASTER_MEMORY_BYTES_MIN,
+                                          .page_bytes = RIG_PAGE_BYTES,
+                                          .segment_bytes = 4 * RIG_PAGE_BYTES};
+    struct faster_error error = {0};
+    enum faster_status status = faster_store_create(&rig.options, NULL, &error);
+    cr_assert(status == FASTER_OK, "%s", error.message);
+    rig_open(&rig);
+}
+
+static void stop(void) {
+    rig_finish(&rig);
+}
+
+TestSuite(direct, .init = start, .fini = stop, .timeout = 60);
+
+static enum faster_status finish(struct faster_session *session, const struct faster_op *op,
+                                 enum faster_status status) {
+    if (status != FASTER_PENDING) {
+        return status;
+    }
+    faster_complete_pending(session, true);
+    return op->status;
+}
+
+static enum faster_status put_sized(const char *key, const char *text, size_t size) {
+    char *bytes = calloc(1, size + 1);
+    strncpy(bytes, text, size);
+    struct faster_op op = {.key = {key, strlen(key)}, .value = {bytes, size}};
+    enum faster_status status = faster_session_upsert(rig.session, &op);
+    free(bytes);
+    return status;
+}
+
+static enum faster_status put(const char *key, const char *text) {
+    return put_sized(key, text, strlen(text));
+}
+
+/* The value as text, "" for an empty one, NULL for none. Valid until the next call. */
+static const char *get(const char *key) {
+    static char text[4096];
+    struct faster_snapshot now;
+    struct faster_buffer result = {.env = rig.options.env};
+    struct faster_op op = {.key = {key, strlen(key)}, .result = &result};
+    ASSERT_OK(faster_snapshot_open_newest(rig.session, &now));
+    enum faster_status status = finish(rig.session, &op, faster_read(&now, &op));
+    faster_snapshot_close(&now);
+    if (status == FASTER_OK) {
+        snprintf(text, sizeof text, "%.*s", (int)result.size_bytes, (const char *)result.data);
+    } else {
+        ASSERT_STATUS(status, FASTER_NOT_FOUND);
+    }
+    faster_buffer_finish(&result);
+    return status == FASTER_OK ? text : NULL;
+}
+
+static void want(const char *key, const char *expected) {
+    const char *got = get(key);
+    if (expected == NULL) {
+        cr_assert(got == NULL, "%s is %s, and should not exist", key, got);
+    } else {
+        cr_assert(got != NULL && strcmp(got, expected) == 0, "%s is %s instead of %s", key,
+                  got == NULL ? "missing" : got, expected);
+    }
+}
+
+static enum faster_status add_one(void *context, const struct faster_bytes *old,
+                                  struct faster_buffer *value) {
+    uint64_t number = 0;
+    (void)context;
+    if (old != NULL) {
+        memcpy(&number, old->data, sizeof number);
+    }
+    number++;
+    return faster_buffer_assign(value, &number, sizeof number);
+}
+
+static void add(const char *key) {
+    struct faster_op op = {.key = {key, strlen(key)}, .merge = add_one};
+    ASSERT_OK(finish(rig.session, &op, faster_session_rmw(rig.session, &op)));
+}
+
+static uint64_t number_of(const char *key) {
+    const char *text = get(key);
+    uint64_t number = 0;
+    if (text != NULL) {
+        memcpy(&number, text, sizeof number);
+    }
+    return number;
+}
+
+static uint64_t stat_of(const char *name) {
+    struct faster_stat stats[128];
+    size_t count = faster_store_stats(rig.store, stats, 128);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(stats[i].name, name) == 0) {
+            return stats[i].value;
+        }
+    }
+    cr_assert_fail("no figure %s", name);
+    return 0;
+}
+
+/* Pushes everything written so far out of memory. */
+static void evict(void) {
+    char key[32];
+    for (unsigned i = 0; i < 1200; i++) {
+        snprintf(key, sizeof key, "filler %u", i);
+        ASSERT_OK(put_sized(key, "x", 1000));
+    }
+}
+
+static void commit(void) {
+    ASSERT_OK(faster_store_commit(rig.session));
+}
+
+/* ---- operations ---- */
+
+Test(direct, write_is_seen_at_once_without_a_transaction) {
+    ASSERT_OK(put("a", "1"));
+    want("a", "1");
+    ASSERT_OK(put("a", ""));
+    want("a", "");
+    want("b", NULL);
+}
+
+Test(direct, value_that_fits_is_changed_in_place) {
+    ASSERT_OK(put("key", "12345678901"));
+    uint64_t tail = stat_of("log_tail");
+    ASSERT_OK(put("key", "abc"));
+    want("key", "abc");
+    ASSERT_OK(put("key", "ABCDEFGHIJK"));
+    want("key", "ABCDEFGHIJK");
+    cr_assert_eq(stat_of("log_tail"), tail);
+    cr_assert_eq(stat_of("in_place_updates"), 2);
+    ASSERT_OK(put_sized("key", "longer", 200));
+    cr_assert_gt(stat_of("log_tail"), tail);
+}
+
+Test(direct, large_value_is_changed_in_place) {
+    ASSERT_OK(put_sized("key", "first", 9000));
+    uint64_t tail = stat_of("log_tail");
+    ASSERT_OK(put_sized("key", "second", 8999));
+    want("key", "second");
+    cr_assert_eq(stat_of("log_tail"), tail);
+}
+
+Test(direct, deleted_key_is_gone_and_can_come_back) {
+    struct faster_op op = {.key = {"a", 1}};
+    ASSERT_OK(put("a", "1"));
+    ASSERT_OK(faster_session_delete(rig.session, &op));
+    want("a", NULL);
+    ASSERT_OK(put("a", "2"));
+    want("a", "2");
+    ASSERT_OK(faster_session_delete(rig.session, &op));
+    add("a");
+    cr_assert_eq(number_of("a"), 1);
+}
+
+Test(direct, insert_and_compare_and_set_decide_by_the_present_value) {
+    struct faster_op op = {.key = {"a", 1}, .value = {"one", 3}};
+    ASSERT_OK(faster_session_insert(rig.session, &op));
+    ASSERT_STATUS(faster_session_insert(rig.session, &op), FASTER_EXISTS);
+    op.value = (struct faster_bytes){"two", 3};
+    op.expected = (struct faster_bytes){"on", 2};
+    ASSERT_STATUS(faster_session_compare_and_set(rig.session, &op), FASTER_EXISTS);
+    op.expected = (struct faster_bytes){"one", 3};
+    ASSERT_OK(faster_session_compare_and_set(rig.session, &op));
+    want("a", "two");
+    op.key = (struct faster_bytes){"b", 1};
+    ASSERT_STATUS(faster_session_compare_and_set(rig.session, &op), FASTER_NOT_FOUND);
+}
+
+Test(direct, every_operation_finds_what_is_on_disk) {
+    struct faster_op op = {.key = {"insert", 6}, .value = {"x", 1}, .expected = {"old", 3}};
+    add("count");
+    ASSERT_OK(put("insert", "old"));
+    ASSERT_OK(put("cas", "old"));
+    ASSERT_OK(put("delete", "old"));
+    evict();
+    add("count");
+    cr_assert_eq(number_of("count"), 2);
+    ASSERT_STATUS(finish(rig.session, &op, faster_session_insert(rig.session, &op)), FASTER_EXISTS);
+    op.key = (struct faster_bytes){"cas", 3};
+    ASSERT_OK(finish(rig.session, &op, faster_session_compare_and_set(rig.session, &op)));
+    want("cas", "x");
+    op.key = (struct faster_bytes){"delete", 6};
+    ASSERT_OK(faster_session_delete(rig.session, &op));
+    want("delete", NULL);
+}
+
+Test(direct, pending_rmw_goes_on_from_what_was_written_meanwhile) {
+    struct faster_op op = {.key = {"count", 5}, .merge = add_one};
+    struct faster_op other = {.key = {"count", 5}, .merge = add_one};
+    add("count");
+    evict();
+    ASSERT_STATUS(faster_session_rmw(rig.session, &op), FASTER_PENDING);
+    ASSERT_STATUS(faster_session_rmw(rig.session, &other), FASTER_PENDING);
+    faster_complete_pending(rig.session, true);
+    cr_assert_eq(number_of("count"), 3);
+}
+
+Test(direct, batch_runs_every_kind) {
+    struct faster_buffer result = {.env = rig.options.env};
+    struct faster_op ops[100] = {0};
+    static char keys[100][16];
+    for (unsigned i = 0; i < 100; i++) {
+        snprintf(keys[i], sizeof keys[i], "%u", i);
+        ops[i].kind = FASTER_OP_UPSERT;
+        ops[i].key = (struct faster_bytes){keys[i], strlen(keys[i])};
+        ops[i].value = ops[i].key;
+    }
+    ASSERT_OK(faster_session_batch(rig.session, ops, 100));
+    ops[0].kind = FASTER_OP_DELETE;
+    ops[1].kind = FASTER_OP_READ;
+    ops[1].result = &result;
+    ops[2].kind = FASTER_OP_INSERT;
+    ASSERT_OK(faster_session_batch(rig.session, ops, 3));
+    ASSERT_STATUS(ops[2].status, FASTER_EXISTS);
+    cr_assert(result.size_bytes == 1 && memcmp(result.data, "1", 1) == 0);
+    want("0", NULL);
+    want("99", "99");
+    ops[5].kind = 0;
+    ASSERT_STATUS(faster_session_batch(rig.session, ops, 100), FASTER_MISUSE);
+    faster_buffer_finish(&result);
+}
+
+Test(direct, batch_reads_from_disk_together) {
+    struct faster_snapshot now;
+    struct faster_op ops[200] = {0};
+    static char keys[200][16];
+    static struct faster_buffer results[200];
+    for (unsigned i = 0; i < 200; i++) {
+        snprintf(keys[i], sizeof keys[i], "%u", i);
+        ASSERT_OK(put(keys[i], keys[i]));
+        results[i].env = rig.options.env;
+        ops[i] = (struct faster_op){
+            .kind = FASTER_OP_READ, .key = {keys[i], strlen(keys[i])}, .result = &results[i]};
+    }
+    evict();
+    ASSERT_OK(faster_snapshot_open_newest(rig.session, &now));
+    ASSERT_STATUS(faster_snapshot_batch(&now, ops, 200), FASTER_PENDING);
+    faster_complete_pending(rig.session, true);
+    for (unsigned i = 0; i < 200; i++) {
+        ASSERT_OK(ops[i].status);
+        cr_assert(results[i].size_bytes == strlen(keys[i]) &&
+                  memcmp(results[i].data, keys[i], results[i].size_bytes) == 0);
+        faster_buffer_finish(&results[i]);
+    }
+    faster_snapshot_close(&now);
+}
+
+Test(direct, scan_shows_what_there_was_when_it_was_opened) {
+    struct faster_snapshot now;
+    struct faster_scan *scan;
+    struct faster_bytes key;
+    struct faster_bytes value;
+    unsigned count = 0;
+    char name[16];
+    for (unsigned i = 0; i < 300; i++) {
+        snprintf(name, sizeof name, "%u", i);
+        ASSERT_OK(put(name, "old"));
+    }
+    ASSERT_OK(faster_snapshot_open_newest(rig.session, &now));
+    ASSERT_OK(faster_scan_open(&now, &scan));
+    for (unsigned i = 0; i < 600; i++) {
+        snprintf(name, sizeof name, "%u", i);
+        ASSERT_OK(put(name, "new"));
+    }
+    enum faster_status status;
+    while ((status = faster_scan_next(scan, &key, &value)) == FASTER_OK) {
+        cr_assert(value.size_bytes == 3 && memcmp(value.data, "old", 3) == 0);
+        count++;
+    }
+    ASSERT_STATUS(status, FASTER_END);
+    cr_assert_eq(count, 300);
+    faster_scan_close(scan);
+    faster_snapshot_close(&now);
+}
+
+/* ---- the two disciplines do not mix ---- */
+
+Test(direct, calls_of_transactional_stores_are_refused) {
+    struct faster_txn *txn;
+    ASSERT_STATUS(faster_meet_row(rig.session, NULL), FASTER_MISUSE);
+    ASSERT_STATUS(faster_txn_begin(rig.session, NULL, &txn), FASTER_MISUSE);
+}
+
+Test(direct, transactional_store_refuses_direct_writes) {
+    struct faster_options options = {.env = rig.options.env};
+    struct faster_store *store;
+    struct faster_session *session;
+    struct faster_op op = {.key = {"a", 1}};
+    ASSERT_OK(faster_store_open(&options, &store, NULL));
+    ASSERT_OK(faster_session_open(store, &session));
+    ASSERT_STATUS(faster_session_upsert(session, &op), FASTER_MISUSE);
+    ASSERT_STATUS(faster_store_commit(session), FASTER_MISUSE);
+    faster_session_close(session);
+    faster_store_close(store);
+}
+
+/* ---- durability ---- */
+
+Test(direct, clean_close_keeps_everything) {
+    ASSERT_OK(put("a", "1"));
+    evict();
+    ASSERT_OK(put("b", "2"));
+    rig_reopen(&rig);
+    want("a", "1");
+    want("b", "2");
+    ASSERT_OK(put("a", "3"));
+    rig_reopen(&rig);
+    want("a", "3");
+}
+
+Test(direct, commit_survives_a_crash_and_what_follows_does_not) {
+    ASSERT_OK(put("a", "1"));
+    commit();
+    ASSERT_OK(put("a", "2"));
+    ASSERT_OK(put("b", "2"));
+    rig_crash(&rig);
+    rig_open(&rig);
+    want("a", "1");
+    want("b", NULL);
+}
+
+Test(direct, update_in_place_after_a_commit_does_not_touch_what_was_committed) {
+    ASSERT_OK(put("a", "1"));
+    commit();
+    ASSERT_OK(put("a", "2"));
+    evict();
+    rig_crash(&rig);
+    rig_open(&rig);
+    want("a", "1");
+}
+
+Test(direct, what_was_lost_in_one_crash_stays_lost_after_the_next) {
+    ASSERT_OK(put("a", "1"));
+    commit();
+    ASSERT_OK(put("lost", "x"));
+    evict();
+    rig_crash(&rig);
+    rig_open(&rig);
+    want("lost", NULL);
+    ASSERT_OK(put("b", "2"));
+    commit();
+    ASSERT_OK(put("lost", "y"));
+    evict();
+    rig_crash(&rig);
+    rig_open(&rig);
+    want("a", "1");
+    want("b", "2");
+    want("lost", NULL);
+    rig_crash(&rig);
+    rig_open(&rig);
+    want("lost", NULL);
+    want("b", "2");
+}
+
+Test(direct, commit_of_nothing_writes_nothing) {
+    commit();
+    ASSERT_OK(put("a", "1"));
+    commit();
+    uint64_t tail = stat_of("log_tail");
+    commit();
+    cr_assert_eq(stat_of("log_tail"), tail);
+}
+
+Test(direct, more_commits_than_a_short_version_counts) {
+    char key[16];
+    for (unsigned i = 0; i < 600; i++) {
+        snprintf(key, sizeof key, "%u", i % 7);
+        ASSERT_OK(put(key, i % 2 == 0 ? "even" : "odd"));
+        commit();
+    }
+    ASSERT_OK(put("0", "lost"));
+    rig_crash(&rig);
+    rig_open(&rig);
+    want("0", "odd");
+    want("6", "even");
+    want("5", "odd");
+}
+
+static void damage_at(uint64_t address) {
+    char path[400];
+    uint64_t segment = 4 * RIG_PAGE_BYTES;
+    snprintf(path, sizeof path, "%s/log.%012llx", rig.directory,
+             (unsigned long long)(address / segment));
+    FILE *file = fopen(path, "r+b");
+    cr_assert_not_null(file);
+    fseek(file, (long)(4096 + address % segment), SEEK_SET);
+    int byte = fgetc(file);
+    fseek(file, -1, SEEK_CUR);
+    fputc(byte ^ 0x40, file);
+    fclose(file);
+}
+
+Test(direct, damage_below_an_acknowledged_commit_is_never_a_shorter_log) {
+    ASSERT_OK(put("a", "1"));
+    commit();
+    uint64_t place = stat_of("log_tail");
+    ASSERT_OK(put("b", "2"));
+    commit();
+    evict(); /* so that the next cut lies in another page */
+    commit();
+    ASSERT_OK(put("c", "3"));
+    commit();
+    rig_crash(&rig);
+    damage_at(place + 20);
+    ASSERT_STATUS(rig_try_open(&rig), FASTER_CORRUPT);
+    rig.store = NULL;
+}
+
+Test(direct, damage_after_a_clean_close_is_reported) {
+    ASSERT_OK(put("a", "1"));
+    rig_close(&rig);
+    damage_at(4096 + 20);
+    ASSERT_STATUS(rig_try_open(&rig), FASTER_CORRUPT);
+    rig.store = NULL;
+}
+
+Test(direct, read_only_store_shows_the_last_commit) {
+    ASSERT_OK(put("a", "1"));
+    rig_close(&rig);
+    rig.options.read_only = true;
+    rig_open(&rig);
+    want("a", "1");
+    ASSERT_STATUS(put("a", "2"), FASTER_READ_ONLY);
+    ASSERT_STATUS(faster_store_commit(rig.session), FASTER_READ_ONLY);
+}
+
+Test(direct, verify_finds_nothing_wrong) {
+    uint64_t findings = 1;
+    ASSERT_OK(put("a", "1"));
+    evict();
+    add("count");
+    commit();
+    ASSERT_OK(faster_verify(rig.session, NULL, NULL, NULL, NULL, &findings));
+    cr_assert_eq(findings, 0);
+}
