@@ -86,7 +86,7 @@ static int read_row(struct table *table, sqlite3_value *key_value, struct row_bu
     if (rc != SQLITE_OK || !matches) {
         return rc;
     }
-    rc = view_open_newest(table, &view);
+    rc = view_open_in_function(table, &view);
     rc = rc == SQLITE_OK ? point_read(table, &view, row_buffer_bytes(key), value, found) : rc;
     view_close(&view);
     return rc;
@@ -109,30 +109,50 @@ static int get_column(sqlite3_context *context, struct table *table, sqlite3_val
     return rc;
 }
 
-/* faster_get(t, key [, column]) */
-static void function_get(sqlite3_context *context, int argc, sqlite3_value **argv) {
+typedef int reading_fn(sqlite3_context *context, struct table *table, int argc,
+                       sqlite3_value **argv);
+
+/* Runs a reading function; once more if the name means another table object by now. */
+static void run_reading(sqlite3_context *context, int argc, sqlite3_value **argv,
+                        reading_fn *reading) {
     struct table *table = NULL;
-    int column = 0;
-    const char *column_name = argc > 2 ? (const char *)sqlite3_value_text(argv[2]) : NULL;
     int rc = table_argument(context, argv, &table);
-    rc = rc == SQLITE_OK ? value_column(table, column_name, &column) : rc;
-    rc = rc == SQLITE_OK ? get_column(context, table, argv[1], column) : rc;
+    rc = rc == SQLITE_OK ? reading(context, table, argc, argv) : rc;
+    if (rc == SQLITE_SCHEMA && table != NULL) {
+        table_idle(table);
+        rc = table_argument(context, argv, &table);
+        rc = rc == SQLITE_OK ? reading(context, table, argc, argv) : rc;
+    }
     finish(context, table, rc);
 }
 
-/* faster_exists(t, key) */
-static void function_exists(sqlite3_context *context, int argc, sqlite3_value **argv) {
-    struct table *table = NULL;
+static int get(sqlite3_context *context, struct table *table, int argc, sqlite3_value **argv) {
+    const char *column_name = argc > 2 ? (const char *)sqlite3_value_text(argv[2]) : NULL;
+    int column = 0;
+    int rc = value_column(table, column_name, &column);
+    return rc == SQLITE_OK ? get_column(context, table, argv[1], column) : rc;
+}
+
+/* faster_get(t, key [, column]) */
+static void function_get(sqlite3_context *context, int argc, sqlite3_value **argv) {
+    run_reading(context, argc, argv, get);
+}
+
+static int exists(sqlite3_context *context, struct table *table, int argc, sqlite3_value **argv) {
     struct row_buffer key = {0};
     bool found = false;
     (void)argc;
-    int rc = table_argument(context, argv, &table);
-    rc = rc == SQLITE_OK ? read_row(table, argv[1], &key, NULL, &found) : rc;
+    int rc = read_row(table, argv[1], &key, NULL, &found);
     row_buffer_finish(&key);
     if (rc == SQLITE_OK) {
         sqlite3_result_int(context, found);
     }
-    finish(context, table, rc);
+    return rc;
+}
+
+/* faster_exists(t, key) */
+static void function_exists(sqlite3_context *context, int argc, sqlite3_value **argv) {
+    run_reading(context, argc, argv, exists);
 }
 
 /* faster_verify(t): 'ok', or what is wrong. */

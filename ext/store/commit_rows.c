@@ -8,6 +8,8 @@
 
 /* %1$w is not known to sqlite3_mprintf(): each pattern takes schema and table twice at most. */
 static const char *const STATEMENT_SQL[COMMIT_ROWS_STATEMENT_COUNT] = {
+    /* A row, even if there are none. */
+    [COMMIT_ROWS_LOOK] = "SELECT EXISTS (SELECT 1 FROM \"%w\".\"%w_log\")",
     [COMMIT_ROWS_NEWEST] = "SELECT number, start, end, nonce, control_address, checksum, "
                            "max_rowid, hints FROM \"%w\".\"%w_log\" ORDER BY number DESC LIMIT 1",
     [COMMIT_ROWS_ALL] = "SELECT number, start, end, nonce, control_address, checksum, "
@@ -148,6 +150,20 @@ static void read_row(sqlite3_stmt *statement, struct stored_row *row) {
         .has_rowid_max = sqlite3_column_type(statement, 6) != SQLITE_NULL,
         .rowid_max = sqlite3_column_int64(statement, 6),
         .hints = (uint64_t)sqlite3_column_int64(statement, 7)};
+}
+
+int commit_rows_begin_reading(struct commit_rows *rows) {
+    sqlite3_stmt *statement = NULL;
+    int rc = prepare(rows, COMMIT_ROWS_LOOK, &statement);
+    if (rc != SQLITE_OK) {
+        return rc;
+    }
+    rc = sqlite3_step(statement);
+    return rc == SQLITE_ROW ? SQLITE_OK : connection_sqlite_error(rows->connection, rc);
+}
+
+void commit_rows_end_reading(struct commit_rows *rows) {
+    (void)sqlite3_reset(rows->statements[COMMIT_ROWS_LOOK]);
 }
 
 int commit_rows_newest(struct commit_rows *rows, struct stored_row *row, bool *found) {

@@ -33,6 +33,7 @@ struct stored_row {
 #define COMMIT_HINT_ROWID_MAX_INEXACT UINT64_C(4) /* rowid_max may be larger than any rowid */
 
 enum commit_rows_statement {
+    COMMIT_ROWS_LOOK,
     COMMIT_ROWS_NEWEST,
     COMMIT_ROWS_ALL,
     COMMIT_ROWS_PUT,
@@ -62,6 +63,12 @@ int commit_rows_set_table_name(struct commit_rows *rows, const char *table_name)
 int commit_rows_create_tables(struct commit_rows *rows, const char *uuid_text, const char *path);
 int commit_rows_drop_tables(struct commit_rows *rows);
 int commit_rows_rename_tables(struct commit_rows *rows, const char *new_name);
+
+/* Gives the connection a read transaction of the database at least until
+ * commit_rows_end_reading(), which is called whatever this returns. SQLite compares the schema
+ * with the file's and may release the table object that owns `rows`. */
+int commit_rows_begin_reading(struct commit_rows *rows);
+void commit_rows_end_reading(struct commit_rows *rows);
 
 /* The newest row in the connection's present view of the database. */
 int commit_rows_newest(struct commit_rows *rows, struct stored_row *row, bool *found);

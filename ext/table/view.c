@@ -66,30 +66,22 @@ int view_refresh(struct table *table, struct view *view) {
     return view_open(table, view);
 }
 
-int view_open_newest(struct table *table, struct view *view) {
-    struct attachment *attachment = NULL;
-    int rc = table_attach(table, &attachment);
+int view_open_in_function(struct table *table, struct view *view) {
+    struct connection *connection = table->connection;
+    int rc = connection_check_process(connection);
     if (rc != SQLITE_OK) {
         return rc;
     }
-    bool reading = sqlite3_txn_state(table->connection->db, table->schema_name) != SQLITE_TXN_NONE;
-    if (reading || attachment->txn != NULL) {
+    if (sqlite3_txn_state(connection->db, table->schema_name) != SQLITE_TXN_NONE) {
         return view_open(table, view);
     }
-    if (!attachment->met) {
-        rc = attachment_meet(attachment, &table->rows, true);
-        if (rc != SQLITE_OK) {
-            return rc;
-        }
+    rc = commit_rows_begin_reading(&table->rows);
+    if (table->disconnected) {
+        rc = SQLITE_SCHEMA;
     }
-    enum faster_status status = faster_snapshot_open_newest(attachment->session, &view->snapshot);
-    if (status != FASTER_OK) {
-        return table_engine_error(table, status);
-    }
-    view->from_row = false;
-    view->key_text = KEY_TEXT_ANY;
-    link_view(attachment, view);
-    return SQLITE_OK;
+    rc = rc == SQLITE_OK ? view_open(table, view) : rc;
+    commit_rows_end_reading(&table->rows);
+    return rc;
 }
 
 void view_close(struct view *view) {

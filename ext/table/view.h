@@ -31,9 +31,11 @@ struct view {
 int view_open(struct table *table, struct view *view);
 /* Keeps the view if it is still the right one, else opens it anew. */
 int view_refresh(struct table *table, struct view *view);
-/* For a function: like view_open(), but when the connection reads nothing of this database at
- * the moment, the view is that of the newest commit and no SQL is run. */
-int view_open_newest(struct table *table, struct view *view);
+/* The same in a function, whose statement need not have a read transaction of the table's
+ * database: only in one does SQLite see what other connections, or a restore, made of the file.
+ * Inside BEGIN it stays, as that of a SELECT does.
+ * SQLITE_SCHEMA if `table` was released meanwhile: its name must be looked up again. */
+int view_open_in_function(struct table *table, struct view *view);
 void view_close(struct view *view);
 
 /* What becomes of a store's open views when its transaction ends; when the savepoints from

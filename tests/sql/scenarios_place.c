@@ -295,6 +295,64 @@ static void mode_and_owner_inherited(struct scenario *scenario) {
     }
 }
 
+/* What sqlite3's .backup and .restore do. */
+static void backup(sqlite3 *target, sqlite3 *source) {
+    sqlite3_backup *work = sqlite3_backup_init(target, "main", source, "main");
+    if (work == NULL || sqlite3_backup_step(work, -1) != SQLITE_DONE ||
+        sqlite3_backup_finish(work) != SQLITE_OK) {
+        test_fail("backup: %s", sqlite3_errmsg(target));
+    }
+}
+
+/* The functions see what SELECT sees: the same rows, or the same refusal. */
+static void functions_agree(struct scenario *scenario, sqlite3 *db, const char *when) {
+    static const char *const queries[] = {
+        "SELECT faster_get('f', 'k00001', 'n')", "SELECT n FROM f WHERE key = 'k00001'",
+        "SELECT nullif(faster_exists('f', 'k00009'), 0)", "SELECT 1 FROM f WHERE key = 'k00009'"};
+    int64_t answers[4];
+    int codes[4];
+    for (int i = 0; i < 4; i++) {
+        sqlite3_stmt *statement = NULL;
+        (void)sqlite3_prepare_v2(db, queries[i], -1, &statement, NULL);
+        (void)sqlite3_step(statement);
+        answers[i] = sqlite3_column_int64(statement, 0);
+        codes[i] = sqlite3_finalize(statement);
+    }
+    for (int i = 0; i < 4; i += 2) {
+        expect(scenario, codes[i] == codes[i + 1] && answers[i] == answers[i + 1],
+               "%s: %s gives %lld (%d), %s gives %lld (%d)", when, queries[i],
+               (long long)answers[i], codes[i], queries[i + 1], (long long)answers[i + 1],
+               codes[i + 1]);
+    }
+}
+
+/* An old backup is restored while connections are open, through one of them. */
+static void restored_under_open_connections(struct scenario *scenario) {
+    for (int checkpoint = 0; checkpoint < 2; checkpoint++) {
+        sqlite3 *old = db_open(scenario->options, ":memory:");
+        path_format(scenario->path, "%s/restored%d.db", scenario->directory, checkpoint);
+        sqlite3 *db = scenario_open(scenario);
+        sqlite3 *other = scenario_open(scenario);
+        tables_create(scenario, db, "");
+        rows_put(db, 0, 5, 50, 1);
+        backup(old, db);
+        rows_put(db, 0, 10, 50, 2);
+        if (checkpoint) {
+            db_must(db, "INSERT INTO f(f) VALUES('checkpoint')");
+        }
+        functions_agree(scenario, db, "before");
+        functions_agree(scenario, other, "before, other connection");
+        backup(db, old);
+        functions_agree(scenario, db, "restored");
+        functions_agree(scenario, other, "restored by another connection");
+        expect(scenario, db_run(db, "INSERT INTO f VALUES('x', 'y', 1)") != SQLITE_OK,
+               "a restored database writes to its newer store");
+        db_close(other);
+        db_close(db);
+        db_close(old);
+    }
+}
+
 const struct scenario_entry scenarios_place[] = {
     {"copied_database_beside_its_original", copied_database_beside_its_original, true, false},
     {"copied_database_and_directory", copied_database_and_directory, true, false},
@@ -304,4 +362,5 @@ const struct scenario_entry scenarios_place[] = {
     {"program_without_the_extension", program_without_the_extension, true, false},
     {"second_process_is_busy", second_process_is_busy, true, false},
     {"mode_and_owner_inherited", mode_and_owner_inherited, true, false},
+    {"restored_under_open_connections", restored_under_open_connections, true, true},
     {NULL, NULL, false, false}};

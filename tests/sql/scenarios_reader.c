@@ -149,6 +149,31 @@ static void temp_memory_and_attached(struct scenario *scenario) {
     expect(scenario, store_directory_count(scenario->directory) == 0, "a store stays behind");
 }
 
+/* A function that is the first to read in a transaction fixes what the transaction sees, as a
+ * SELECT does. */
+static void function_reads_first(struct scenario *scenario) {
+    sqlite3 *db = scenario_open(scenario);
+    sqlite3 *reader = scenario_open(scenario);
+    bool wal = strcmp(scenario->mode, "wal") == 0;
+    tables_create(scenario, db, "");
+    rows_put(db, 0, 10, 50, 1);
+    expect(scenario, db_int(reader, "SELECT faster_get('f', 'k00003', 'n')") == 1, "the value");
+    db_must(reader, "BEGIN");
+    expect(scenario, db_int(reader, "SELECT faster_get('f', 'k00003', 'n')") == 1, "the value");
+    int code = db_run(db, "BEGIN; UPDATE f SET n = 2; UPDATE o SET n = 2; COMMIT");
+    expect(scenario, code == (wal ? SQLITE_OK : SQLITE_BUSY), "the writer gets %d", code);
+    expect(scenario, db_int(reader, "SELECT n FROM o WHERE key = 'k00003'") == 1, "ordinary");
+    expect(scenario, db_int(reader, "SELECT faster_get('f', 'k00003', 'n')") == 1, "again");
+    same_rows(scenario, reader, 10, "in the transaction");
+    db_must(reader, "COMMIT");
+    if (!wal) {
+        db_must(db, "COMMIT");
+    }
+    expect(scenario, db_int(reader, "SELECT faster_get('f', 'k00003', 'n')") == 2, "afterwards");
+    db_close(reader);
+    db_close(db);
+}
+
 /* One transaction over a store in each of two databases. */
 static void two_databases_one_transaction(struct scenario *scenario) {
     sqlite3 *db = scenario_open(scenario);
@@ -185,4 +210,5 @@ const struct scenario_entry scenarios_reader[] = {
     {"cursor_across_own_commit", cursor_across_own_commit, true, true},
     {"temp_memory_and_attached", temp_memory_and_attached, false, true},
     {"two_databases_one_transaction", two_databases_one_transaction, false, true},
+    {"function_reads_first", function_reads_first, true, true},
     {NULL, NULL, false, false}};
