@@ -641,6 +641,7 @@ struct faster_scan {
 enum faster_status faster_scan_open(const struct faster_snapshot *snapshot,
                                     struct faster_scan **out) {
     struct faster_store *store = snapshot->session->store;
+    clear_message(snapshot->session);
     struct faster_scan *scan = store->env->allocate(store->env, sizeof *scan);
     if (scan == NULL) {
         return FASTER_NOMEM;

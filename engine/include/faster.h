@@ -49,6 +49,7 @@ extern "C" {
 #define FASTER_UUID_BYTES 16u
 #define FASTER_UUID_TEXT_BYTES 37u /* 36 characters and the terminating zero */
 #define FASTER_SAVEPOINTS_MAX 65536
+#define FASTER_SESSIONS_MAX 1023
 #define FASTER_MESSAGE_BYTES 512u
 
 #if defined(__GNUC__)
@@ -75,7 +76,7 @@ enum faster_status {
     FASTER_NOMEM = -3,          /* the environment's allocator returned NULL */
     FASTER_FULL = -4,           /* disk, or the memory budget, is used up; the message says which */
     FASTER_MISUSE = -5,         /* the caller broke this interface's contract */
-    FASTER_BUSY = -6,           /* another process owns the store; the message names it */
+    FASTER_BUSY = -6,           /* another process owns the store, or too much is open in it */
     FASTER_TOO_BIG = -7,        /* key or value above the limit */
     FASTER_INVALID = -8,        /* an option out of range; the message says what is allowed */
     FASTER_MISSING = -9,        /* there is no store at this place */
@@ -275,8 +276,8 @@ FASTER_PUBLIC size_t faster_value_bytes_max(const struct faster_store *store, si
 struct faster_session;
 
 /* Opens a session. Any thread may call it; afterwards one thread at a time uses the
- * session. An idle session blocks nobody. A store has 1,023 sessions; every open scan, and a
- * running verify or checkpoint, takes one more. OK, NOMEM, FULL. */
+ * session. An idle session blocks nobody. A store has FASTER_SESSIONS_MAX sessions; every open
+ * scan, and a running verify or checkpoint, takes one more. OK, NOMEM, BUSY (none is left). */
 FASTER_PUBLIC enum faster_status
 faster_session_open(struct faster_store *store, struct faster_session **session) FASTER_MUST_CHECK;
 
@@ -545,8 +546,8 @@ FASTER_PUBLIC void faster_txn_rollback(struct faster_txn *txn);
  * made `durable`, a committed row, safe against power loss in the decider; it holds the
  * decider's write lock and has met the newest row under it, so one caller at a time is
  * here. Rows with number < *obsolete_below may be deleted. Blocks; asks `interrupt`.
- * OK, BEHIND, COPY (the row is not the store's), FAILED, FULL, IO, CORRUPT, NOMEM,
- * READ_ONLY, INTERRUPTED. */
+ * OK, BEHIND, BUSY (no session is left), COPY (the row is not the store's), FAILED, FULL, IO,
+ * CORRUPT, NOMEM, READ_ONLY, INTERRUPTED. */
 FASTER_PUBLIC enum faster_status faster_checkpoint(struct faster_session *session,
                                                    const struct faster_commit_row *durable,
                                                    uint64_t *obsolete_below,
@@ -559,7 +560,7 @@ struct faster_scan;
 
 /* Opens a scan of all keys that live in `snapshot`, each once, in the order of the log.
  * Memory: two read-ahead buffers of at most a page. The snapshot must outlive the scan.
- * It takes a session of its own. OK, NOMEM, FULL (no session is left). */
+ * It takes a session of its own. OK, NOMEM, BUSY (no session is left). */
 FASTER_PUBLIC enum faster_status faster_scan_open(const struct faster_snapshot *snapshot,
                                                   struct faster_scan **scan) FASTER_MUST_CHECK;
 
@@ -587,7 +588,7 @@ typedef void faster_finding_fn(void *context, const struct faster_finding *findi
  * checksum, chain and reachable record, the files' headers and the manifests. Works
  * beside readers and writers. *finding_count gets the number of findings; `each` may be
  * NULL. Blocks; asks `interrupt`. OK (also with findings), BEHIND, BUSY (too
- * many snapshots), FULL (no session is left), IO, NOMEM, INTERRUPTED. */
+ * many snapshots or sessions), IO, NOMEM, INTERRUPTED. */
 FASTER_PUBLIC enum faster_status faster_verify(struct faster_session *session,
                                                faster_finding_fn *each, void *context,
                                                faster_interrupt_fn *interrupt,

@@ -8,6 +8,8 @@
 #include "store/pending.h"
 #include "store/txn.h"
 
+_Static_assert(FASTER_SESSIONS_MAX == FST_EPOCH_SLOTS - 1, "the store's own slot is one");
+
 enum faster_status fst_session_fail(struct faster_session *session, enum faster_status status,
                                     const char *format, ...) {
     va_list arguments;
@@ -72,7 +74,7 @@ enum faster_status fst_session_open(struct faster_store *store, struct faster_se
     memset(session, 0, sizeof *session);
     session->store = store;
     session->scratch.env = env;
-    enum faster_status status = FASTER_FULL;
+    enum faster_status status = FASTER_BUSY;
     session->slot = fst_epoch_slot_open(store->epoch);
     if (session->slot == NULL) {
         goto fail_slot;

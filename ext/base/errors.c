@@ -3,6 +3,9 @@
 
 #include "base/sqlite_api.h"
 
+#define TEXT_OF_VALUE(value) #value
+#define TEXT_OF(macro) TEXT_OF_VALUE(macro)
+
 int errors_code(enum faster_status status) {
     switch (status) {
     case FASTER_OK:
@@ -67,7 +70,8 @@ const char *errors_text(enum faster_status status) {
     case FASTER_MISUSE:
         return "the store was used in a way it does not allow";
     case FASTER_BUSY:
-        return "the store is in use";
+        return "at most " TEXT_OF(FASTER_SESSIONS_MAX) " connections and scans can use a store "
+                                                       "at once: close some, or try again";
     case FASTER_TOO_BIG:
         return "the key or the row is too big";
     case FASTER_INVALID:

@@ -67,6 +67,7 @@ int cursor_close(sqlite3_vtab_cursor *base) {
     struct cursor *cursor = (struct cursor *)base;
     end_scan(cursor);
     view_close(&cursor->view);
+    attachment_rest(table_of(cursor)->attachment);
     for (int i = 0; i < cursor->read_capacity; i++) {
         faster_buffer_finish(&cursor->reads[i].value);
     }

@@ -16,7 +16,7 @@ void attachment_destroy(struct attachment *attachment) {
     *link = attachment->next;
     held_release(&attachment->held);
     if (!registry_forked()) {
-        faster_session_close(attachment->session);
+        registry_close_session(attachment->entry, attachment->session);
         registry_release(attachment->entry);
     }
     sqlite3_free(attachment->schema_name);
@@ -74,15 +74,22 @@ void attachment_set_table_name(struct attachment *attachment, const char *table_
     }
 }
 
-static int open_session(struct attachment *attachment) {
-    struct connection *connection = attachment->connection;
-    attachment->store = registry_store(attachment->entry);
-    enum faster_status status = faster_session_open(attachment->store, &attachment->session);
-    if (status != FASTER_OK) {
-        return connection_engine_error(connection, attachment->table_name, status, NULL);
+int attachment_wake(struct attachment *attachment) {
+    if (attachment->session != NULL) {
+        return SQLITE_OK;
     }
-    held_init(&attachment->held, connection->db, attachment->schema_name, attachment->store);
-    return SQLITE_OK;
+    enum faster_status status = registry_open_session(attachment->entry, &attachment->session);
+    return status == FASTER_OK ? SQLITE_OK
+                               : connection_engine_error(attachment->connection,
+                                                         attachment->table_name, status, NULL);
+}
+
+void attachment_rest(struct attachment *attachment) {
+    if (attachment != NULL && attachment->views == NULL && attachment->txn == NULL &&
+        !registry_forked() && registry_is_crowded(attachment->entry)) {
+        registry_close_session(attachment->entry, attachment->session);
+        attachment->session = NULL;
+    }
 }
 
 /* A table of a committed schema uses the store: the CREATE that a crash cut short after its
@@ -121,7 +128,10 @@ static int open_store(struct attachment *attachment, const struct schema_options
     if (status != FASTER_OK) {
         return connection_engine_error(connection, attachment->table_name, status, error.message);
     }
-    return open_session(attachment);
+    attachment->store = registry_store(attachment->entry);
+    held_init(&attachment->held, connection->db, attachment->schema_name, attachment->store,
+              registry_keeper(attachment->entry));
+    return SQLITE_OK;
 }
 
 /* Everything but the store; NULL without memory. */

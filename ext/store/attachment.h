@@ -34,13 +34,13 @@ struct attachment {
     const void *memory_identity;
     struct registry_entry *entry; /* a reference to it is ours; registry.c protects the inside */
     struct faster_store *store;   /* shared by all connections; the engine protects the inside */
-    struct faster_session *session;
 
     /* attachment.c */
-    struct attachment *next; /* in connection->attachments */
-    char *table_name;        /* as last seen; a hint where the rows are */
-    unsigned table_count;    /* table objects that point here */
-    bool ended;              /* to be destroyed when the last view and table are gone */
+    struct attachment *next;        /* in connection->attachments */
+    char *table_name;               /* as last seen; a hint where the rows are */
+    unsigned table_count;           /* table objects that point here */
+    bool ended;                     /* to be destroyed when the last view and table are gone */
+    struct faster_session *session; /* NULL while it rests */
 
     struct view *views;        /* view.c: the open ones, newest first */
     struct held_snapshot held; /* held.c: between statements */
@@ -74,6 +74,12 @@ int attachment_acquire(struct commit_rows *rows, const struct schema_options *op
                        struct attachment **attachment);
 /* A table object lets go. `attachment` may be NULL. */
 void attachment_release(struct attachment *attachment);
+/* Before each use: makes sure that it has a session. SQLITE_OK, or a failure with its message
+ * in the connection. */
+int attachment_wake(struct attachment *attachment);
+/* After each use: gives the session back if the store has many and nothing of this one is open.
+ * `attachment` may be NULL. */
+void attachment_rest(struct attachment *attachment);
 /* After a rename. Best effort: it is a hint. `attachment` may be NULL. */
 void attachment_set_table_name(struct attachment *attachment, const char *table_name);
 /* Closes the session and gives the store back. REQUIRES: no views are open. */

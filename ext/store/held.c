@@ -12,8 +12,9 @@ static pthread_mutex_t held_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct held_snapshot *held_snapshots; /* of all connections; under held_mutex */
 
 void held_init(struct held_snapshot *held, sqlite3 *db, const char *schema_name,
-               const struct faster_store *store) {
-    *held = (struct held_snapshot){.db = db, .schema_name = schema_name, .store = store};
+               const struct faster_store *store, struct faster_session *keeper) {
+    *held = (struct held_snapshot){
+        .db = db, .schema_name = schema_name, .store = store, .keeper = keeper};
 }
 
 static void unlink_locked(struct held_snapshot *held) {
@@ -40,6 +41,7 @@ void held_keep(struct held_snapshot *held, const struct faster_snapshot *snapsho
                uint64_t number) {
     held_release(held);
     held->snapshot = *snapshot;
+    held->snapshot.session = held->keeper;
     held->number = number;
     held->is_held = true;
     (void)pthread_mutex_lock(&held_mutex);

@@ -31,12 +31,13 @@ struct held_snapshot {
     sqlite3 *db;
     const char *schema_name;
     const struct faster_store *store;
+    struct faster_session *keeper; /* closes the snapshot, whatever became of the owner's */
 };
 
 /* All functions belong to the owner, in a method of its connection. */
 
 void held_init(struct held_snapshot *held, sqlite3 *db, const char *schema_name,
-               const struct faster_store *store);
+               const struct faster_store *store, struct faster_session *keeper);
 /* Takes over an open snapshot of commit `number`. */
 void held_keep(struct held_snapshot *held, const struct faster_snapshot *snapshot, uint64_t number);
 /* Drops what is kept unless the transaction still reads commit `number`. */

@@ -18,6 +18,10 @@
 
 #include "base/sqlite_api.h"
 
+/* Idle connections keep their sessions up to this number for each store: the others, up to
+ * FASTER_SESSIONS_MAX, are for those that do something. */
+#define IDLE_SESSIONS_MAX 256u
+
 enum registry_state { REGISTRY_OPENING, REGISTRY_OPEN, REGISTRY_CLOSING };
 
 /* In the list from entry_create() to the end of its last release, or of an open that failed. */
@@ -36,6 +40,9 @@ struct registry_entry {
     /* Written in state OPENING by the thread that opens; read, without a lock, by who owns a
      * reference: that one saw state OPEN under registry_mutex, or opened it itself. */
     struct faster_store *store;
+    struct faster_session *keeper; /* the same */
+    /* Of the attachments. Any thread; relaxed: a guess is enough. */
+    atomic_uint session_count;
 };
 
 static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -130,6 +137,12 @@ static struct registry_entry *entry_create(const struct faster_options *options,
 static enum faster_status open_entry(const struct faster_options *options,
                                      struct registry_entry *entry, struct faster_error *error) {
     enum faster_status status = faster_store_open(options, &entry->store, error);
+    if (status == FASTER_OK) {
+        status = faster_session_open(entry->store, &entry->keeper);
+        if (status != FASTER_OK) {
+            faster_store_close(entry->store);
+        }
+    }
     (void)pthread_mutex_lock(&registry_mutex);
     if (status == FASTER_OK) {
         entry->state = REGISTRY_OPEN;
@@ -185,6 +198,7 @@ enum faster_status registry_acquire(const struct faster_options *options,
 }
 
 static void close_entry(struct registry_entry *entry) {
+    faster_session_close(entry->keeper);
     if (!entry->dropped) {
         faster_store_close(entry->store);
         return;
@@ -218,6 +232,30 @@ void registry_release(struct registry_entry *entry) {
 
 struct faster_store *registry_store(const struct registry_entry *entry) {
     return entry->store;
+}
+
+enum faster_status registry_open_session(struct registry_entry *entry,
+                                         struct faster_session **session) {
+    enum faster_status status = faster_session_open(entry->store, session);
+    if (status == FASTER_OK) {
+        (void)atomic_fetch_add_explicit(&entry->session_count, 1, memory_order_relaxed);
+    }
+    return status;
+}
+
+void registry_close_session(struct registry_entry *entry, struct faster_session *session) {
+    if (session != NULL) {
+        faster_session_close(session);
+        (void)atomic_fetch_sub_explicit(&entry->session_count, 1, memory_order_relaxed);
+    }
+}
+
+bool registry_is_crowded(const struct registry_entry *entry) {
+    return atomic_load_explicit(&entry->session_count, memory_order_relaxed) > IDLE_SESSIONS_MAX;
+}
+
+struct faster_session *registry_keeper(const struct registry_entry *entry) {
+    return entry->keeper;
 }
 
 bool registry_is_dropped(const struct registry_entry *entry) {

@@ -42,6 +42,16 @@ void registry_release(struct registry_entry *entry);
 
 struct faster_store *registry_store(const struct registry_entry *entry);
 
+/* Sessions of the store. OK, NOMEM, BUSY (none is left). `session` may be NULL to close. */
+enum faster_status registry_open_session(struct registry_entry *entry,
+                                         struct faster_session **session) FASTER_MUST_CHECK;
+void registry_close_session(struct registry_entry *entry, struct faster_session *session);
+/* True if so many sessions are open that who does not use one should close it. */
+bool registry_is_crowded(const struct registry_entry *entry);
+/* A session that is open as long as the store: for snapshots that outlive their own, since
+ * faster_snapshot_close() may use it on any thread. Nothing else may. */
+struct faster_session *registry_keeper(const struct registry_entry *entry);
+
 /* True once the store's DROP has been committed: whoever needs it no more should let go. */
 bool registry_is_dropped(const struct registry_entry *entry);
 

@@ -94,7 +94,11 @@ void table_busy(struct table *table) {
 }
 
 void table_idle(struct table *table) {
-    if (--table->busy_count == 0 && table->disconnected) {
+    if (--table->busy_count > 0) {
+        return;
+    }
+    attachment_rest(table->attachment);
+    if (table->disconnected) {
         destroy(table);
     }
 }
@@ -104,6 +108,7 @@ int table_attach(struct table *table, struct attachment **attachment) {
     if (rc == SQLITE_OK && table->attachment == NULL) {
         rc = attachment_acquire(&table->rows, &table->schema.options, &table->attachment);
     }
+    rc = rc == SQLITE_OK ? attachment_wake(table->attachment) : rc;
     *attachment = table->attachment;
     return rc;
 }

@@ -44,7 +44,7 @@ void table_release(struct table *table);
 void table_busy(struct table *table);
 void table_idle(struct table *table);
 
-/* The object's attachment to its store, made at the first use. */
+/* The object's attachment to its store, made at the first use, and awake. */
 int table_attach(struct table *table, struct attachment **attachment);
 
 /* Hands the connection's message to SQLite and returns `code`: how every method of the

@@ -262,6 +262,7 @@ static void end_transactions(struct connection *connection, bool committed) {
          attachment = next) {
         next = attachment->next;
         end_transaction(attachment, committed);
+        attachment_rest(attachment);
         if (attachment->ended) {
             attachment_end(attachment);
         }

@@ -174,6 +174,59 @@ static void function_reads_first(struct scenario *scenario) {
     db_close(db);
 }
 
+/* Connections that have read and do nothing leave room for those that work, however many there
+ * are. In a database of the memdb VFS, for they need no file descriptors. */
+static void idle_connections_leave_room(struct scenario *scenario) {
+    enum { COUNT = 1100 };
+    static sqlite3 *idle[COUNT];
+    const char *path = "file:/crowd?vfs=memdb";
+    sqlite3 *db = db_open(scenario->options, path);
+    db_must(db, "CREATE VIRTUAL TABLE f USING faster(key INTEGER PRIMARY KEY, value)");
+    db_must(db, "INSERT INTO f VALUES(1, 'a'), (2, 'b')");
+    for (int i = 0; i < COUNT; i++) {
+        static const char *const uses[] = {"SELECT * FROM f; SELECT faster_get('f', 2)",
+                                           "BEGIN; SELECT value FROM f WHERE key = 1; COMMIT",
+                                           "UPDATE f SET value = value || 'x' WHERE key = 1"};
+        idle[i] = db_open(scenario->options, path);
+        db_must(idle[i], "%s", uses[i % 3]);
+    }
+    expect(scenario, db_int(db, "SELECT count(*) FROM f") == 2, "the rows");
+    db_must(db, "UPDATE f SET value = 'c'; INSERT INTO f(f) VALUES('checkpoint')");
+    expect(scenario, db_int(db, "SELECT faster_verify('f') = 'ok'"), "verify");
+    for (int i = 0; i < COUNT; i++) {
+        expect(scenario, db_int(idle[i], "SELECT count(*) FROM f WHERE value = 'c'") == 2,
+               "connection %d", i);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        db_close(idle[i]);
+    }
+    db_close(db);
+}
+
+/* Too many scans at once are refused by name of the limit, and do no harm. */
+static void too_many_scans_are_busy(struct scenario *scenario) {
+    enum { COUNT = 1100 };
+    static sqlite3_stmt *scans[COUNT];
+    sqlite3 *db = scenario_open(scenario);
+    int code = SQLITE_ROW;
+    int count = 0;
+    tables_create(scenario, db, ", memory='1MiB', page_size='16KiB', segment_size='64KiB'");
+    rows_put(db, 0, 10, 50, 1);
+    while (code == SQLITE_ROW && count < COUNT) {
+        (void)sqlite3_prepare_v2(db, "SELECT * FROM f", -1, &scans[count], NULL);
+        code = sqlite3_step(scans[count++]);
+    }
+    expect(scenario, code == SQLITE_BUSY && strstr(sqlite3_errmsg(db), "1023") != NULL,
+           "%d scans: code %d, %s", count, code, sqlite3_errmsg(db));
+    expect_error(scenario, db, "INSERT INTO f(f) VALUES('verify')", SQLITE_BUSY, "1023", NULL);
+    while (count > 0) {
+        (void)sqlite3_finalize(scans[--count]);
+    }
+    same_rows(scenario, db, 10, "afterwards");
+    all_sound(scenario, db, "afterwards");
+    db_close(db);
+}
+
 /* One transaction over a store in each of two databases. */
 static void two_databases_one_transaction(struct scenario *scenario) {
     sqlite3 *db = scenario_open(scenario);
@@ -211,4 +264,6 @@ const struct scenario_entry scenarios_reader[] = {
     {"temp_memory_and_attached", temp_memory_and_attached, false, true},
     {"two_databases_one_transaction", two_databases_one_transaction, false, true},
     {"function_reads_first", function_reads_first, true, true},
+    {"idle_connections_leave_room", idle_connections_leave_room, true, false},
+    {"too_many_scans_are_busy", too_many_scans_are_busy, true, false},
     {NULL, NULL, false, false}};
