@@ -30,7 +30,7 @@ struct registry_entry {
     struct registry_entry *next;
     enum registry_state state;
     unsigned reference_count;
-    /* Set by registry_drop() under registry_mutex, never in state CLOSING: so the thread that
+    /* Set by registry_drop() under registry_mutex, in state OPEN only: so the thread that
      * closes the store reads it without; all others read it under registry_mutex. */
     bool dropped;
     /* Written before the entry is in the list, then the same to its end: read by any thread. */
@@ -108,11 +108,11 @@ static bool same_place(const struct faster_place *a, const struct faster_place *
     return a->device == b->device && a->inode == b->inode;
 }
 
-/* Waits until the entry is settled, then takes a reference or reports that there is none. */
-static struct registry_entry *take_existing_locked(const struct faster_options *options,
-                                                   const void *memory_identity) {
+/* The open entry, or NULL: waits until nobody is opening or closing the store. */
+static struct registry_entry *find_settled_locked(const uint8_t uuid[FASTER_UUID_BYTES],
+                                                  const void *memory_identity) {
     for (;;) {
-        struct registry_entry *entry = find_locked(options->uuid, memory_identity);
+        struct registry_entry *entry = find_locked(uuid, memory_identity);
         if (entry == NULL || entry->state == REGISTRY_OPEN) {
             return entry;
         }
@@ -174,7 +174,7 @@ enum faster_status registry_acquire(const struct faster_options *options,
     enum faster_status status = FASTER_OK;
     *result = NULL;
     (void)pthread_mutex_lock(&registry_mutex);
-    struct registry_entry *entry = take_existing_locked(options, memory_identity);
+    struct registry_entry *entry = find_settled_locked(options->uuid, memory_identity);
     if (entry != NULL) {
         if (same_place(&entry->place, &options->place)) {
             entry->reference_count++;
@@ -271,11 +271,11 @@ void registry_drop(const uint8_t uuid[FASTER_UUID_BYTES], const void *memory_ide
         return;
     }
     (void)pthread_mutex_lock(&registry_mutex);
-    struct registry_entry *entry = find_locked(uuid, memory_identity);
-    if (entry != NULL && entry->state != REGISTRY_CLOSING) {
+    struct registry_entry *entry = find_settled_locked(uuid, memory_identity);
+    bool open = entry != NULL;
+    if (open) {
         entry->dropped = true;
     }
-    bool open = entry != NULL;
     (void)pthread_mutex_unlock(&registry_mutex);
     if (!open && directory != NULL) {
         struct faster_error error = {0};

@@ -56,7 +56,8 @@ struct faster_session *registry_keeper(const struct registry_entry *entry);
 bool registry_is_dropped(const struct registry_entry *entry);
 
 /* Removes a store that no database knows any more: at once if nobody has it open, else with
- * its last release. `directory` may be NULL (in memory). */
+ * its last release. Waits while somebody is opening or closing it. `directory` may be NULL (in
+ * memory). */
 void registry_drop(const uint8_t uuid[FASTER_UUID_BYTES], const void *memory_identity,
                    const char *directory);
 
