@@ -303,6 +303,23 @@ static void returning_gives_what_was_supplied(struct world *world) {
     db_close(db);
 }
 
+/* A commit row that cannot be stored fails the commit, with SQLite's reason. */
+static void failed_commit_row_keeps_its_cause(struct world *world) {
+    sqlite3 *db = open_at(world);
+    db_must(db,
+            "CREATE VIRTUAL TABLE t USING faster;"
+            "CREATE TRIGGER bad AFTER INSERT ON t_log BEGIN INSERT INTO nowhere VALUES (1); END");
+    refused(db, SQLITE_ERROR, "nowhere", "INSERT INTO t VALUES (1, 1)");
+    db_must(db, "DROP TRIGGER bad; INSERT INTO t VALUES (1, 2);"
+                "ALTER TABLE t_log RENAME COLUMN hints TO notes");
+    refused(db, SQLITE_ERROR, "hints", "INSERT INTO t VALUES (2, 1)");
+    db_must(db, "ALTER TABLE t_log RENAME COLUMN notes TO hints; INSERT INTO t VALUES (2, 2);"
+                "BEGIN; INSERT INTO t VALUES (3, 3); DROP TABLE t_log");
+    refused(db, SQLITE_CORRUPT_VTAB, "shadow tables are missing", "COMMIT");
+    want(db, 4, "SELECT sum(value) FROM t");
+    db_close(db);
+}
+
 static const struct {
     const char *name;
     void (*run)(struct world *world);
@@ -318,6 +335,7 @@ static const struct {
     {"stats_with_or", stats_with_or},
     {"lowered_rowid_bound_overwrites_nothing", lowered_rowid_bound_overwrites_nothing},
     {"returning_gives_what_was_supplied", returning_gives_what_was_supplied},
+    {"failed_commit_row_keeps_its_cause", failed_commit_row_keeps_its_cause},
 };
 
 int main(int argc, char **argv) {
