@@ -34,13 +34,6 @@ static int connect_result(struct connection *connection, int rc, char **error) {
 
 /* ----------------------------------------------------------------- create */
 
-/* A random (version 4) UUID. */
-static void draw_uuid(uint8_t uuid[FASTER_UUID_BYTES]) {
-    sqlite3_randomness(FASTER_UUID_BYTES, uuid);
-    uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x40);
-    uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
-}
-
 static int create_store(struct table *table, const struct store_home *home, const char *directory,
                         const uint8_t uuid[FASTER_UUID_BYTES]) {
     struct connection *connection = table->connection;
@@ -75,7 +68,10 @@ static int create_at_home(struct table *table, const struct store_home *home) {
     char uuid_text[FASTER_UUID_TEXT_BYTES];
     const char *path = table->schema.options.path == NULL ? "" : table->schema.options.path;
     int rc;
-    draw_uuid(uuid);
+    enum faster_status status = faster_uuid_draw(faster_env_posix(), uuid);
+    if (status != FASTER_OK) {
+        return connection_engine_error(table->connection, table->name, status, NULL);
+    }
     faster_uuid_text(uuid, uuid_text);
     char *directory = store_home_directory(home, path, uuid, &rc);
     rc = rc == SQLITE_OK ? commit_rows_create_tables(&table->rows, uuid_text, path) : rc;

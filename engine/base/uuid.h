@@ -1,13 +1,9 @@
-/* uuid.h - the names of stores (layer 0). faster_uuid_text() and faster_uuid_parse() are
- * public. */
+/* uuid.h - the names of stores (layer 0). faster_uuid_draw(), faster_uuid_text() and
+ * faster_uuid_parse() are public. */
 #ifndef FST_BASE_UUID_H
 #define FST_BASE_UUID_H
 
 #include "base/env.h"
-
-/* Draws a random (version 4) UUID. OK or IO. */
-enum faster_status fst_uuid_draw(const struct faster_env *env,
-                                 uint8_t uuid[FASTER_UUID_BYTES]) FASTER_MUST_CHECK;
 
 /* All zero: "none" in options and places. */
 bool fst_uuid_is_zero(const uint8_t uuid[FASTER_UUID_BYTES]);

@@ -258,6 +258,9 @@ FASTER_PUBLIC enum faster_status faster_store_list(const struct faster_env *env,
                                                    faster_directory_fn *each,
                                                    void *context) FASTER_MUST_CHECK;
 
+/* Draws a random (version 4) UUID. Any thread. OK or IO. */
+FASTER_PUBLIC enum faster_status
+faster_uuid_draw(const struct faster_env *env, uint8_t uuid[FASTER_UUID_BYTES]) FASTER_MUST_CHECK;
 /* Writes the 36 characters in lower case, and a zero. Any thread. */
 FASTER_PUBLIC void faster_uuid_text(const uint8_t uuid[FASTER_UUID_BYTES],
                                     char text[FASTER_UUID_TEXT_BYTES]);

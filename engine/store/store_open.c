@@ -19,7 +19,7 @@ static enum faster_status draw_identity(const struct faster_options *options,
     }
     memcpy(identity->uuid, options->uuid, sizeof identity->uuid);
     if (fst_uuid_is_zero(identity->uuid)) {
-        status = fst_uuid_draw(env, identity->uuid);
+        status = faster_uuid_draw(env, identity->uuid);
     }
     if (status == FASTER_OK) {
         status = env->random(env, &identity->hash_seed, sizeof identity->hash_seed);

@@ -14,10 +14,9 @@ struct store_change {
     const void *memory_identity;
     char *schema_name;
     char *directory; /* NULL in memory */
-    bool created;
-    bool dropped;
-    bool synced;  /* xSync has looked: `remains` is valid, and the commit may survive */
-    bool remains; /* a table of the schema names this store */
+    bool created;    /* else it is dropped */
+    bool synced;     /* xSync has looked: `remains` is valid, and the commit may survive */
+    bool remains;    /* a table of the schema names this store */
 };
 
 static struct store_change *find_change(const struct connection *connection,
@@ -119,12 +118,10 @@ static int note_change(struct connection *connection, const char *schema_name,
                        const uint8_t uuid[FASTER_UUID_BYTES], const void *memory_identity,
                        const char *directory, bool created) {
     connection->schema_changed = true;
-    struct store_change *change = find_change(connection, uuid);
-    if (change != NULL) {
-        change->dropped = change->dropped || !created;
+    if (find_change(connection, uuid) != NULL) {
         return SQLITE_OK;
     }
-    change = sqlite3_malloc64(sizeof(*change));
+    struct store_change *change = sqlite3_malloc64(sizeof(*change));
     if (change == NULL) {
         return SQLITE_NOMEM;
     }
@@ -132,8 +129,7 @@ static int note_change(struct connection *connection, const char *schema_name,
                                     .schema_name = sqlite3_mprintf("%s", schema_name),
                                     .directory =
                                         directory == NULL ? NULL : sqlite3_mprintf("%s", directory),
-                                    .created = created,
-                                    .dropped = !created};
+                                    .created = created};
     memcpy(change->uuid, uuid, FASTER_UUID_BYTES);
     if (change->schema_name == NULL || (change->directory == NULL && directory != NULL)) {
         free_change(change);

@@ -115,6 +115,11 @@ int transaction_write(struct table *table, struct attachment **result) {
 
 /* ------------------------------------------------------------------- sync */
 
+static int engine_error(struct attachment *attachment, enum faster_status status) {
+    return connection_engine_error(attachment->connection, attachment->table_name, status,
+                                   faster_session_message(attachment->session));
+}
+
 /* The statements of a table object of this store, or NULL. */
 static struct commit_rows *rows_of(const struct attachment *attachment) {
     struct commit_rows *rows = NULL;
@@ -208,8 +213,7 @@ static int sync_attachment(struct attachment *attachment) {
         return take_row_back(attachment);
     }
     if (status != FASTER_OK) {
-        return connection_engine_error(attachment->connection, attachment->table_name, status,
-                                       faster_session_message(attachment->session));
+        return engine_error(attachment, status);
     }
     int rc = put_row(attachment, &row, obsolete_below);
     if (rc == SQLITE_OK) {
@@ -297,11 +301,6 @@ void transaction_abandon(struct connection *connection) {
 }
 
 /* ------------------------------------------------------------- savepoints */
-
-static int engine_error(struct attachment *attachment, enum faster_status status) {
-    return connection_engine_error(attachment->connection, attachment->table_name, status,
-                                   faster_session_message(attachment->session));
-}
 
 int transaction_savepoint(struct connection *connection, int level) {
     int rc = connection_check_process(connection);
