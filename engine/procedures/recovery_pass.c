@@ -1,6 +1,7 @@
 /* recovery_pass.c - one forward pass over log records: which commits count (layer 5). */
 #include "procedures/recovery_pass.h"
 
+#include "base/array.h"
 #include "procedures/recovery_index.h"
 #include "shapes/format_codec.h"
 
@@ -20,31 +21,11 @@ void fst_pass_finish(struct fst_recovery_pass *pass) {
     *pass = (struct fst_recovery_pass){0};
 }
 
-/* Makes room for `more` elements of `size` bytes in a growable array. */
-static enum faster_status reserve(const struct faster_env *env, void **array, size_t count,
-                                  size_t *capacity, size_t more, size_t size) {
-    if (count + more <= *capacity) {
-        return FASTER_OK;
-    }
-    size_t wanted = (count + more) * 2 + 6;
-    void *grown = env->allocate(env, wanted * size);
-    if (grown == NULL) {
-        return FASTER_NOMEM;
-    }
-    if (count > 0) {
-        memcpy(grown, *array, count * size);
-    }
-    env->release(env, *array);
-    *array = grown;
-    *capacity = wanted;
-    return FASTER_OK;
-}
-
 static enum faster_status add_ranges(const struct faster_env *env, struct fst_range_array *list,
                                      const struct fst_address_range *ranges, size_t count) {
     void *array = list->ranges;
     enum faster_status status =
-        reserve(env, &array, list->count, &list->capacity, count, sizeof *ranges);
+        fst_array_reserve(env, &array, list->count, &list->capacity, count, sizeof *ranges);
     list->ranges = array;
     if (status == FASTER_OK && count > 0) {
         memcpy(list->ranges + list->count, ranges, count * sizeof *ranges);
@@ -213,8 +194,8 @@ static enum faster_status take_abort_list(struct fst_recovery_pass *pass,
         return FASTER_CORRUPT;
     }
     void *lists = pass->lists;
-    enum faster_status status =
-        reserve(env, &lists, pass->list_count, &pass->list_capacity, 1, sizeof *pass->lists);
+    enum faster_status status = fst_array_reserve(env, &lists, pass->list_count,
+                                                  &pass->list_capacity, 1, sizeof *pass->lists);
     pass->lists = lists;
     if (status != FASTER_OK) {
         return status;

@@ -12,6 +12,7 @@
 
 #include <assert.h>
 
+#include "base/array.h"
 #include "store/start_writing.h"
 
 static enum fst_txn_state state_of(const struct faster_txn *txn) {
@@ -242,22 +243,13 @@ enum faster_status fst_txn_begin(struct faster_session *session,
 }
 
 static enum faster_status reserve_savepoints(struct faster_txn *txn, size_t count) {
-    if (count <= txn->savepoint_capacity) {
-        return FASTER_OK;
-    }
-    const struct faster_env *env = txn->store->env;
-    size_t capacity = count * 2 + 6;
-    struct fst_savepoint *grown = env->allocate(env, capacity * sizeof *grown);
-    if (grown == NULL) {
-        return FASTER_NOMEM;
-    }
-    if (txn->savepoint_count > 0) {
-        memcpy(grown, txn->savepoints, txn->savepoint_count * sizeof *grown);
-    }
-    env->release(env, txn->savepoints);
-    txn->savepoints = grown;
-    txn->savepoint_capacity = capacity;
-    return FASTER_OK;
+    size_t more = count > txn->savepoint_count ? count - txn->savepoint_count : 0;
+    void *array = txn->savepoints;
+    enum faster_status status =
+        fst_array_reserve(txn->store->env, &array, txn->savepoint_count, &txn->savepoint_capacity,
+                          more, sizeof *txn->savepoints);
+    txn->savepoints = array;
+    return status;
 }
 
 enum faster_status fst_txn_savepoint(struct faster_txn *txn, int level) {
@@ -304,22 +296,14 @@ static enum faster_status remember_aborted(struct faster_txn *txn, uint64_t star
         start = last < start ? last : start;
         txn->aborted_count--;
     }
-    if (txn->aborted_count == txn->aborted_capacity) {
-        const struct faster_env *env = txn->store->env;
-        size_t capacity = txn->aborted_capacity * 2 + 4;
-        struct fst_address_range *grown = env->allocate(env, capacity * sizeof *grown);
-        if (grown == NULL) {
-            return FASTER_NOMEM;
-        }
-        if (txn->aborted_count > 0) {
-            memcpy(grown, txn->aborted, txn->aborted_count * sizeof *grown);
-        }
-        env->release(env, txn->aborted);
-        txn->aborted = grown;
-        txn->aborted_capacity = capacity;
+    void *array = txn->aborted;
+    enum faster_status status = fst_array_reserve(txn->store->env, &array, txn->aborted_count,
+                                                  &txn->aborted_capacity, 1, sizeof *txn->aborted);
+    txn->aborted = array;
+    if (status == FASTER_OK) {
+        txn->aborted[txn->aborted_count++] = (struct fst_address_range){start, end};
     }
-    txn->aborted[txn->aborted_count++] = (struct fst_address_range){start, end};
-    return FASTER_OK;
+    return status;
 }
 
 enum faster_status fst_txn_rollback_to(struct faster_txn *txn, int level) {

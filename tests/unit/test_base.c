@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/bytes.h"
 #include "base/checksum.h"
 #include "base/diagnostics.h"
@@ -326,6 +327,34 @@ Test(hash, depends_on_key_length_and_seed) {
     cr_assert_neq(fst_hash_key("key", 3, 5), fst_hash_key("key", 2, 5));
     cr_assert_neq(fst_hash_key("", 0, 5), fst_hash_key("", 0, 6));
     cr_assert_eq(fst_hash_key(NULL, 0, 5), fst_hash_key("", 0, 5));
+}
+
+/* ----------------------------------------------------------------- array */
+
+Test(array, reserve_keeps_the_content_and_changes_nothing_without_memory) {
+    struct fst_test_env *test = fst_test_env_create();
+    const struct faster_env *env = fst_test_env_get(test);
+    void *array = NULL;
+    size_t capacity = 0;
+    for (uint32_t i = 0; i < 100; i++) {
+        cr_assert_eq(fst_array_reserve(env, &array, i, &capacity, 1, sizeof i), FASTER_OK);
+        cr_assert_gt(capacity, i);
+        ((uint32_t *)array)[i] = i;
+    }
+    void *before = array;
+    size_t capacity_before = capacity;
+    cr_assert_eq(fst_array_reserve(env, &array, 100, &capacity, capacity - 100, 4), FASTER_OK);
+    cr_assert_eq(array, before);
+    fst_test_env_fail(test, FST_TEST_ALLOCATE, 1, 1, FASTER_NOMEM);
+    cr_assert_eq(fst_array_reserve(env, &array, 100, &capacity, capacity, 4), FASTER_NOMEM);
+    cr_assert_eq(array, before);
+    cr_assert_eq(capacity, capacity_before);
+    for (uint32_t i = 0; i < 100; i++) {
+        cr_assert_eq(((uint32_t *)array)[i], i);
+    }
+    env->release(env, array);
+    cr_assert_eq(fst_test_env_live_allocations(test), 0);
+    fst_test_env_destroy(test);
 }
 
 /* ------------------------------------------------------------------ path */
