@@ -324,13 +324,10 @@ enum faster_status fst_segment_files_truncate(struct fst_segment_files *files,
 /* Log bytes in a segment's file by its size, whatever a file of strange size claims. */
 static enum faster_status written_end_off(const struct fst_segment_files *files, uint64_t index,
                                           uint64_t *end_off) {
-    char name[FST_SEGMENT_NAME_BYTES];
     char path[FST_PATH_BYTES_MAX];
     struct fst_file_info info;
-    enum faster_status status;
+    enum faster_status status = fst_segment_path(files->directory, index, path);
 
-    fst_segment_name(index, name);
-    status = fst_path_join(path, sizeof path, files->directory, name);
     if (status == FASTER_OK) {
         status = files->env->path_info(files->env, path, &info);
     }

@@ -5,7 +5,6 @@
  */
 #include "primitives/segment_names.h"
 
-#include "base/path.h"
 #include "primitives/device.h"
 
 static bool gather(void *context, const char *name) {
@@ -38,8 +37,8 @@ enum faster_status fst_segment_names_next(const struct faster_env *env, const ch
     return env->directory_list(env, directory, gather, batch);
 }
 
-static enum faster_status segment_path(const char *directory, uint64_t index,
-                                       char path[FST_PATH_BYTES_MAX]) {
+enum faster_status fst_segment_path(const char *directory, uint64_t index,
+                                    char path[FST_PATH_BYTES_MAX]) {
     char name[FST_SEGMENT_NAME_BYTES];
 
     fst_segment_name(index, name);
@@ -87,7 +86,7 @@ enum faster_status fst_segment_names_size(const struct faster_env *env, const ch
         status = fst_segment_names_next(env, directory, &batch);
         for (unsigned i = 0; status == FASTER_OK && i < batch.count; i++) {
             char path[FST_PATH_BYTES_MAX];
-            status = segment_path(directory, batch.index[i], path);
+            status = fst_segment_path(directory, batch.index[i], path);
             *bytes += status == FASTER_OK ? size_of(env, path) : 0;
         }
     } while (status == FASTER_OK && batch.count == FST_SEGMENT_BATCH_COUNT);
@@ -98,7 +97,7 @@ static enum faster_status remove_one(const struct faster_env *env, const char *d
                                      uint64_t index, uint64_t *removed_bytes) {
     char path[FST_PATH_BYTES_MAX];
     uint64_t bytes;
-    enum faster_status status = segment_path(directory, index, path);
+    enum faster_status status = fst_segment_path(directory, index, path);
 
     if (status != FASTER_OK) {
         return status;

@@ -5,7 +5,11 @@
 #ifndef FST_PRIMITIVES_SEGMENT_NAMES_H
 #define FST_PRIMITIVES_SEGMENT_NAMES_H
 
-#include "base/env.h"
+#include "base/path.h"
+
+/* The path of a segment's file. OK, or INVALID if it is too long. */
+enum faster_status fst_segment_path(const char *directory, uint64_t index,
+                                    char path[FST_PATH_BYTES_MAX]) FASTER_MUST_CHECK;
 
 struct fst_segment_extent {
     uint64_t count;

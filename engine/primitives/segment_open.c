@@ -7,16 +7,8 @@
  */
 #include <string.h>
 
-#include "base/path.h"
 #include "primitives/segment_files.h"
-
-static enum faster_status segment_path(const struct fst_segment_files *files, uint64_t index,
-                                       char path[FST_PATH_BYTES_MAX]) {
-    char name[FST_SEGMENT_NAME_BYTES];
-
-    fst_segment_name(index, name);
-    return fst_path_join(path, FST_PATH_BYTES_MAX, files->directory, name);
-}
+#include "primitives/segment_names.h"
 
 static enum faster_status write_header(const struct fst_segment_files *files, struct fst_file *file,
                                        uint64_t index) {
@@ -55,7 +47,7 @@ static enum faster_status open_file(const struct fst_segment_files *files, uint6
                                     bool create, struct fst_file **file) {
     unsigned flags = files->read_only ? FST_OPEN_READ : FST_OPEN_WRITE;
     char path[FST_PATH_BYTES_MAX];
-    enum faster_status status = segment_path(files, index, path);
+    enum faster_status status = fst_segment_path(files->directory, index, path);
 
     if (status != FASTER_OK) {
         return status;
