@@ -1,9 +1,6 @@
 /* verify_files.c - checking a store's small files and segment headers (layer 5). */
-#include "base/path.h"
 #include "procedures/verify.h"
 #include "shapes/format_codec.h"
-
-#define PATH_BYTES 4352u
 
 struct file_check {
     const struct faster_store *store;
@@ -20,23 +17,11 @@ static void report(const struct file_check *check, const char *what, const char 
     }
 }
 
-/* Reads at most `capacity` bytes from the start of a file in the store's directory. */
 static enum faster_status read_start(const struct file_check *check, const char *name, void *bytes,
                                      size_t capacity, size_t *count) {
-    const struct faster_env *env = check->store->env;
-    char path[PATH_BYTES];
-    struct fst_file *file;
-    enum faster_status status =
-        fst_path_join(path, sizeof path, fst_store_files_directory(check->store->files), name);
-    if (status == FASTER_OK) {
-        status = env->file_open(env, path, FST_OPEN_READ, 0, &file);
-    }
-    if (status != FASTER_OK) {
-        return status;
-    }
-    status = env->file_read(env, file, 0, bytes, capacity, count);
-    env->file_close(env, file);
-    return status;
+    const struct faster_store *store = check->store;
+    return fst_small_file_read(store->env, fst_store_files_directory(store->files), name, bytes,
+                               capacity, count, NULL);
 }
 
 static void check_manifest(const struct file_check *check, const char *name) {

@@ -96,6 +96,13 @@ enum faster_status fst_store_files_check_place(const struct fst_store_files *fil
                                                const struct faster_place *ours, bool *moved,
                                                struct faster_error *error) FASTER_MUST_CHECK;
 
+/* Reads at most `capacity` bytes from the start of a file in a store's directory. OK, MISSING,
+ * FOREIGN (a link, or no regular file), READ_ONLY (no permission), NOMEM, INVALID, IO; the error
+ * (may be NULL) names the file. */
+enum faster_status fst_small_file_read(const struct faster_env *env, const char *directory,
+                                       const char *name, void *bytes, size_t capacity,
+                                       size_t *count, struct faster_error *error) FASTER_MUST_CHECK;
+
 /* See faster_store_mark() and faster_store_is_marked(). */
 enum faster_status fst_store_files_mark(const struct faster_env *env, const char *directory,
                                         bool unsettled) FASTER_MUST_CHECK;

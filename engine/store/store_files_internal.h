@@ -18,12 +18,6 @@ struct fst_store_files {
     unsigned manifest_slot;       /* it is in manifest.<slot>; the next goes into the other */
 };
 
-/* Reads at most `capacity` bytes of a small file. OK, MISSING, FOREIGN (a link, or no regular
- * file), READ_ONLY (no permission), NOMEM, INVALID, IO; the error names the file. */
-enum faster_status fst_small_file_read(const struct faster_env *env, const char *directory,
-                                       const char *name, void *bytes, size_t capacity,
-                                       size_t *count, struct faster_error *error) FASTER_MUST_CHECK;
-
 /* Makes a new file with these bytes, and syncs it. A leftover of that name is replaced. On
  * failure nothing of that name is left. */
 enum faster_status fst_small_file_write(const struct faster_env *env, const char *directory,
