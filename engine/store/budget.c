@@ -57,7 +57,7 @@ static enum faster_status check_power(const char *name, uint64_t value, uint64_t
 
 enum faster_status fst_budget_bits(const struct faster_options *options, uint32_t *page_bits,
                                    uint32_t *segment_bits, struct faster_error *error) {
-    uint64_t memory = options->memory_bytes ? options->memory_bytes : FST_MEMORY_BYTES_DEFAULT;
+    uint64_t memory = fst_memory_bytes_of(options);
     uint64_t page = options->page_bytes;
     if (page == 0) {
         uint64_t share = fst_max_u64(memory / PAGE_SHARE, FASTER_PAGE_BYTES_MIN);

@@ -40,7 +40,7 @@ enum faster_status fst_store_create(const struct faster_options *options,
                                     struct faster_error *error) {
     struct fst_identity identity;
     struct fst_budget budget;
-    uint64_t memory = options->memory_bytes ? options->memory_bytes : FST_MEMORY_BYTES_DEFAULT;
+    uint64_t memory = fst_memory_bytes_of(options);
     enum faster_status status = draw_identity(options, &identity, error);
     if (status == FASTER_OK) {
         status = fst_budget_for(memory, identity.page_bits, identity.segment_bits, &budget, error);
@@ -202,7 +202,7 @@ static void close_locks(struct faster_store *store) {
 
 static enum faster_status open_all(struct faster_store *store, const struct faster_options *options,
                                    struct faster_error *error) {
-    uint64_t memory = options->memory_bytes ? options->memory_bytes : FST_MEMORY_BYTES_DEFAULT;
+    uint64_t memory = fst_memory_bytes_of(options);
     if (options->io_threads > FST_IO_THREADS_MAX) {
         return fst_error_set(error, FASTER_INVALID, "io_threads = %u: allowed are 1 to %u",
                              options->io_threads, FST_IO_THREADS_MAX);

@@ -26,6 +26,10 @@ enum faster_status fst_budget_bits(const struct faster_options *options, uint32_
                                    struct faster_error *error) FASTER_MUST_CHECK;
 
 #define FST_MEMORY_BYTES_DEFAULT (UINT64_C(256) << 20)
+static inline uint64_t fst_memory_bytes_of(const struct faster_options *options) {
+    return options->memory_bytes != 0 ? options->memory_bytes : FST_MEMORY_BYTES_DEFAULT;
+}
+
 #define FST_INLINE_COMMIT_BYTES_DEFAULT (UINT64_C(32) << 10)
 #define FST_IO_THREADS_DEFAULT 2u
 #define FST_IO_THREADS_MAX 64u
