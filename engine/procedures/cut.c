@@ -27,7 +27,8 @@ static void raise_version(struct faster_store *store) {
 static enum faster_status append_control(struct faster_session *session) {
     struct faster_store *store = session->store;
     const uint64_t version = store->uncut_version;
-    struct fst_cut value = {.version = version,
+    struct fst_cut value = {.kind = FST_CONTROL_CUT,
+                            .version = version,
                             .start = store->last_cut.end,
                             .previous_control_address = store->last_cut.control_address,
                             .previous_version = store->last_cut.number,

@@ -19,6 +19,7 @@
  */
 #include "procedures/recovery_direct.h"
 
+#include "base/array.h"
 #include "base/bytes.h"
 #include "procedures/recovery_index.h"
 #include "shapes/format_codec.h"
@@ -53,35 +54,19 @@ static bool asks_to_stop(const struct pass *pass) {
 
 /* ---- records of the next version ---- */
 
-static enum faster_status grow_early(struct pass *pass) {
-    const struct faster_env *env = pass->store->env;
-    size_t capacity = pass->early_capacity * 2 + 16;
-    struct fst_address_range *grown = env->allocate(env, capacity * sizeof *grown);
-    if (grown == NULL) {
-        return FASTER_NOMEM;
-    }
-    if (pass->early_count > 0) {
-        memcpy(grown, pass->early, pass->early_count * sizeof *grown);
-    }
-    env->release(env, pass->early);
-    pass->early = grown;
-    pass->early_capacity = capacity;
-    return FASTER_OK;
-}
-
 static enum faster_status note_early(struct pass *pass, uint64_t start, uint64_t end) {
     if (pass->early_count > pass->before_count && pass->early[pass->early_count - 1].end == start) {
         pass->early[pass->early_count - 1].end = end;
         return FASTER_OK;
     }
-    if (pass->early_count == pass->early_capacity) {
-        enum faster_status status = grow_early(pass);
-        if (status != FASTER_OK) {
-            return status;
-        }
+    void *early = pass->early;
+    enum faster_status status = fst_array_reserve(pass->store->env, &early, pass->early_count,
+                                                  &pass->early_capacity, 1, sizeof *pass->early);
+    pass->early = early;
+    if (status == FASTER_OK) {
+        pass->early[pass->early_count++] = (struct fst_address_range){start, end};
     }
-    pass->early[pass->early_count++] = (struct fst_address_range){start, end};
-    return FASTER_OK;
+    return status;
 }
 
 /* The version they are of has been ended. */

@@ -299,7 +299,8 @@ bool fst_cut_decode(const void *value, size_t value_bytes, struct fst_cut *cut) 
         return false;
     }
     memcpy(cut, value, sizeof *cut);
-    return cut->version != 0 && cut->nonce != 0 && cut->previous_version < cut->version &&
+    return cut->kind == FST_CONTROL_CUT && cut->version != 0 && cut->nonce != 0 &&
+           cut->previous_version < cut->version &&
            (cut->start == 0 || is_record_addr(cut->start)) && is_record_addr(cut->end) &&
            cut->start < cut->end && is_record_addr_or_zero(cut->previous_control_address) &&
            (cut->previous_control_address != 0) == (cut->previous_version != 0) &&

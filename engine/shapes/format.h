@@ -109,7 +109,9 @@ struct fst_control {
 /* The value of a CONTROL record of a direct store: it ends a version. Records of it, and of
  * versions before, lie below this record; what lies below it and is of the next version is
  * covered by the next one. */
+#define FST_CONTROL_CUT UINT64_C(1)
 struct fst_cut {
+    uint64_t kind;    /* FST_CONTROL_CUT; tells control records of a direct store apart */
     uint64_t version; /* from 1 */
     uint64_t nonce;
     uint64_t start;                    /* the end of the cut before */

@@ -82,16 +82,17 @@ AT(fst_abort_list, previous_address, 0);
 AT(fst_abort_list, range_count, 8);
 SIZE(fst_abort_list, 16);
 
-AT(fst_cut, version, 0);
-AT(fst_cut, nonce, 8);
-AT(fst_cut, start, 16);
-AT(fst_cut, end, 24);
-AT(fst_cut, previous_control_address, 32);
-AT(fst_cut, previous_version, 40);
-AT(fst_cut, durable_control_address, 48);
-AT(fst_cut, index_bits, 56);
-AT(fst_cut, session_count, 60);
-SIZE(fst_cut, 64);
+AT(fst_cut, kind, 0);
+AT(fst_cut, version, 8);
+AT(fst_cut, nonce, 16);
+AT(fst_cut, start, 24);
+AT(fst_cut, end, 32);
+AT(fst_cut, previous_control_address, 40);
+AT(fst_cut, previous_version, 48);
+AT(fst_cut, durable_control_address, 56);
+AT(fst_cut, index_bits, 64);
+AT(fst_cut, session_count, 68);
+SIZE(fst_cut, 72);
 
 AT(fst_jump, target, 0);
 AT(fst_jump, nonce, 8);
