@@ -16,7 +16,9 @@
 
 /* Of 128 bytes each. An entry costs the same however many there are; a drain looks at those that
  * were ever open. */
+#ifndef FST_EPOCH_SLOTS /* simulations set a small one */
 #define FST_EPOCH_SLOTS 1024
+#endif
 #ifndef FST_EPOCH_ACTIONS_MAX /* simulations set a small one */
 #define FST_EPOCH_ACTIONS_MAX 256
 #endif

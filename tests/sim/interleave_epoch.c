@@ -9,6 +9,7 @@
  */
 #define FST_ATOMIC_SHIM "../../tests/support/sched_atomic.h"
 #define FST_EPOCH_ACTIONS_MAX 2
+#define FST_EPOCH_SLOTS 16
 #include "../../engine/primitives/epoch.c"
 
 #include "support/sched.h"
