@@ -249,10 +249,13 @@ static enum fst_attempt attempt_once(struct faster_session *session, struct fast
                                                        : fst_op_try(session, op, walk);
 }
 
-/* What a failed write means to a person. */
+/* What a failed operation means to a person. */
 static void explain(struct faster_session *session, const struct faster_op *op) {
     bool index_full = session->index_full;
     session->index_full = false;
+    if (op->status == FASTER_FOREIGN) {
+        fst_session_fail_foreign(session, op->at);
+    }
     if (!fst_op_writes(op)) {
         return;
     }
@@ -260,7 +263,7 @@ static void explain(struct faster_session *session, const struct faster_op *op) 
         fst_session_fail(session, FASTER_FULL, "the index is full: raise memory (now %llu bytes)",
                          (unsigned long long)session->store->budget.memory_bytes);
     } else if (op->status == FASTER_FULL) {
-        fst_session_fail(session, FASTER_FULL, "the disk is full");
+        fst_session_fail(session, FASTER_FULL, "the disk is full, or no file descriptor is left");
     } else if (op->status == FASTER_FAILED) {
         fst_session_fail(session, FASTER_FAILED,
                          "an earlier write or sync failed: close the store and open it again");
@@ -310,11 +313,7 @@ static enum faster_status check_sizes(struct faster_session *session, const stru
         op->value.size_bytes <= faster_value_bytes_max(session->store, op->key.size_bytes)) {
         return FASTER_OK;
     }
-    return fst_session_fail(session, FASTER_TOO_BIG,
-                            "the row needs %zu bytes of key and %zu of value: a key may have %u "
-                            "bytes, and both together must fit a page of %llu bytes",
-                            op->key.size_bytes, op->value.size_bytes, FASTER_KEY_BYTES_MAX,
-                            (unsigned long long)fst_log_page_bytes(session->store->log));
+    return fst_fail_too_big(session, op->key.size_bytes, op->value.size_bytes);
 }
 
 static enum faster_status write_in_session(struct faster_session *session, struct faster_op *op,
@@ -636,6 +635,7 @@ struct faster_scan {
     const struct faster_env *env;
     struct faster_snapshot view;
     struct fst_live_scan live;
+    struct faster_session *owner; /* of the snapshot: gets the messages */
 };
 
 enum faster_status faster_scan_open(const struct faster_snapshot *snapshot,
@@ -647,6 +647,7 @@ enum faster_status faster_scan_open(const struct faster_snapshot *snapshot,
         return FASTER_NOMEM;
     }
     scan->env = store->env;
+    scan->owner = snapshot->session;
     enum faster_status status = fst_snapshot_open_frozen(snapshot->session, snapshot, &scan->view);
     if (status == FASTER_OK) {
         status =
@@ -673,6 +674,8 @@ enum faster_status faster_scan_next(struct faster_scan *scan, struct faster_byte
         *key = (struct faster_bytes){found.bytes + found.shape.key_offset_bytes,
                                      found.shape.key_bytes};
         *value = fst_found_value(&found);
+    } else if (status < FASTER_OK) {
+        memcpy(scan->owner->message, scan->live.session->message, sizeof scan->owner->message);
     }
     return status;
 }

@@ -88,6 +88,9 @@ static enum disk_state compare_with_disk(struct catch_up *work, const struct fst
     if (*failure == FASTER_MISSING || (*failure == FASTER_OK && done < count)) {
         return DISK_LACKS;
     }
+    if (*failure == FASTER_FOREIGN) {
+        *failure = fst_session_fail_foreign(work->session, item->addr.raw);
+    }
     if (*failure != FASTER_OK) {
         return DISK_FAILED;
     }

@@ -24,6 +24,15 @@ enum fst_attempt fst_op_done(struct faster_op *op, enum faster_status status) {
     return FST_ATTEMPT_DONE;
 }
 
+enum faster_status fst_fail_too_big(struct faster_session *session, size_t key_bytes,
+                                    size_t value_bytes) {
+    return fst_session_fail(session, FASTER_TOO_BIG,
+                            "the row needs %zu bytes of key and %zu of value: a key may have %u "
+                            "bytes, and both together must fit a page of %llu bytes",
+                            key_bytes, value_bytes, FASTER_KEY_BYTES_MAX,
+                            (unsigned long long)fst_log_page_bytes(session->store->log));
+}
+
 enum fst_attempt fst_op_needs(struct faster_op *op, fst_addr head, fst_addr at) {
     op->head = head.raw;
     op->at = at.raw;
@@ -196,7 +205,7 @@ enum fst_attempt fst_apply_value(struct faster_session *session, struct faster_o
                                  const struct faster_bytes *value) {
     if (value->size_bytes > faster_value_bytes_max(session->store, op->key.size_bytes)) {
         fst_release_version(held);
-        return fst_op_done(op, FASTER_TOO_BIG);
+        return fst_op_done(op, fst_fail_too_big(session, op->key.size_bytes, value->size_bytes));
     }
     if (held->may_change && held->has_guard &&
         value->size_bytes <= held->found->shape.value_capacity_bytes) {

@@ -109,6 +109,9 @@ static enum faster_status load_from_disk(struct fst_log_cursor *cursor, fst_addr
                                 cursor->buffer, (size_t)(end.raw - cursor->at.raw), &done);
     }
     if (status != FASTER_OK) {
+        if (status == FASTER_FOREIGN) {
+            return fst_session_fail_foreign(cursor->session, cursor->at.raw);
+        }
         /* A segment that should be there and is not is damage. */
         return status == FASTER_MISSING ? FASTER_CORRUPT : status;
     }

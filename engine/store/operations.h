@@ -62,6 +62,10 @@ enum fst_attempt fst_rmw_attempt(struct faster_session *session, struct faster_o
 /* Ends an attempt: sets the status and returns DONE. */
 enum fst_attempt fst_op_done(struct faster_op *op, enum faster_status status);
 
+/* TOO_BIG, with the sizes and the limits in the session's message. */
+enum faster_status fst_fail_too_big(struct faster_session *session, size_t key_bytes,
+                                    size_t value_bytes);
+
 /* Ends an attempt that needs the record at `at`, in the chain that began at `head`. */
 enum fst_attempt fst_op_needs(struct faster_op *op, fst_addr head, fst_addr at);
 

@@ -19,6 +19,14 @@ enum faster_status fst_session_fail(struct faster_session *session, enum faster_
     return status;
 }
 
+enum faster_status fst_session_fail_foreign(struct faster_session *session, uint64_t address) {
+    char name[FST_SEGMENT_NAME_BYTES];
+    fst_segment_name(address >> session->store->budget.segment_bits, name);
+    return fst_session_fail(session, FASTER_FOREIGN,
+                            "the log's file %s is a link or no regular file, or is another store's",
+                            name);
+}
+
 static void join_list(struct faster_session *session) {
     struct faster_store *store = session->store;
     store->env->mutex_lock(store->env, store->sessions_lock);

@@ -4,7 +4,7 @@
 
 #include "store/store.h"
 
-/* OK, NOMEM, FULL. Any thread. */
+/* OK, NOMEM, BUSY (none is left). Any thread. */
 enum faster_status fst_session_open(struct faster_store *store,
                                     struct faster_session **session) FASTER_MUST_CHECK;
 /* Nothing is pending and no transaction is open. */

@@ -173,6 +173,8 @@ static inline uint64_t fst_key_hash(const struct faster_store *store,
 /* Sets the session's message and returns `status`. */
 enum faster_status fst_session_fail(struct faster_session *session, enum faster_status status,
                                     const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* FOREIGN: the segment file that holds the address is none of this store's. */
+enum faster_status fst_session_fail_foreign(struct faster_session *session, uint64_t address);
 
 /* Results of one attempt that never leave the engine. */
 enum fst_attempt {

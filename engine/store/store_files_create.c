@@ -87,6 +87,48 @@ static enum faster_status make_one(const struct creation *creation, const char *
     return status;
 }
 
+/* What is wrong with a parent that exists. */
+static const char *parent_fault(const struct creation *creation) {
+    const struct faster_env *env = creation->env;
+    struct fst_file_info info;
+
+    if (env->path_info_follow(env, creation->parent, &info) != FASTER_OK) {
+        return "is a link that leads nowhere";
+    }
+    return info.kind == FST_FILE_DIRECTORY ? "takes no new directory" : "is a file";
+}
+
+/* Says what is in the way of the directory. */
+static enum faster_status directory_failed(const struct creation *creation,
+                                           enum faster_status status, struct faster_error *error) {
+    const struct faster_env *env = creation->env;
+    struct fst_file_info info;
+
+    if (status == FASTER_READ_ONLY) {
+        return fst_error_set(error, status,
+                             "cannot create the directory %s: no permission, or a read-only file "
+                             "system",
+                             creation->directory);
+    }
+    if (status == FASTER_FULL) {
+        return fst_error_set(error, status, "cannot create the directory %s: the disk is full",
+                             creation->directory);
+    }
+    if (status != FASTER_MISSING && status != FASTER_FOREIGN) {
+        return fst_error_set(error, status, "cannot create the directory %s", creation->directory);
+    }
+    if (env->path_info(env, creation->parent, &info) == FASTER_OK) {
+        return fst_error_set(error, FASTER_FOREIGN,
+                             "cannot create the directory %s: %s %s; it must be a directory that "
+                             "may be written, or not exist",
+                             creation->directory, creation->parent, parent_fault(creation));
+    }
+    return fst_error_set(error, FASTER_INVALID,
+                         "cannot create the directory %s: the directory that is to hold %s must "
+                         "exist",
+                         creation->directory, creation->parent);
+}
+
 static enum faster_status make_directory(struct creation *creation, struct faster_error *error) {
     enum faster_status status = make_one(creation, creation->directory, &creation->made_directory);
 
@@ -100,11 +142,7 @@ static enum faster_status make_directory(struct creation *creation, struct faste
         status = fst_store_directory_check(creation->env, creation->directory, error);
         return status == FASTER_OK ? check_empty(creation, error) : status;
     }
-    if (status != FASTER_OK) {
-        return fst_error_set(error, status == FASTER_MISSING ? FASTER_IO : status,
-                             "cannot create the directory %s", creation->directory);
-    }
-    return FASTER_OK;
+    return status == FASTER_OK ? FASTER_OK : directory_failed(creation, status, error);
 }
 
 /* The process's own ids when no file sets the pattern. */

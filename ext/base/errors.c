@@ -66,7 +66,7 @@ const char *errors_text(enum faster_status status) {
     case FASTER_NOMEM:
         return "out of memory";
     case FASTER_FULL:
-        return "the disk or the memory budget is used up";
+        return "the disk is full, or no file descriptor is left";
     case FASTER_MISUSE:
         return "the store was used in a way it does not allow";
     case FASTER_BUSY:
@@ -79,7 +79,7 @@ const char *errors_text(enum faster_status status) {
     case FASTER_MISSING:
         return "the store's directory is missing";
     case FASTER_FOREIGN:
-        return "the directory holds no store, or another one";
+        return "a file of the store is a link or no regular file, or is another store's";
     case FASTER_VERSION_NEWER:
         return "the store was written by a newer version";
     case FASTER_COPY:

@@ -107,9 +107,11 @@ static int check_key(struct table *table, const struct row_buffer *key) {
     if (key->size_bytes <= FASTER_KEY_BYTES_MAX) {
         return SQLITE_OK;
     }
-    return connection_error(table->connection, SQLITE_TOOBIG,
-                            "%s: the key has %llu bytes, at most %u are allowed", table->name,
-                            (unsigned long long)key->size_bytes, FASTER_KEY_BYTES_MAX);
+    return connection_error(
+        table->connection, SQLITE_TOOBIG,
+        "%s: the key takes %llu bytes, one or more of them for its type, at most "
+        "%u are allowed",
+        table->name, (unsigned long long)key->size_bytes, FASTER_KEY_BYTES_MAX);
 }
 
 int row_input_encode_key(struct table *table, struct row_values *values) {

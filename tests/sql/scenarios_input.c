@@ -82,6 +82,10 @@ static const struct bad bad_values_list[] = {
     {"INSERT INTO f VALUES(hex(zeroblob(40000)), 'x', 1)", SQLITE_TOOBIG, {"key"}},
     {"INSERT INTO f VALUES('x', zeroblob(100000000), 1)", SQLITE_TOOBIG, {NULL}},
     {"UPDATE f SET value = zeroblob(100000000) WHERE key = 'k00001'", SQLITE_TOOBIG, {NULL}},
+    {"INSERT INTO c VALUES(zeroblob(65536), 1)", SQLITE_TOOBIG, {"65537", "65536"}},
+    {"INSERT INTO c(c, key, value) VALUES('append', 'text', hex(zeroblob(1000000)))",
+     SQLITE_TOOBIG,
+     {"2000", "page", "65536"}},
     {"INSERT INTO f(f) VALUES('nonsense')", SQLITE_ERROR, {"nonsense", "checkpoint"}},
     {"INSERT INTO f(f) VALUES(17)", SQLITE_ERROR, {"checkpoint"}},
     {"INSERT INTO c(c, key, value) VALUES('add', 'text', 1)", SQLITE_MISMATCH, {"add", "number"}},
@@ -113,6 +117,9 @@ static void bad_values(struct scenario *scenario) {
     same_rows(scenario, db, 50, "after the errors");
     expect(scenario, db_int(db, "SELECT count(*) FROM c WHERE value IN ('abc', 5)") == 2,
            "the counters are as they were");
+    db_must(db, "INSERT INTO c VALUES(zeroblob(65535), 1)");
+    expect(scenario, db_int(db, "SELECT value FROM c WHERE key = zeroblob(65535)") == 1,
+           "a key of 65,535 bytes");
     db_must(db, "INSERT INTO f VALUES(hex(zeroblob(32000)), 'x', 1)");
     db_must(db, "INSERT INTO o VALUES(hex(zeroblob(32000)), 'x', 1)");
     same_rows(scenario, db, 51, "with a key of 64,000 bytes");
@@ -203,12 +210,16 @@ static void bad_paths(struct scenario *scenario) {
     path_format(path, "%s/plain", scenario->directory);
     close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
     snprintf(sql, sizeof sql, CREATE "(key PRIMARY KEY, value, path='%s')", path);
-    expect_error(scenario, db, sql, -1, "plain", NULL);
+    expect_error(scenario, db, sql, SQLITE_CANTOPEN, "plain is a file", "must be a directory",
+                 NULL);
+    unlink(path);
+    expect(scenario, symlink("/nowhere/at/all", path) == 0, "symlink");
+    expect_error(scenario, db, sql, SQLITE_CANTOPEN, "plain is a link", "leads nowhere", NULL);
     unlink(path);
     expect(scenario, symlink("/proc", path) == 0, "symlink");
     expect_error(scenario, db, sql, -1, "plain", NULL);
     snprintf(sql, sizeof sql, CREATE "(key PRIMARY KEY, value, path='/proc/nothing/here')");
-    expect_error(scenario, db, sql, -1, "/proc/nothing", NULL);
+    expect_error(scenario, db, sql, SQLITE_ERROR, "/proc/nothing", "must exist", NULL);
     expect(scenario, db_int(db, "SELECT count(*) FROM sqlite_schema") == 1,
            "a failed CREATE leaves tables");
     snprintf(sql, sizeof sql,
@@ -226,6 +237,32 @@ static void bad_paths(struct scenario *scenario) {
     db = scenario_open(scenario);
     expect(scenario, db_int(db, "SELECT value FROM good JOIN near USING(key, value)") == 2,
            "the tables at given paths");
+    db_close(db);
+}
+
+/* A segment of the log that is no regular file is not followed, read or written. */
+static void log_file_is_no_file(struct scenario *scenario) {
+    char store[TEST_PATH_BYTES];
+    char log[TEST_PATH_BYTES];
+    char aside[TEST_PATH_BYTES];
+    create_and_close(scenario);
+    expect(scenario, store_directory_find(scenario->directory, store), "no store");
+    path_format(log, "%s/log.000000000000", store);
+    path_format(aside, "%s/aside", scenario->directory);
+    expect(scenario, rename(log, aside) == 0, "rename");
+    for (int i = 0; i < 2; i++) {
+        expect(scenario, (i == 0 ? symlink(aside, log) : mkfifo(log, 0600)) == 0, "no file %d", i);
+        sqlite3 *db = scenario_open(scenario);
+        expect_error(scenario, db, "SELECT * FROM f", SQLITE_CANTOPEN, "log.000000000000",
+                     "no regular file", NULL);
+        expect_error(scenario, db, "SELECT faster_get('f', 'k00001', 'n')", SQLITE_CANTOPEN,
+                     "log.000000000000", NULL);
+        db_close(db);
+        unlink(log);
+    }
+    expect(scenario, rename(aside, log) == 0, "rename");
+    sqlite3 *db = scenario_open(scenario);
+    same_rows(scenario, db, 100, "put back");
     db_close(db);
 }
 
@@ -253,5 +290,6 @@ const struct scenario_entry scenarios_input[] = {
     {"bad_values", bad_values, true, false},
     {"store_missing_foreign_or_corrupt", store_missing_foreign_or_corrupt, true, false},
     {"bad_paths", bad_paths, true, false},
+    {"log_file_is_no_file", log_file_is_no_file, true, false},
     {"read_only_database", read_only_database, true, true},
     {NULL, NULL, false, false}};
