@@ -276,12 +276,32 @@ static bool ends_at_begin(const struct catch_up *work) {
            work->newest.control_address < fst_log_begin(work->store->log).raw;
 }
 
+/* Without any row the store reads as empty. That is right for a snapshot from before the first
+ * commit, and for one that a crash undid; it is also what is left when somebody deletes the rows.
+ */
+static void warn_of_missing_rows(const struct catch_up *work) {
+    const struct faster_store *store = work->store;
+    fst_addr first;
+    fst_addr end;
+    if (work->newest.number != 0 ||
+        store->device->ops->extent(store->device, &first, &end) != FASTER_OK ||
+        !fst_addr_below(fst_addr_of(FST_ADDR_FIRST_RAW), end)) {
+        return;
+    }
+    fst_diagnose(
+        &store->diagnostics, FASTER_DIAGNOSTIC_WARNING, "recovery",
+        "the log of the store for %s has records up to %llu, but the database has no commit "
+        "row: the store reads as empty",
+        store->manifest.place_path, (unsigned long long)end.raw);
+}
+
 static enum faster_status finish(struct catch_up *work) {
     struct faster_store *store = work->store;
     enum faster_status status = check_pair(work);
     if (status != FASTER_OK) {
         return status;
     }
+    warn_of_missing_rows(work);
     if (work->newest.number > store->committed.number && !ends_at_begin(work)) {
         status = fst_pass_accept(&work->pass, &work->newest);
         if (status != FASTER_OK) {
