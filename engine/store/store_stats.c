@@ -86,6 +86,9 @@ static void add_events(struct figures *figures, const struct faster_store *store
 size_t faster_store_stats(struct faster_store *store, struct faster_stat *stats, size_t count_max) {
     struct figures figures = {stats, count_max, 0};
     add(&figures, "memory_bytes_max", store->budget.memory_bytes, "bytes", "the budget");
+    add(&figures, "inline_commit_bytes_max",
+        store->inline_commit_bytes == UINT64_MAX ? 0 : store->inline_commit_bytes, "bytes",
+        "of log, for a commit that its row carries; 0: none");
     add_log(&figures, store);
     add_index(&figures, store);
     /* acquire: pairs with the releases in fst_publish_commit(). */

@@ -92,6 +92,21 @@ struct table_schema {
 int schema_parse(const char *table_name, int argument_count, const char *const *arguments,
                  struct table_schema *schema, char **error);
 
+/* Options that may change after CREATE. */
+enum schema_setting { SCHEMA_SETTING_MEMORY, SCHEMA_SETTING_INLINE_COMMIT, SCHEMA_SETTING_COUNT };
+
+/* Their names, as in a declaration. */
+const char *schema_setting_name(enum schema_setting setting);
+/* False if none has that name; `name` may be NULL, ASCII case is ignored. */
+bool schema_setting_find(const char *name, enum schema_setting *setting);
+/* What is allowed, in words. */
+const char *schema_setting_range(enum schema_setting setting);
+/* Reads a value as a declaration has it, '64MiB' or '65536'. False if it is not allowed. */
+bool schema_setting_parse(enum schema_setting setting, const char *value, uint64_t *size_bytes);
+/* Puts a value that schema_setting_parse() has read in place of what was declared. */
+void schema_setting_apply(enum schema_setting setting, uint64_t size_bytes,
+                          struct schema_options *options);
+
 /* Releases the members. Accepts a zeroed or finished schema. */
 void schema_finish(struct table_schema *schema);
 

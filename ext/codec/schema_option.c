@@ -60,16 +60,56 @@ static int fail_range(struct schema_parser *parser, enum option option, const ch
                               value, options[option].range);
 }
 
+/* False if the value is not allowed. */
+static bool read_size(enum option option, const char *value, uint64_t *size_bytes) {
+    return parse_size(value, size_bytes) && *size_bytes >= options[option].min_bytes &&
+           *size_bytes <= options[option].max_bytes &&
+           (!options[option].power_of_two || (*size_bytes & (*size_bytes - 1)) == 0);
+}
+
 static int set_size(struct schema_parser *parser, enum option option, const char *value,
                     uint64_t *size_bytes) {
     uint64_t number;
-    if (!parse_size(value, &number) || number < options[option].min_bytes ||
-        number > options[option].max_bytes ||
-        (options[option].power_of_two && (number & (number - 1)) != 0)) {
+    if (!read_size(option, value, &number)) {
         return fail_range(parser, option, value);
     }
     *size_bytes = number;
     return SQLITE_OK;
+}
+
+static enum option option_of(enum schema_setting setting) {
+    return setting == SCHEMA_SETTING_MEMORY ? OPTION_MEMORY : OPTION_INLINE;
+}
+
+const char *schema_setting_name(enum schema_setting setting) {
+    return options[option_of(setting)].name;
+}
+
+const char *schema_setting_range(enum schema_setting setting) {
+    return options[option_of(setting)].range;
+}
+
+bool schema_setting_find(const char *name, enum schema_setting *setting) {
+    for (int i = 0; i < SCHEMA_SETTING_COUNT && name != NULL; i++) {
+        *setting = (enum schema_setting)i;
+        if (sqlite3_stricmp(name, schema_setting_name(*setting)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool schema_setting_parse(enum schema_setting setting, const char *value, uint64_t *size_bytes) {
+    return value != NULL && read_size(option_of(setting), value, size_bytes);
+}
+
+void schema_setting_apply(enum schema_setting setting, uint64_t size_bytes,
+                          struct schema_options *given) {
+    if (setting == SCHEMA_SETTING_MEMORY) {
+        given->memory_bytes = size_bytes;
+    } else {
+        given->inline_commit_bytes = size_bytes == 0 ? UINT64_MAX : size_bytes;
+    }
 }
 
 /* Takes ownership of value. */
@@ -100,8 +140,8 @@ static int set_option(struct schema_parser *parser, enum option option, char *va
         break;
     case OPTION_INLINE:
         rc = set_size(parser, option, value, &given->inline_commit_bytes);
-        if (rc == SQLITE_OK && given->inline_commit_bytes == 0) {
-            given->inline_commit_bytes = UINT64_MAX;
+        if (rc == SQLITE_OK) {
+            schema_setting_apply(SCHEMA_SETTING_INLINE_COMMIT, given->inline_commit_bytes, given);
         }
         break;
     }

@@ -7,6 +7,7 @@
 #include "sql/functions.h"
 
 #include "sql/command.h"
+#include "sql/configure.h"
 #include "sql/row_input.h"
 #include "table/point.h"
 #include "table/statements.h"
@@ -178,6 +179,30 @@ static void function_verify(sqlite3_context *context, int argc, sqlite3_value **
     finish(context, table, rc);
 }
 
+/* faster_config(t, name [, value]): the value in force, or when a new one will be. */
+static void function_config(sqlite3_context *context, int argc, sqlite3_value **argv) {
+    struct connection *connection = sqlite3_user_data(context);
+    const char *name = (const char *)sqlite3_value_text(argv[1]);
+    struct table *table = NULL;
+    uint64_t size_bytes = 0;
+    char *text = NULL;
+    int rc = table_lookup(connection, (const char *)sqlite3_value_text(argv[0]), &table);
+    if (rc != SQLITE_OK) {
+        finish(context, NULL, rc);
+        return;
+    }
+    table_busy(table);
+    rc = argc == 2 ? configure_get(table, name, &size_bytes)
+                   : configure_set(table, name, argv[2], &text);
+    if (rc == SQLITE_OK && argc == 2) {
+        sqlite3_result_int64(context, (sqlite3_int64)size_bytes);
+    } else if (rc == SQLITE_OK) {
+        sqlite3_result_text(context, text, -1, SQLITE_TRANSIENT);
+    }
+    sqlite3_free(text);
+    finish(context, table, rc);
+}
+
 static void function_version(sqlite3_context *context, int argc, sqlite3_value **argv) {
     (void)argc;
     (void)argv;
@@ -272,6 +297,8 @@ static const struct function {
     {"faster_delete", 2, SQLITE_UTF8 | SQLITE_DIRECTONLY, function_delete},
     {"faster_incr", 2, SQLITE_UTF8 | SQLITE_DIRECTONLY, function_increment},
     {"faster_incr", 3, SQLITE_UTF8 | SQLITE_DIRECTONLY, function_increment},
+    {"faster_config", 2, SQLITE_UTF8 | SQLITE_DIRECTONLY, function_config},
+    {"faster_config", 3, SQLITE_UTF8 | SQLITE_DIRECTONLY, function_config},
     {"faster_verify", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY, function_verify},
     {"faster_version", 0, SQLITE_UTF8 | SQLITE_INNOCUOUS | SQLITE_DETERMINISTIC, function_version},
 };

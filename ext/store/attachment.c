@@ -103,16 +103,29 @@ static void settle_mark(const struct connection *connection, const char *directo
     }
 }
 
-static int open_store(struct attachment *attachment, const struct schema_options *given,
-                      const struct store_home *home, const char *path) {
+/* What was declared, and what has been set since. The copy borrows the strings. */
+static struct schema_options options_in_force(const struct schema_options *declared,
+                                              const struct commit_rows_config *config) {
+    struct schema_options options = *declared;
+    for (int i = 0; i < SCHEMA_SETTING_COUNT; i++) {
+        if (config->has_setting[i]) {
+            schema_setting_apply((enum schema_setting)i, config->setting_bytes[i], &options);
+        }
+    }
+    return options;
+}
+
+static int open_store(struct attachment *attachment, const struct schema_options *declared,
+                      const struct store_home *home, const struct commit_rows_config *config) {
     struct connection *connection = attachment->connection;
+    const struct schema_options given = options_in_force(declared, config);
     int rc;
-    char *directory = store_home_directory(home, path, attachment->uuid, &rc);
+    char *directory = store_home_directory(home, config->path, attachment->uuid, &rc);
     if (rc != SQLITE_OK) {
         return rc;
     }
     struct faster_error error = {0};
-    struct faster_options options = store_home_options(connection, given, home);
+    struct faster_options options = store_home_options(connection, &given, home);
     options.directory = directory;
     memcpy(options.uuid, attachment->uuid, FASTER_UUID_BYTES);
     enum faster_status status =
@@ -197,7 +210,7 @@ static int find_or_open(const struct commit_rows *rows, const struct schema_opti
         if (attachment == NULL) {
             return SQLITE_NOMEM;
         }
-        int rc = open_store(attachment, options, home, config->path);
+        int rc = open_store(attachment, options, home, config);
         if (rc != SQLITE_OK) {
             attachment_destroy(attachment);
             return rc;

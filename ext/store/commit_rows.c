@@ -21,7 +21,7 @@ static const char *const STATEMENT_SQL[COMMIT_ROWS_STATEMENT_COUNT] = {
     [COMMIT_ROWS_DELETE_BELOW] = "DELETE FROM \"%w\".\"%w_log\" WHERE number < ?1",
     [COMMIT_ROWS_DELETE_ONE] = "DELETE FROM \"%w\".\"%w_log\" WHERE number = ?1",
     [COMMIT_ROWS_CONFIG] = "SELECT name, value FROM \"%w\".\"%w_config\" "
-                           "WHERE name IN ('uuid', 'version', 'path')",
+                           "WHERE name IN ('uuid', 'version', 'path', 'memory', 'inline_commit')",
 };
 
 int commit_rows_init(struct commit_rows *rows, struct connection *connection,
@@ -301,10 +301,12 @@ int commit_rows_delete_one(struct commit_rows *rows, uint64_t number) {
 
 /* ----------------------------------------------------------------- config */
 
-/* What has been seen of the three rows. */
+/* What has been seen of the rows. */
 struct config_rows {
     bool has_uuid;
     bool has_version;
+    bool has_bad_setting;
+    enum schema_setting bad_setting;
     sqlite3_int64 version;
 };
 
@@ -312,8 +314,18 @@ static int take_config_row(sqlite3_stmt *statement, struct commit_rows_config *c
                            struct config_rows *seen) {
     const char *name = (const char *)sqlite3_column_text(statement, 0);
     const char *value = (const char *)sqlite3_column_text(statement, 1);
+    enum schema_setting setting;
     if (name == NULL || value == NULL) {
         return SQLITE_OK; /* the row counts as missing */
+    }
+    if (schema_setting_find(name, &setting)) {
+        config->has_setting[setting] =
+            schema_setting_parse(setting, value, &config->setting_bytes[setting]);
+        if (!config->has_setting[setting]) {
+            seen->has_bad_setting = true;
+            seen->bad_setting = setting;
+        }
+        return SQLITE_OK;
     }
     if (strcmp(name, "uuid") == 0) {
         seen->has_uuid = faster_uuid_parse(value, config->uuid);
@@ -341,7 +353,29 @@ static int check_config(const struct commit_rows *rows, const struct commit_rows
                                 "holds no valid ones",
                                 rows->table_name, rows->table_name);
     }
+    if (seen->has_bad_setting) {
+        const char *name = schema_setting_name(seen->bad_setting);
+        return connection_error(rows->connection, SQLITE_CORRUPT_VTAB,
+                                "%s: the shadow table %s_config holds a bad value of %s: set it "
+                                "with faster_config('%s', '%s', ...); allowed is %s",
+                                rows->table_name, rows->table_name, name, rows->table_name, name,
+                                schema_setting_range(seen->bad_setting));
+    }
     return SQLITE_OK;
+}
+
+int commit_rows_set(struct commit_rows *rows, enum schema_setting setting, uint64_t size_bytes) {
+    return execute(rows->connection,
+                   sqlite3_mprintf("INSERT OR REPLACE INTO \"%w\".\"%w_config\" VALUES (%Q, %llu)",
+                                   rows->schema_name, rows->table_name,
+                                   schema_setting_name(setting), size_bytes));
+}
+
+int commit_rows_unset(struct commit_rows *rows, enum schema_setting setting) {
+    return execute(rows->connection,
+                   sqlite3_mprintf("DELETE FROM \"%w\".\"%w_config\" WHERE name = %Q",
+                                   rows->schema_name, rows->table_name,
+                                   schema_setting_name(setting)));
 }
 
 int commit_rows_config(struct commit_rows *rows, struct commit_rows_config *config) {

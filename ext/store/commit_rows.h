@@ -1,7 +1,7 @@
 /* commit_rows.h - the shadow tables of one FASTER table, in SQL.
  *
  *   <t>_log     one row per commit of the store: the rows that decide (transaction.c)
- *   <t>_config  name -> value: the store's UUID, the format, where its directory is
+ *   <t>_config  name -> value: the store's UUID, the format, where its directory is, settings
  *
  * A struct commit_rows belongs to one table object, or lives on a caller's stack. Its
  * statements are prepared at first use and kept, so it must be finished before SQLite
@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/sqlite_api.h"
+#include "codec/schema.h"
 #include "faster.h"
 #include "store/connection.h"
 
@@ -93,11 +94,17 @@ int commit_rows_delete_one(struct commit_rows *rows, uint64_t number);
 /* What <t>_config says of the store. */
 struct commit_rows_config {
     uint8_t uuid[FASTER_UUID_BYTES];
-    char *path; /* sqlite3_malloc; "" for the default place */
+    char *path;                             /* sqlite3_malloc; "" for the default place */
+    bool has_setting[SCHEMA_SETTING_COUNT]; /* else it is as declared */
+    uint64_t setting_bytes[SCHEMA_SETTING_COUNT];
 };
 /* On SQLITE_OK the caller frees config->path. SQLITE_CORRUPT_VTAB if the rows are missing or
  * damaged, SQLITE_ERROR if they were written by a newer version. */
 int commit_rows_config(struct commit_rows *rows, struct commit_rows_config *config);
+
+/* Stores a setting, or takes it out, so that the declaration counts again. */
+int commit_rows_set(struct commit_rows *rows, enum schema_setting setting, uint64_t size_bytes);
+int commit_rows_unset(struct commit_rows *rows, enum schema_setting setting);
 
 /* Calls `each` for every FASTER table in the connection's present view of the schema.
  * `each` returns false to stop. A table that cannot be read does not hide the others, but the

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include "base/errors.h"
 #include "store/registry.h"
@@ -77,10 +78,18 @@ int connection_sqlite_error(struct connection *connection, int code) {
     return (extended & 0xff) == (code & 0xff) ? extended : code;
 }
 
+/* The engine says that memory must be raised; how is for the extension to say. */
+static const char *how_to_raise(enum faster_status status, const char *text) {
+    return status == FASTER_FULL && strstr(text, "memory") != NULL
+               ? " (faster_config(t, 'memory', '...'), then close all connections)"
+               : "";
+}
+
 int connection_engine_error(struct connection *connection, const char *table_name,
                             enum faster_status status, const char *message) {
     const char *text = message != NULL && message[0] != '\0' ? message : errors_text(status);
-    set_message(connection, sqlite3_mprintf("%s: %s", table_name, text));
+    set_message(connection,
+                sqlite3_mprintf("%s: %s%s", table_name, text, how_to_raise(status, text)));
     return errors_code(status);
 }
 

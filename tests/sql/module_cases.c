@@ -354,6 +354,51 @@ static void missing_rows_are_logged(struct world *world) {
     }
 }
 
+static void config_changes_memory_at_the_next_open(struct world *world) {
+    sqlite3 *db = open_at(world);
+    sqlite3 *other = open_at(world);
+    db_must(db, "CREATE VIRTUAL TABLE t USING faster(k INTEGER PRIMARY KEY, v, memory='1MiB',"
+                " page_size='16KiB', inline_commit=0)");
+    want(db, 1 << 20, "SELECT faster_config('t', 'memory')");
+    want(other, 0, "SELECT faster_config('t', 'inline_commit')");
+    refused(db, SQLITE_FULL, "faster_config",
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) "
+            "INSERT INTO t SELECT i, i FROM n");
+    db_must(db, "BEGIN; SELECT faster_config('t', 'memory', '2MiB'); ROLLBACK");
+    want(db, 0, "SELECT count(*) FROM t_config WHERE name = 'memory'");
+    want(db, 1, "SELECT faster_config('t', 'memory', '64 MiB') LIKE '%next opened%'");
+    want(db, 1, "SELECT faster_config('t', 'Inline_Commit', 4096) LIKE '%next opened%'");
+    want(db, 1 << 20, "SELECT faster_config('t', 'memory')");
+    refused(db, SQLITE_ERROR, "allowed are memory, inline_commit",
+            "SELECT faster_config('t', 'page_size', 65536)");
+    refused(db, SQLITE_ERROR, "allowed are memory", "SELECT faster_config('t', NULL)");
+    refused(db, SQLITE_ERROR, "1MiB to", "SELECT faster_config('t', 'memory', 1000)");
+    refused(db, SQLITE_ERROR, "64MiB", "SELECT faster_config('t', 'inline_commit', '1GiB')");
+    refused(db, SQLITE_ERROR, "allowed", "SELECT faster_config('t', 'memory', 'much')");
+    db_must(db, "CREATE VIRTUAL TABLE u USING faster(k PRIMARY KEY, v, page_size='1MiB')");
+    refused(db, SQLITE_ERROR, "20971520", "SELECT faster_config('u', 'memory', '16MiB')");
+    db_must(db, "CREATE VIRTUAL TABLE d USING faster");
+    refused(other, SQLITE_ERROR, "20971520", "SELECT faster_config('d', 'memory', '16MiB')");
+    db_close(db);
+    db_close(other);
+    db = open_at(world);
+    want(db, 64 << 20, "SELECT faster_config('main.t', 'memory')");
+    want(db, 4096, "SELECT faster_config('t', 'inline_commit')");
+    db_must(db, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) "
+                "INSERT INTO t SELECT i, i FROM n");
+    db_must(db, "SELECT faster_config('t', 'memory', NULL)");
+    db_must(db, "UPDATE t_config SET value = 'none' WHERE name = 'inline_commit'");
+    db_close(db);
+    db = open_at(world);
+    refused(db, SQLITE_CORRUPT_VTAB, "inline_commit", "SELECT count(*) FROM t");
+    db_must(db, "SELECT faster_config('t', 'inline_commit', 0)");
+    refused(db, SQLITE_FULL, "faster_config", "SELECT count(*) FROM t");
+    db_must(db, "SELECT faster_config('t', 'memory', '64MiB')");
+    want(db, 200000, "SELECT count(*) FROM t");
+    want(db, 0, "SELECT faster_config('t', 'inline_commit')");
+    db_close(db);
+}
+
 static const struct {
     const char *name;
     void (*run)(struct world *world);
@@ -371,6 +416,7 @@ static const struct {
     {"returning_gives_what_was_supplied", returning_gives_what_was_supplied},
     {"failed_commit_row_keeps_its_cause", failed_commit_row_keeps_its_cause},
     {"missing_rows_are_logged", missing_rows_are_logged},
+    {"config_changes_memory_at_the_next_open", config_changes_memory_at_the_next_open},
 };
 
 int main(int argc, char **argv) {

@@ -1,0 +1,98 @@
+/* configure.c - see configure.h.
+ *
+ * Settings are rows of <t>_config; the store gets them when this process opens it. */
+#include "sql/configure.h"
+
+#include <string.h>
+
+static int find_setting(struct table *table, const char *name, enum schema_setting *setting) {
+    if (schema_setting_find(name, setting)) {
+        return SQLITE_OK;
+    }
+    return connection_error(table->connection, SQLITE_ERROR,
+                            "%s: unknown setting '%.40s'; allowed are memory, inline_commit",
+                            table->name, name == NULL ? "" : name);
+}
+
+static uint64_t figure(const struct faster_store *store, const char *name) {
+    enum { COUNT_MAX = 256 };
+    struct faster_stat stats[COUNT_MAX];
+    size_t count = faster_store_stats(store, stats, COUNT_MAX);
+    for (size_t i = 0; i < count && i < COUNT_MAX; i++) {
+        if (strcmp(stats[i].name, name) == 0) {
+            return stats[i].value;
+        }
+    }
+    return 0;
+}
+
+int configure_get(struct table *table, const char *name, uint64_t *size_bytes) {
+    static const char *const figures[SCHEMA_SETTING_COUNT] = {
+        [SCHEMA_SETTING_MEMORY] = "memory_bytes_max",
+        [SCHEMA_SETTING_INLINE_COMMIT] = "inline_commit_bytes_max"};
+    struct attachment *attachment = NULL;
+    enum schema_setting setting = SCHEMA_SETTING_MEMORY;
+    int rc = find_setting(table, name, &setting);
+    rc = rc == SQLITE_OK ? table_attach(table, &attachment) : rc;
+    if (rc == SQLITE_OK) {
+        *size_bytes = figure(attachment->store, figures[setting]);
+    }
+    return rc;
+}
+
+/* A page may take a twentieth of memory, and its size is fixed. A store that cannot be opened is
+ * no obstacle: perhaps it is memory that it lacks. */
+static uint64_t memory_bytes_min(const struct table *table) {
+    const struct attachment *attachment = table->attachment;
+    uint64_t row_bytes = attachment == NULL ? table->schema.options.page_bytes
+                                            : faster_value_bytes_max(attachment->store, 0);
+    uint64_t page_bytes = FASTER_PAGE_BYTES_MIN;
+    while (page_bytes < row_bytes) {
+        page_bytes *= 2;
+    }
+    return page_bytes * 20 > FASTER_MEMORY_BYTES_MIN ? page_bytes * 20 : FASTER_MEMORY_BYTES_MIN;
+}
+
+static int check(struct table *table, enum schema_setting setting, const char *value,
+                 uint64_t *size_bytes) {
+    if (!schema_setting_parse(setting, value, size_bytes)) {
+        return connection_error(table->connection, SQLITE_ERROR, "%s: %s is '%.40s'; allowed is %s",
+                                table->name, schema_setting_name(setting),
+                                value == NULL ? "" : value, schema_setting_range(setting));
+    }
+    struct attachment *attachment = NULL;
+    int rc = setting == SCHEMA_SETTING_MEMORY ? table_attach(table, &attachment) : SQLITE_OK;
+    if (rc == SQLITE_NOMEM) {
+        return rc;
+    }
+    uint64_t min_bytes = setting == SCHEMA_SETTING_MEMORY ? memory_bytes_min(table) : 0;
+    if (*size_bytes < min_bytes) {
+        return connection_error(table->connection, SQLITE_ERROR,
+                                "%s: %s is '%.40s'; allowed are at least %llu bytes, twenty pages "
+                                "of the store",
+                                table->name, schema_setting_name(setting), value,
+                                (unsigned long long)min_bytes);
+    }
+    return SQLITE_OK;
+}
+
+int configure_set(struct table *table, const char *name, sqlite3_value *value, char **text) {
+    const char *given = (const char *)sqlite3_value_text(value);
+    enum schema_setting setting = SCHEMA_SETTING_MEMORY;
+    uint64_t size_bytes = 0;
+    int rc = find_setting(table, name, &setting);
+    if (rc == SQLITE_OK && sqlite3_value_type(value) == SQLITE_NULL) {
+        rc = commit_rows_unset(&table->rows, setting);
+        given = "as declared";
+    } else if (rc == SQLITE_OK) {
+        rc = check(table, setting, given, &size_bytes);
+        rc = rc == SQLITE_OK ? commit_rows_set(&table->rows, setting, size_bytes) : rc;
+    }
+    if (rc != SQLITE_OK) {
+        return rc;
+    }
+    *text = sqlite3_mprintf("%s: %s, when the store is next opened: once all connections of this "
+                            "process that use it are closed",
+                            schema_setting_name(setting), given);
+    return *text == NULL ? SQLITE_NOMEM : SQLITE_OK;
+}
