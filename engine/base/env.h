@@ -35,6 +35,9 @@ struct fst_file_info {
 #define FST_OPEN_WRITE 2u  /* reading and writing */
 #define FST_OPEN_CREATE 4u /* with WRITE: create if missing, mode `mode` */
 #define FST_OPEN_NEW 8u    /* with CREATE: fail with EXISTS if it is there */
+#define FST_OPEN_DIRECT                                                                            \
+    16u /* past the system's cache: offsets, sizes and memory in whole blocks;                     \
+           INVALID where the file system or the system cannot */
 
 /* Called with each name in a directory except "." and ".."; false ends the listing. */
 typedef bool fst_name_fn(void *context, const char *name);
@@ -76,7 +79,8 @@ struct faster_env {
     void (*condition_broadcast)(const struct faster_env *env, struct fst_condition *condition);
 
     /* Files. file_open: OK, MISSING, EXISTS, FULL, READ_ONLY (permission or file system),
-     * FOREIGN (a link, or not a regular file: links are never followed), NOMEM, IO.
+     * FOREIGN (a link, or not a regular file: links are never followed), INVALID (DIRECT is not
+     * to be had), NOMEM, IO.
      * Descriptors are close-on-exec. Reads and writes continue short transfers;
      * *count_done is the total and less than asked only at end of file (reads). Writes:
      * OK, FULL (no space, quota, or file size limit), IO. sync makes data and the size
@@ -98,6 +102,10 @@ struct faster_env {
     /* Gives the file this mode and, where permitted, this owner. Best effort: OK or IO. */
     enum faster_status (*file_own)(const struct faster_env *env, struct fst_file *file,
                                    uint32_t mode, uint32_t user, uint32_t group);
+
+    /* The system's descriptor of an open file, for a device that hands it to the kernel itself;
+     * it stays the file's. -1 where there is none, or where nobody may go around this table. */
+    int (*file_descriptor)(const struct faster_env *env, const struct fst_file *file);
 
     /* Names. OK, MISSING, EXISTS, READ_ONLY, FULL, IO. */
     enum faster_status (*path_info)(const struct faster_env *env, const char *path,

@@ -154,6 +154,7 @@ static const struct faster_env posix_env = {
     .file_size = fst_posix_file_size,
     .file_lock = fst_posix_file_lock,
     .file_own = fst_posix_file_own,
+    .file_descriptor = fst_posix_file_descriptor,
     .path_info = fst_posix_path_info,
     .path_info_follow = fst_posix_path_info_follow,
     .directory_create = fst_posix_directory_create,

@@ -1,4 +1,5 @@
-/* env_posix.h - the parts of the POSIX environment, for its own files and tests only (layer 0).
+/* env_posix.h - the parts of the POSIX environment, for its own files, tests, and the device
+ * that hands descriptors to the kernel (layer 0).
  *
  *     env_posix.c         the table, memory, time, chance
  *     env_posix_thread.c  threads, mutexes, condition variables
@@ -51,6 +52,8 @@ enum faster_status fst_posix_file_size(const struct faster_env *env, struct fst_
 enum faster_status fst_posix_file_lock(const struct faster_env *env, struct fst_file *file);
 enum faster_status fst_posix_file_own(const struct faster_env *env, struct fst_file *file,
                                       uint32_t mode, uint32_t user, uint32_t group);
+
+int fst_posix_file_descriptor(const struct faster_env *env, const struct fst_file *file);
 
 enum faster_status fst_posix_path_info(const struct faster_env *env, const char *path,
                                        struct fst_file_info *info);

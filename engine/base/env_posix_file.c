@@ -13,6 +13,12 @@
  * first print of an application that has closed it. */
 #define DESCRIPTOR_MIN 3
 
+#ifdef O_DIRECT
+#define DIRECT_FLAG O_DIRECT
+#else
+#define DIRECT_FLAG 0
+#endif
+
 struct fst_file {
     int descriptor;
 };
@@ -33,6 +39,9 @@ static int without_standard_streams(int descriptor) {
  * open; for regular files it means nothing afterwards. */
 static int open_descriptor(const char *path, unsigned flags, uint32_t mode) {
     int how = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+    if ((flags & FST_OPEN_DIRECT) != 0) {
+        how |= DIRECT_FLAG;
+    }
     how |= (flags & FST_OPEN_WRITE) != 0 ? O_RDWR : O_RDONLY;
     if ((flags & FST_OPEN_CREATE) != 0) {
         how |= O_CREAT | ((flags & FST_OPEN_NEW) != 0 ? O_EXCL : 0);
@@ -62,6 +71,9 @@ static enum faster_status require_regular(int descriptor) {
 
 enum faster_status fst_posix_file_open(const struct faster_env *env, const char *path,
                                        unsigned flags, uint32_t mode, struct fst_file **file) {
+    if ((flags & FST_OPEN_DIRECT) != 0 && DIRECT_FLAG == 0) {
+        return FASTER_INVALID;
+    }
     struct fst_file *opened = env->allocate(env, sizeof *opened);
     if (opened == NULL) {
         return FASTER_NOMEM;
@@ -69,7 +81,8 @@ enum faster_status fst_posix_file_open(const struct faster_env *env, const char 
     enum faster_status status;
     opened->descriptor = open_descriptor(path, flags, mode);
     if (opened->descriptor < 0) {
-        status = status_of_open(errno);
+        status = errno == EINVAL && (flags & FST_OPEN_DIRECT) != 0 ? FASTER_INVALID
+                                                                   : status_of_open(errno);
         goto failed;
     }
     status = require_regular(opened->descriptor);
@@ -217,4 +230,9 @@ enum faster_status fst_posix_file_own(const struct faster_env *env, struct fst_f
                                       uint32_t mode, uint32_t user, uint32_t group) {
     (void)env;
     return fst_posix_own(file->descriptor, mode, user, group);
+}
+
+int fst_posix_file_descriptor(const struct faster_env *env, const struct fst_file *file) {
+    (void)env;
+    return file->descriptor;
 }

@@ -38,6 +38,12 @@ enum faster_status fst_device_run(struct fst_device *device, struct fst_device_q
     return request.status;
 }
 
+void fst_device_flush(struct fst_device *device, struct fst_device_queue *queue) {
+    if (device->ops->flush != NULL) {
+        device->ops->flush(device, queue);
+    }
+}
+
 void fst_segment_name(uint64_t segment_index, char name[FST_SEGMENT_NAME_BYTES]) {
     static const char digits[] = "0123456789abcdef";
     const size_t prefix_bytes = sizeof FST_NAME_SEGMENT_PREFIX - 1;

@@ -13,6 +13,8 @@
 #ifndef FST_PRIMITIVES_DEVICE_H
 #define FST_PRIMITIVES_DEVICE_H
 
+#include "base/atomic.h"
+#include "base/diagnostics.h"
 #include "base/env.h"
 #include "shapes/address.h"
 
@@ -49,9 +51,13 @@ struct fst_device_ops {
     enum faster_status (*queue_open)(struct fst_device *device, struct fst_device_queue **queue);
     /* Nothing of it may be in flight. */
     void (*queue_close)(struct fst_device *device, struct fst_device_queue *queue);
-    /* Never blocks, never fails: an error becomes the request's status. */
+    /* Never blocks, never fails: an error becomes the request's status. A device may keep reads
+     * until flush(), poll() or enough others come; writes and syncs it starts at once. */
     void (*submit)(struct fst_device *device, struct fst_device_queue *queue,
                    struct fst_io_request *request);
+    /* Optional, may be NULL: hands what was submitted to whoever carries it out; see
+     * fst_device_flush(). */
+    void (*flush)(struct fst_device *device, struct fst_device_queue *queue);
     /* Runs the callbacks of completed requests and returns how many; waits at most
      * timeout_ns for the first if none is complete and some are in flight. */
     unsigned (*poll)(struct fst_device *device, struct fst_device_queue *queue,
@@ -76,6 +82,7 @@ struct fst_device {
     const struct fst_device_ops *ops;
     const struct faster_env *env;
     uint32_t segment_bits;
+    fst_atomic_u64 buffer_bytes; /* memory of all queues' I/O buffers; written and read relaxed */
 };
 
 /* What a file device needs to know of its store. Strings and pointers are copied. */
@@ -96,10 +103,29 @@ struct fst_device_file_config {
 enum faster_status fst_device_file_open(const struct fst_device_file_config *config,
                                         struct fst_device **device) FASTER_MUST_CHECK;
 
+struct fst_uring_calls;
+
+struct fst_device_uring_config {
+    struct fst_device_file_config file; /* thread_count: for what the ring is not used for */
+    bool direct;                        /* past the system's cache where the file system can */
+    bool is_wanted;                     /* io_uring was asked for: its absence is a warning */
+    const struct fst_diagnostics *diagnostics; /* outlives the device; may be NULL */
+    const struct fst_uring_calls *calls;       /* tests only: NULL means the kernel's */
+};
+
+/* The same files, with io_uring (device_uring.c). Where the build, the kernel or its settings
+ * have none this is fst_device_file_open() and one diagnostic. OK, NOMEM, IO. */
+enum faster_status fst_device_uring_open(const struct fst_device_uring_config *config,
+                                         struct fst_device **device) FASTER_MUST_CHECK;
+
 /* Segments in memory (not part of any budget: they are the storage of a database that
  * lives in memory). Requests complete at the next poll. OK or NOMEM. */
 enum faster_status fst_device_memory_open(const struct faster_env *env, uint32_t segment_bits,
                                           struct fst_device **device) FASTER_MUST_CHECK;
+
+/* Starts what was submitted on the queue and may still wait for a poll(): for an owner that has
+ * something else to do first. Never blocks. */
+void fst_device_flush(struct fst_device *device, struct fst_device_queue *queue);
 
 /* Submits one request on a queue of its own owner and polls until it is done: for recovery
  * and other code that has nothing else to do. Returns the request's status. */

@@ -9,12 +9,11 @@
  * A worker carries out one request at a time, piece by piece where it crosses a segment
  * boundary. Workers are started one by one when a request finds none idle.
  */
-#include "primitives/device.h"
+#include "primitives/device_file.h"
 
 #include <string.h>
 
 #include "base/bytes.h"
-#include "primitives/segment_files.h"
 
 #define THREADS_MAX FST_SEGMENT_FILES_MAX
 
@@ -24,10 +23,12 @@ struct request_list {
 };
 
 struct fst_device_queue {
-    struct fst_mutex *mutex; /* protects `completed` and `in_flight` */
+    struct fst_mutex *mutex; /* protects all below */
     struct fst_condition *some_completed;
     struct request_list completed;
-    uint64_t in_flight; /* submitted and not yet handed out by poll() */
+    uint64_t in_flight;                /* submitted and not yet handed out by poll() */
+    fst_device_file_notify_fn *notify; /* may be NULL */
+    void *notify_context;
 };
 
 struct file_device {
@@ -64,6 +65,18 @@ static struct fst_io_request *list_pop(struct request_list *list) {
 
     list->first = request->next;
     return request;
+}
+
+struct fst_segment_files *fst_device_file_segments(struct fst_device *device) {
+    return &file_of(device)->files;
+}
+
+void fst_device_file_notify(struct fst_device *device, struct fst_device_queue *queue,
+                            fst_device_file_notify_fn *notify, void *context) {
+    device->env->mutex_lock(device->env, queue->mutex);
+    queue->notify = notify;
+    queue->notify_context = context;
+    device->env->mutex_unlock(device->env, queue->mutex);
 }
 
 /* ---- one request, on a worker ---- */
@@ -176,6 +189,9 @@ static void complete(const struct faster_env *env, struct fst_io_request *reques
     list_push(&queue->completed, request);
     /* Under the lock: the owner may close the queue as soon as it has seen the request. */
     env->condition_signal(env, queue->some_completed);
+    if (queue->notify != NULL) {
+        queue->notify(queue->notify_context);
+    }
     env->mutex_unlock(env, queue->mutex);
 }
 

@@ -26,7 +26,17 @@ static void announce_change(struct fst_segment_files *files) {
 
 /* ---- slots; the lock is held ---- */
 
+/* Where a segment is looked for, and put, first: neighbours do not meet. */
+static struct fst_segment_file *preferred(struct fst_segment_files *files, uint64_t index) {
+    return &files->slots[index % FST_SEGMENT_FILES_MAX];
+}
+
 static struct fst_segment_file *find(struct fst_segment_files *files, uint64_t index) {
+    struct fst_segment_file *first = preferred(files, index);
+
+    if (first->state != FST_SEGMENT_FREE && first->index == index) {
+        return first;
+    }
     for (unsigned i = 0; i < FST_SEGMENT_FILES_MAX; i++) {
         struct fst_segment_file *slot = &files->slots[i];
         if (slot->state != FST_SEGMENT_FREE && slot->index == index) {
@@ -36,7 +46,10 @@ static struct fst_segment_file *find(struct fst_segment_files *files, uint64_t i
     return NULL;
 }
 
-static struct fst_segment_file *find_free(struct fst_segment_files *files) {
+static struct fst_segment_file *find_free(struct fst_segment_files *files, uint64_t index) {
+    if (preferred(files, index)->state == FST_SEGMENT_FREE) {
+        return preferred(files, index);
+    }
     for (unsigned i = 0; i < FST_SEGMENT_FILES_MAX; i++) {
         if (files->slots[i].state == FST_SEGMENT_FREE) {
             return &files->slots[i];
@@ -64,6 +77,7 @@ static struct fst_segment_file *find_victim(struct fst_segment_files *files) {
 
 static void close_slot(struct fst_segment_files *files, struct fst_segment_file *slot) {
     files->env->file_close(files->env, slot->file);
+    files->env->file_close(files->env, slot->direct);
     *slot = (struct fst_segment_file){.state = FST_SEGMENT_FREE};
     announce_change(files);
 }
@@ -153,7 +167,7 @@ enum faster_status fst_segment_files_use(struct fst_segment_files *files, uint64
             wait_for_change(files); /* somebody opens or closes it */
             continue;
         }
-        slot = find_free(files);
+        slot = find_free(files, index);
         if (slot != NULL) {
             status = open_in(files, slot, index, create);
         } else if (!make_room(files)) {
@@ -164,6 +178,25 @@ enum faster_status fst_segment_files_use(struct fst_segment_files *files, uint64
         slot->user_count++;
         slot->last_use = ++files->use_count;
         *file = slot;
+    }
+    unlock(files);
+    return status;
+}
+
+enum faster_status fst_segment_files_try_use(struct fst_segment_files *files, uint64_t index,
+                                             struct fst_segment_file **file) {
+    enum faster_status status = FASTER_BUSY;
+    struct fst_segment_file *slot;
+
+    lock(files);
+    slot = find(files, index);
+    if (index < files->first_index) {
+        status = FASTER_MISSING;
+    } else if (slot != NULL && slot->state == FST_SEGMENT_OPEN) {
+        slot->user_count++;
+        slot->last_use = ++files->use_count;
+        *file = slot;
+        status = FASTER_OK;
     }
     unlock(files);
     return status;
@@ -424,6 +457,7 @@ void fst_segment_files_finish(struct fst_segment_files *files) {
     for (unsigned i = 0; i < FST_SEGMENT_FILES_MAX; i++) {
         if (files->slots[i].state == FST_SEGMENT_OPEN) {
             env->file_close(env, files->slots[i].file);
+            env->file_close(env, files->slots[i].direct);
         }
     }
     if (files->changed != NULL) {

@@ -1,8 +1,9 @@
-/* segment_files.h - a bounded set of open segment files (layer 2, private to device_file).
+/* segment_files.h - a bounded set of open segment files (layer 2, private to the devices of files).
  *
  * At most FST_SEGMENT_FILES_MAX files are open. A file that somebody uses is never closed;
  * if all are in use, the next user waits for one. Each thread uses one at a time, and there
- * are no more threads than files, so that wait ends.
+ * are no more threads than files, so that wait ends. A queue of device_uring uses one for each
+ * of its writes, and its owner polls until they are done.
  *
  * Life of a slot, under the set's lock:
  *
@@ -32,6 +33,7 @@ struct fst_segment_file {
     uint64_t size_bytes; /* of the file; for stored_bytes */
     uint64_t last_use;
     struct fst_file *file;
+    struct fst_file *direct; /* the same file past the system's cache; NULL: not to be had */
 };
 
 struct fst_segment_files {
@@ -41,6 +43,7 @@ struct fst_segment_files {
     uint32_t segment_bits;
     uint32_t mode, user, group;
     bool read_only;
+    bool opens_direct; /* set before the first use */
 
     struct fst_mutex *mutex; /* protects all below */
     struct fst_condition *changed;
@@ -67,6 +70,9 @@ void fst_segment_files_finish(struct fst_segment_files *files);
 enum faster_status fst_segment_files_use(struct fst_segment_files *files, uint64_t index,
                                          bool create,
                                          struct fst_segment_file **file) FASTER_MUST_CHECK;
+/* The same for a file that is open already; never waits. OK, BUSY (it is not open), MISSING. */
+enum faster_status fst_segment_files_try_use(struct fst_segment_files *files, uint64_t index,
+                                             struct fst_segment_file **file) FASTER_MUST_CHECK;
 /* Ends a use. `written_end` is the file offset up to which it was written, 0: only read. */
 void fst_segment_files_leave(struct fst_segment_files *files, struct fst_segment_file *file,
                              uint64_t written_end);

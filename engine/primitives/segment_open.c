@@ -43,6 +43,19 @@ static enum faster_status check_header(const struct fst_segment_files *files, st
     return fst_segment_header_check(bytes, count, &files->owner, files->segment_bits, index);
 }
 
+/* The same file once more; without it everything goes through the system's cache. */
+static struct fst_file *open_direct(const struct fst_segment_files *files, uint64_t index) {
+    const unsigned flags = files->read_only ? FST_OPEN_READ : FST_OPEN_WRITE;
+    char path[FST_PATH_BYTES_MAX];
+    struct fst_file *file;
+
+    if (segment_path(files, index, path) != FASTER_OK ||
+        files->env->file_open(files->env, path, flags | FST_OPEN_DIRECT, 0, &file) != FASTER_OK) {
+        return NULL;
+    }
+    return file;
+}
+
 static enum faster_status open_file(const struct fst_segment_files *files, uint64_t index,
                                     bool create, struct fst_file **file) {
     unsigned flags = files->read_only ? FST_OPEN_READ : FST_OPEN_WRITE;
@@ -91,6 +104,7 @@ enum faster_status fst_segment_open(const struct fst_segment_files *files, uint6
         goto failed;
     }
     opened->file = file;
+    opened->direct = files->opens_direct ? open_direct(files, index) : NULL;
     return FASTER_OK;
 
 failed:

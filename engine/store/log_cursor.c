@@ -80,6 +80,7 @@ static void submit_ahead(struct fst_log_cursor *cursor, fst_addr from) {
     cursor->ahead_done = false;
     cursor->ahead_submitted = true;
     device->ops->submit(device, cursor->queue, &cursor->ahead);
+    fst_device_flush(device, cursor->queue); /* it is for the time until the next poll */
 }
 
 /* Takes over the page that was read ahead, if it is the one wanted. */

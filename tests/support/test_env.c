@@ -26,6 +26,7 @@ struct fst_test_env {
     const struct faster_env *system;
     struct operation_state operations[FST_TEST_OPERATION_COUNT];
     fst_atomic_u64 tears_writes;
+    fst_atomic_u64 shows_descriptors;
     fst_atomic_u64 live_allocations;
     fst_atomic_u64 live_bytes;
     fst_atomic_u64 peak_bytes;
@@ -187,6 +188,13 @@ static enum faster_status test_file_own(const struct faster_env *env, struct fst
                                : test_of(env)->system->file_own(env, file, mode, user, group);
 }
 
+static int test_file_descriptor(const struct faster_env *env, const struct fst_file *file) {
+    struct fst_test_env *test = test_of(env);
+    return fst_load_relaxed_u64(&test->shows_descriptors) == 0
+               ? -1
+               : test->system->file_descriptor(env, file);
+}
+
 static enum faster_status test_path_info(const struct faster_env *env, const char *path,
                                          struct fst_file_info *info) {
     enum faster_status status = enter(env, FST_TEST_PATH_INFO);
@@ -260,6 +268,7 @@ static void wrap(struct fst_test_env *test) {
     test->env.file_size = test_file_size;
     test->env.file_lock = test_file_lock;
     test->env.file_own = test_file_own;
+    test->env.file_descriptor = test_file_descriptor;
     test->env.path_info = test_path_info;
     test->env.path_info_follow = test_path_info_follow;
     test->env.directory_create = test_directory_create;
@@ -315,6 +324,10 @@ void fst_test_env_heal_all(struct fst_test_env *test) {
 
 void fst_test_env_tear_writes(struct fst_test_env *test, bool tear) {
     fst_store_relaxed_u64(&test->tears_writes, tear ? 1 : 0);
+}
+
+void fst_test_env_show_descriptors(struct fst_test_env *test, bool show) {
+    fst_store_relaxed_u64(&test->shows_descriptors, show ? 1 : 0);
 }
 
 void fst_test_env_hook(struct fst_test_env *test, enum fst_test_operation operation,

@@ -68,6 +68,10 @@ void fst_test_env_heal_all(struct fst_test_env *test);
 /* With true, a write that is made to fail still stores the first half of its bytes. */
 void fst_test_env_tear_writes(struct fst_test_env *test, bool tear);
 
+/* With true, file_descriptor() gives the system's descriptors; before that it gives -1, so that
+ * no device goes around the calls that are counted and failed here. */
+void fst_test_env_show_descriptors(struct fst_test_env *test, bool show);
+
 /* Calls `hook` on the calling thread before each call of `operation`, for example to let
  * another thread run first. Set it while nobody calls the operation; NULL removes it. */
 typedef void fst_test_hook(void *context, enum fst_test_operation operation);

@@ -75,6 +75,15 @@ Test(env_posix_file, open_follows_its_flags) {
     cr_assert_eq(env->file_open(env, below, FST_OPEN_READ, 0, &file), FASTER_MISSING);
 }
 
+Test(env_posix_file, descriptor_is_the_system_s_own) {
+    struct fst_file *file = open_new("f");
+    cr_expect_geq(env->file_descriptor(env, file), 3, "never a standard stream");
+    env->file_close(env, file);
+    /* Not every file system can; none may take it for damage. */
+    const enum faster_status status = try_open("f", FST_OPEN_READ | FST_OPEN_DIRECT);
+    cr_expect(status == FASTER_OK || status == FASTER_INVALID);
+}
+
 Test(env_posix_file, only_regular_files_are_opened_and_none_blocks) {
     char path[512];
     (void)snprintf(path, sizeof path, "%s", at("target"));
