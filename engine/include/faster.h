@@ -175,6 +175,13 @@ FASTER_PUBLIC enum faster_status faster_place_of(const struct faster_env *env, c
  *                Source: FASTER (SIGMOD 2018), CPR (SIGMOD 2019). */
 enum faster_writes { FASTER_WRITES_TRANSACTIONAL = 1, FASTER_WRITES_DIRECT = 2 };
 
+/* How a store on disk reads and writes its log. */
+enum faster_io {
+    FASTER_IO_DEFAULT = 0, /* io_uring where the build and the system have it, else threads */
+    FASTER_IO_THREADS = 1, /* system calls on io_threads worker threads */
+    FASTER_IO_URING = 2    /* io_uring; where there is none, threads and a warning (diagnostic) */
+};
+
 /* Options of a store. Zero-initialise, then set what you need; 0 means the default
  * given in brackets. The strings are borrowed for the call only. */
 struct faster_options {
@@ -189,7 +196,14 @@ struct faster_options {
     uint64_t inline_commit_bytes;    /* a commit whose log bytes fit is carried by its row
                                         [32 KiB]; UINT64_MAX: never inline */
     enum faster_writes writes;       /* create, or open in memory only [TRANSACTIONAL] */
-    uint32_t io_threads;             /* workers of the file device [2], 1 to 64 */
+    uint32_t io_threads;             /* worker threads for the log's files [2], 1 to 64; with
+                                        io_uring they open, create and sync files only */
+    enum faster_io io;               /* [FASTER_IO_DEFAULT] With io_uring a session holds two more
+                                        descriptors once it reads from disk, and a thread that
+                                        waits in a system call may see EINTR more often. */
+    bool io_cached;                  /* with io_uring: through the system's page cache, for stores
+                                        that fit what is free of it. Else past it (O_DIRECT)
+                                        where the file system allows; threads always use it. */
     bool read_only;                  /* nothing on disk is created or changed */
     const char *owner_path;          /* create: mode and owner of new files follow this file */
     struct faster_place place;       /* the decider's file, or zeroes */

@@ -125,7 +125,15 @@ static enum faster_status open_device(struct faster_store *store,
         .group = owner.group,
         .read_only = options->read_only};
     memcpy(config.uuid, store->identity.uuid, sizeof config.uuid);
-    return fst_device_file_open(&config, &store->device);
+    if (options->io == FASTER_IO_THREADS ||
+        (options->io == FASTER_IO_DEFAULT && FST_IO_DEFAULT_IS_THREADS)) {
+        return fst_device_file_open(&config, &store->device);
+    }
+    struct fst_device_uring_config uring = {.file = config,
+                                            .direct = !options->io_cached,
+                                            .is_wanted = options->io == FASTER_IO_URING,
+                                            .diagnostics = &store->diagnostics};
+    return fst_device_uring_open(&uring, &store->device);
 }
 
 static enum faster_status open_index(struct faster_store *store, struct faster_error *error) {
@@ -206,6 +214,10 @@ static enum faster_status open_all(struct faster_store *store, const struct fast
     if (options->io_threads > FST_IO_THREADS_MAX) {
         return fst_error_set(error, FASTER_INVALID, "io_threads = %u: allowed are 1 to %u",
                              options->io_threads, FST_IO_THREADS_MAX);
+    }
+    if (options->io > FASTER_IO_URING) {
+        return fst_error_set(error, FASTER_INVALID, "io = %u: allowed are 0 to %u",
+                             (unsigned)options->io, (unsigned)FASTER_IO_URING);
     }
     enum faster_status status = open_identity(store, options, error);
     if (status == FASTER_OK) {

@@ -34,4 +34,16 @@ static inline uint64_t fst_memory_bytes_of(const struct faster_options *options)
 #define FST_IO_THREADS_DEFAULT 2u
 #define FST_IO_THREADS_MAX 64u
 
+/* The thread sanitizer does not see the kernel fill buffers. */
+#if defined(__SANITIZE_THREAD__)
+#define FST_IO_DEFAULT_IS_THREADS true
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define FST_IO_DEFAULT_IS_THREADS true
+#endif
+#endif
+#ifndef FST_IO_DEFAULT_IS_THREADS
+#define FST_IO_DEFAULT_IS_THREADS false
+#endif
+
 #endif

@@ -1,4 +1,6 @@
 /* store_stats.c - a store's figures (layer 4). */
+#include <string.h>
+
 #include "store/session.h"
 
 struct figures {
@@ -29,6 +31,10 @@ static void add_log(struct figures *figures, const struct faster_store *store) {
         "log pages and flush buffers");
     add(figures, "stored_bytes", store->device->ops->stored_bytes(store->device), "bytes",
         "what the log's segments take on disk");
+    add(figures, "io_buffer_bytes", fst_load_relaxed_u64(&store->device->buffer_bytes), "bytes",
+        "buffers of the device, mapped; used as far as reads are in flight");
+    add(figures, "io_is_uring", strcmp(store->device->ops->name, "io_uring") == 0, "bool",
+        "1: the device uses io_uring");
 }
 
 /* Counting entries walks buckets that a larger table may replace. The caller has no session; a

@@ -17,7 +17,12 @@
 #define SEGMENT_BYTES (UINT64_C(1) << SEGMENT_BITS)
 #define WAIT_NS UINT64_C(10000000000)
 
-enum kind { FILE_DEVICE = 0, MEMORY_DEVICE = 1 };
+enum kind {
+    FILE_DEVICE = 0,
+    MEMORY_DEVICE,
+    URING_DEVICE, /* past the cache; the file device where there is no io_uring */
+    CACHED_URING_DEVICE
+};
 
 struct fixture {
     struct fst_test_env *test;
@@ -25,6 +30,7 @@ struct fixture {
     char directory[512];
     struct fst_device *device;
     struct fst_device_queue *queue;
+    const struct fst_uring_calls *calls; /* of a uring device; NULL: the kernel's */
 };
 
 static inline struct fst_device_file_config config_of(const struct fixture *fixture) {
@@ -47,6 +53,11 @@ static inline void open_device(struct fixture *fixture, enum kind kind) {
     if (kind == FILE_DEVICE) {
         const struct fst_device_file_config config = config_of(fixture);
         cr_assert_eq(fst_device_file_open(&config, &fixture->device), FASTER_OK);
+    } else if (kind != MEMORY_DEVICE) {
+        const struct fst_device_uring_config config = {
+            .file = config_of(fixture), .direct = kind == URING_DEVICE, .calls = fixture->calls};
+        fst_test_env_show_descriptors(fixture->test, true);
+        cr_assert_eq(fst_device_uring_open(&config, &fixture->device), FASTER_OK);
     } else {
         cr_assert_eq(fst_device_memory_open(fixture->env, SEGMENT_BITS, &fixture->device),
                      FASTER_OK);
@@ -59,13 +70,17 @@ static inline void close_device(struct fixture *fixture) {
     fixture->device->ops->close(fixture->device);
 }
 
-static inline struct fixture start(enum kind kind) {
-    struct fixture fixture = {.test = fst_test_env_create()};
+static inline struct fixture start_with(enum kind kind, const struct fst_uring_calls *calls) {
+    struct fixture fixture = {.test = fst_test_env_create(), .calls = calls};
     cr_assert_not_null(fixture.test);
     fixture.env = fst_test_env_get(fixture.test);
     cr_assert(fst_test_directory_create(fixture.directory, sizeof fixture.directory));
     open_device(&fixture, kind);
     return fixture;
+}
+
+static inline struct fixture start(enum kind kind) {
+    return start_with(kind, NULL);
 }
 
 static inline void end(struct fixture *fixture) {

@@ -1,4 +1,4 @@
-/* test_device.c - the contract of devices, for the file and the memory device alike.
+/* test_device.c - the contract of devices, for all of them alike.
  *
  * Each test of the contract runs once per device. */
 #include <criterion/criterion.h>
@@ -7,16 +7,17 @@
 
 #include "support/device_fixture.h"
 
-#define BOTH_DEVICES(name)                                                                         \
+#define ALL_DEVICES(name)                                                                          \
     ParameterizedTestParameters(device, name) {                                                    \
-        static enum kind kinds[] = {FILE_DEVICE, MEMORY_DEVICE};                                   \
-        return cr_make_param_array(enum kind, kinds, 2);                                           \
+        static enum kind kinds[] = {FILE_DEVICE, MEMORY_DEVICE, URING_DEVICE,                      \
+                                    CACHED_URING_DEVICE};                                          \
+        return cr_make_param_array(enum kind, kinds, 4);                                           \
     }                                                                                              \
     ParameterizedTest(enum kind *kind, device, name)
 
 /* ---- the contract ---- */
 
-BOTH_DEVICES(write_across_segments_reads_back) {
+ALL_DEVICES(write_across_segments_reads_back) {
     static unsigned char out[3 * SEGMENT_BYTES];
     static unsigned char in[3 * SEGMENT_BYTES];
     struct fixture fixture = start(*kind);
@@ -31,7 +32,7 @@ BOTH_DEVICES(write_across_segments_reads_back) {
     end(&fixture);
 }
 
-BOTH_DEVICES(read_past_the_end_is_zero_and_counted) {
+ALL_DEVICES(read_past_the_end_is_zero_and_counted) {
     unsigned char out[100];
     unsigned char in[300];
     struct fixture fixture = start(*kind);
@@ -53,7 +54,7 @@ BOTH_DEVICES(read_past_the_end_is_zero_and_counted) {
     end(&fixture);
 }
 
-BOTH_DEVICES(read_over_a_short_segment_counts_to_the_gap) {
+ALL_DEVICES(read_over_a_short_segment_counts_to_the_gap) {
     unsigned char byte = 5;
     static unsigned char in[2 * SEGMENT_BYTES];
     struct fixture fixture = start(*kind);
@@ -70,7 +71,7 @@ BOTH_DEVICES(read_over_a_short_segment_counts_to_the_gap) {
     end(&fixture);
 }
 
-BOTH_DEVICES(extent_tells_first_segment_and_last_byte) {
+ALL_DEVICES(extent_tells_first_segment_and_last_byte) {
     unsigned char bytes[64] = {1};
     struct fixture fixture = start(*kind);
     const struct fst_device_ops *ops = fixture.device->ops;
@@ -88,7 +89,7 @@ BOTH_DEVICES(extent_tells_first_segment_and_last_byte) {
     end(&fixture);
 }
 
-BOTH_DEVICES(truncate_frees_whole_segments_only) {
+ALL_DEVICES(truncate_frees_whole_segments_only) {
     static unsigned char bytes[8 * SEGMENT_BYTES];
     unsigned char in[8];
     struct fixture fixture = start(*kind);
@@ -119,7 +120,7 @@ static void count_done(struct fst_io_request *request) {
     ++*(int *)request->context;
 }
 
-BOTH_DEVICES(requests_complete_in_poll_only) {
+ALL_DEVICES(requests_complete_in_poll_only) {
     unsigned char bytes[16] = {1};
     struct fixture fixture = start(*kind);
     const struct fst_device_ops *ops = fixture.device->ops;
@@ -143,7 +144,7 @@ BOTH_DEVICES(requests_complete_in_poll_only) {
     end(&fixture);
 }
 
-BOTH_DEVICES(addresses_beyond_the_log_are_refused) {
+ALL_DEVICES(addresses_beyond_the_log_are_refused) {
     unsigned char bytes[16] = {1};
     struct fixture fixture = start(*kind);
 
@@ -152,7 +153,7 @@ BOTH_DEVICES(addresses_beyond_the_log_are_refused) {
     end(&fixture);
 }
 
-BOTH_DEVICES(close_accepts_null) {
+ALL_DEVICES(close_accepts_null) {
     struct fixture fixture = start(*kind);
     fixture.device->ops->close(NULL);
     fixture.device->ops->queue_close(fixture.device, NULL);
@@ -198,7 +199,7 @@ static void *stress_run(void *argument) {
     return NULL;
 }
 
-BOTH_DEVICES(queues_of_four_threads_do_not_disturb_each_other) {
+ALL_DEVICES(queues_of_four_threads_do_not_disturb_each_other) {
     struct fixture fixture = start(*kind);
     struct stress stress[THREAD_COUNT];
     pthread_t threads[THREAD_COUNT];
@@ -215,7 +216,7 @@ BOTH_DEVICES(queues_of_four_threads_do_not_disturb_each_other) {
     end(&fixture);
 }
 
-BOTH_DEVICES(truncate_beside_readers_gives_bytes_or_missing) {
+ALL_DEVICES(truncate_beside_readers_gives_bytes_or_missing) {
     static unsigned char bytes[64 * SEGMENT_BYTES];
     struct fixture fixture = start(*kind);
     const struct fst_device_ops *ops = fixture.device->ops;

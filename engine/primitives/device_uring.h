@@ -1,0 +1,149 @@
+/* device_uring.h - the inside of device_uring (layer 2, private to it and its tests).
+ *
+ *     device_uring.c       the essay, queues, polling
+ *     device_uring_op.c    one request: its pieces, and what a completion means
+ *     device_uring_ring.c  a queue's ring, and the calls that reach the kernel
+ *     device_uring_none.c  instead of them all, in a build without io_uring
+ */
+#ifndef FST_PRIMITIVES_DEVICE_URING_H
+#define FST_PRIMITIVES_DEVICE_URING_H
+
+#include <liburing.h>
+
+#include "base/bytes.h"
+#include "primitives/device_file.h"
+
+/* Requests of a queue that are under way at a time; further ones wait in the queue. */
+#define FST_URING_OPS_MAX 128u
+/* One entry for each of them, and one for the wake-up. */
+#define FST_URING_ENTRIES (2 * FST_URING_OPS_MAX)
+/* A queue that has so many reads waiting starts them without being asked. */
+#define FST_URING_BATCH_MAX 64u
+/* A read whose blocks fit comes through the op's own aligned buffer. */
+#define FST_URING_BOUNCE_BYTES 4096u
+/* Blocks of direct transfers: what refuses the first may accept the last. */
+#define FST_URING_BLOCK_BYTES_FIRST 512u
+#define FST_URING_BLOCK_BYTES_LAST 4096u
+/* How often EINTR and EAGAIN are answered by asking again; then they are failures. */
+#define FST_URING_RETRIES_MAX 16u
+
+/* What reaches the kernel. A test puts itself in front to make transfers short, late,
+ * reordered or fail: a libc wrapper would not do, as liburing calls the kernel itself. */
+struct fst_uring_result {
+    void *op;
+    int result;
+};
+struct fst_uring_calls {
+    /* 0 or -errno. */
+    int (*init)(struct io_uring *ring, unsigned entries);
+    void (*finish)(struct io_uring *ring);
+    /* Hands over the prepared entries. With wait_ns > 0 also waits so long for a completion,
+     * in the same call. Negative: -errno; what was taken tells io_uring_sq_ready(). */
+    int (*enter)(struct io_uring *ring, uint64_t wait_ns);
+    /* Takes completions, at most `count_max`; returns how many. Calls no kernel. */
+    unsigned (*reap)(struct io_uring *ring, struct fst_uring_result *results, unsigned count_max);
+};
+extern const struct fst_uring_calls fst_uring_calls_kernel;
+
+/* One request under way. States: see the essay in device_uring.c. */
+enum fst_uring_state {
+    FST_URING_FREE = 0,
+    FST_URING_PREPARED, /* has an entry that the kernel has not taken */
+    FST_URING_TAKEN,    /* the kernel has it */
+    FST_URING_INNER     /* the file device has what is left of it */
+};
+
+struct fst_uring_op {
+    enum fst_uring_state state;
+    uint32_t retry_count;
+    bool whole;         /* everything so far existed */
+    bool avoids_direct; /* the rest goes through the system's cache */
+    bool is_direct;     /* the transfer in the kernel goes past it */
+    bool is_bounced;    /* ... and through the op's own buffer */
+    struct fst_io_request *request;
+    struct fst_device_queue *queue;
+    struct fst_segment_file *file; /* in use by this op, or NULL */
+    size_t handled;                /* bytes of the pieces before this one */
+    uint64_t file_offset;          /* of the piece */
+    size_t piece_bytes;
+    size_t piece_done;
+    size_t skip_bytes; /* bounced: bytes before the wanted ones */
+    size_t span_bytes; /* asked of the kernel */
+    unsigned char *bounce;
+    struct fst_uring_op *next;  /* free list, or prepared ones in the order of their entries */
+    struct fst_io_request rest; /* INNER */
+};
+
+struct fst_uring_list {
+    struct fst_io_request *first;
+    struct fst_io_request *last;
+    unsigned count;
+};
+
+/* All of it is the owner's; only `inner` and the wake-up's descriptor know other threads. */
+struct fst_device_queue {
+    struct fst_uring_device *device;
+    struct fst_device_queue *inner;
+    struct fst_uring_list waiting;   /* submitted, not begun */
+    struct fst_uring_list completed; /* their callbacks have not run */
+    struct fst_uring_op *ops;        /* mapped at the first submit, with the bounce buffers */
+    struct fst_uring_op *free;
+    struct fst_uring_op *prepared_first;
+    struct fst_uring_op *prepared_last;
+    unsigned prepared_count;
+    unsigned taken_count; /* ops of these states */
+    unsigned inner_count;
+    unsigned refused_count; /* enters in a row that failed */
+    bool has_ring;
+    bool has_no_ring; /* it could not be had, or broke: everything goes to the file device */
+    int wake_descriptor;
+    struct fst_uring_op wake; /* stands in the list of prepared ones for the wake-up's entry */
+    struct io_uring ring;
+};
+
+struct fst_uring_device {
+    struct fst_device head;
+    struct fst_device *inner;
+    struct fst_segment_files *files; /* inner's */
+    const struct fst_uring_calls *calls;
+    const struct fst_diagnostics *diagnostics;
+    uint64_t process_id;
+    fst_atomic_u32 block_bytes;   /* of direct transfers, 0: none work here; learnt by use, by
+                                     any queue's owner; relaxed, each value is right alone */
+    fst_atomic_u32 has_diagnosed; /* 1: ring trouble was reported; by compare-and-swap */
+};
+
+/* ---- device_uring_op.c ---- */
+
+/* Begins a request, or goes on with it where it stands. */
+void fst_uring_op_begin(struct fst_device_queue *queue, struct fst_io_request *request);
+/* What the kernel answered. */
+void fst_uring_op_result(struct fst_uring_op *op, int result);
+/* Gives what is left of it to the file device: it has done nothing of it yet. */
+void fst_uring_op_hand_over(struct fst_uring_op *op);
+/* Ends it with this status. */
+void fst_uring_op_end(struct fst_uring_op *op, enum faster_status status);
+/* The kernel holds the file of a read by itself from now on. */
+void fst_uring_op_leave_read(struct fst_uring_op *op);
+
+/* ---- device_uring_ring.c ---- */
+
+/* Makes the ring if there is none. False: there cannot be one. */
+bool fst_uring_ring_open(struct fst_device_queue *queue);
+void fst_uring_ring_close(struct fst_device_queue *queue);
+/* An entry for `op`, which becomes PREPARED. */
+struct io_uring_sqe *fst_uring_ring_entry(struct fst_device_queue *queue, struct fst_uring_op *op);
+/* Hands over what is prepared and waits at most wait_ns for a completion. */
+void fst_uring_ring_enter(struct fst_device_queue *queue, uint64_t wait_ns);
+/* Carries out what completions say; true if there were any. */
+bool fst_uring_ring_reap(struct fst_device_queue *queue);
+/* One diagnostic for each device, however many queues have the trouble. */
+void fst_uring_diagnose(struct fst_uring_device *device, enum faster_diagnostic_level level,
+                        const char *what, int error_number);
+
+/* ---- device_uring.c ---- */
+
+void fst_uring_complete(struct fst_device_queue *queue, struct fst_io_request *request,
+                        enum faster_status status);
+
+#endif

@@ -1,0 +1,292 @@
+/* device_uring_op.c - one request: its pieces, and what a completion means (layer 2).
+ *
+ * A request is carried out piece by piece, a piece being its part in one segment, and a piece
+ * transfer by transfer until it is whole, the file ends, or something fails.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/env_posix.h"
+#include "primitives/device_uring.h"
+
+static bool is_write(const struct fst_uring_op *op) {
+    return op->request->kind == FST_IO_WRITE;
+}
+
+/* ---- its end ---- */
+
+/* `written_end` as in fst_segment_files_leave(). */
+static void leave(struct fst_uring_op *op, uint64_t written_end) {
+    if (op->file != NULL) {
+        fst_segment_files_leave(op->queue->device->files, op->file, written_end);
+        op->file = NULL;
+    }
+}
+
+void fst_uring_op_leave_read(struct fst_uring_op *op) {
+    if (op != &op->queue->wake && !is_write(op)) {
+        leave(op, 0);
+    }
+}
+
+void fst_uring_op_end(struct fst_uring_op *op, enum faster_status status) {
+    struct fst_device_queue *queue = op->queue;
+    struct fst_io_request *request = op->request;
+
+    /* Of a failed write nothing is sure, only that the file was written. */
+    leave(op, is_write(op) ? FST_SEGMENT_HEADER_BYTES : 0);
+    op->state = FST_URING_FREE;
+    op->request = NULL;
+    op->next = queue->free;
+    queue->free = op;
+    fst_uring_complete(queue, request, status);
+}
+
+/* ---- to the file device ---- */
+
+static void rest_done(struct fst_io_request *rest) {
+    struct fst_uring_op *op = rest->context;
+
+    op->queue->inner_count--;
+    op->request->done_bytes += op->whole ? rest->done_bytes : 0;
+    fst_uring_op_end(op, rest->status);
+}
+
+void fst_uring_op_hand_over(struct fst_uring_op *op) {
+    struct fst_device *inner = op->queue->device->inner;
+    const size_t done = op->handled + op->piece_done;
+
+    leave(op, is_write(op) ? FST_SEGMENT_HEADER_BYTES : 0);
+    op->request->done_bytes += op->whole ? op->piece_done : 0;
+    op->rest = (struct fst_io_request){
+        .kind = op->request->kind,
+        .addr = fst_addr_of(op->request->addr.raw + done),
+        .bytes = (unsigned char *)op->request->bytes + done,
+        .count_bytes = op->request->count_bytes - done,
+        .done = rest_done,
+        .context = op,
+    };
+    op->state = FST_URING_INNER;
+    op->queue->inner_count++;
+    inner->ops->submit(inner, op->queue->inner, &op->rest);
+}
+
+/* ---- a transfer ---- */
+
+static unsigned char *memory_of(const struct fst_uring_op *op) {
+    return (unsigned char *)op->request->bytes + op->handled + op->piece_done;
+}
+
+/* Past the system's cache, as it is: everything in whole blocks. Writes only in whole write
+ * units, so that no block of a file is ever half old. */
+static bool fits_direct(const struct fst_uring_op *op, uint64_t at, size_t count_bytes,
+                        uint32_t block_bytes) {
+    const uint64_t unit = is_write(op) ? FST_WRITE_UNIT_BYTES : block_bytes;
+
+    return fst_is_aligned_u64(at, unit) && fst_is_aligned_u64(count_bytes, unit) &&
+           fst_is_aligned_u64((uint64_t)(uintptr_t)memory_of(op), unit);
+}
+
+/* A read whose blocks fit the op's buffer. */
+static bool fits_bounce(struct fst_uring_op *op, uint64_t at, size_t count_bytes,
+                        uint32_t block_bytes) {
+    const uint64_t from = fst_align_down_u64(at, block_bytes);
+    const uint64_t to = fst_align_up_u64(at + count_bytes, block_bytes);
+
+    if (is_write(op) || to - from > FST_URING_BOUNCE_BYTES) {
+        return false;
+    }
+    op->skip_bytes = (size_t)(at - from);
+    op->span_bytes = (size_t)(to - from);
+    return true;
+}
+
+static void choose_path(struct fst_uring_op *op, uint64_t at, size_t count_bytes) {
+    const struct fst_uring_device *device = op->queue->device;
+    const uint32_t block_bytes = fst_load_relaxed_u32(&device->block_bytes);
+
+    op->skip_bytes = 0;
+    op->span_bytes = count_bytes;
+    op->is_bounced = false;
+    op->is_direct = op->file->direct != NULL && block_bytes != 0 && !op->avoids_direct;
+    if (op->is_direct && !fits_direct(op, at, count_bytes, block_bytes)) {
+        op->is_bounced = fits_bounce(op, at, count_bytes, block_bytes);
+        op->is_direct = op->is_bounced;
+    }
+}
+
+/* Prepares the rest of the piece. The file is in use. */
+static void prepare(struct fst_uring_op *op) {
+    const struct faster_env *env = op->queue->device->head.env;
+    const uint64_t at = op->file_offset + op->piece_done;
+    const size_t count_bytes = op->piece_bytes - op->piece_done;
+    struct io_uring_sqe *entry;
+    int descriptor;
+
+    choose_path(op, at, count_bytes);
+    descriptor = env->file_descriptor(env, op->is_direct ? op->file->direct : op->file->file);
+    if (descriptor < 0 || count_bytes > INT32_MAX || !fst_uring_ring_open(op->queue)) {
+        fst_uring_op_hand_over(op);
+        return;
+    }
+    entry = fst_uring_ring_entry(op->queue, op);
+    if (is_write(op)) {
+        io_uring_prep_write(entry, descriptor, memory_of(op), (unsigned)count_bytes, at);
+        /* On a kernel worker from the start: the file system would send it there anyway, and a
+         * write beyond the process's file size limit raises its signal here. */
+        entry->flags |= IOSQE_ASYNC;
+    } else {
+        io_uring_prep_read(entry, descriptor, op->is_bounced ? op->bounce : memory_of(op),
+                           (unsigned)op->span_bytes, at - op->skip_bytes);
+    }
+    io_uring_sqe_set_data(entry, op);
+}
+
+/* Goes on with the piece as far as it got. */
+static void transfer(struct fst_uring_op *op) {
+    struct fst_uring_device *device = op->queue->device;
+    const uint64_t addr = op->request->addr.raw + op->handled;
+    enum faster_status status = FASTER_OK;
+
+    if (op->file == NULL) {
+        status =
+            fst_segment_files_try_use(device->files, addr >> device->head.segment_bits, &op->file);
+    }
+    if (status == FASTER_OK) {
+        prepare(op);
+    } else if (status == FASTER_BUSY) {
+        fst_uring_op_hand_over(op); /* workers open and create files */
+    } else {
+        fst_uring_op_end(op, status);
+    }
+}
+
+/* ---- pieces ---- */
+
+static void begin_piece(struct fst_uring_op *op) {
+    const struct fst_uring_device *device = op->queue->device;
+    const uint64_t segment_bytes = UINT64_C(1) << device->head.segment_bits;
+    const uint64_t off = (op->request->addr.raw + op->handled) & (segment_bytes - 1);
+
+    op->file_offset = FST_SEGMENT_HEADER_BYTES + off;
+    op->piece_bytes =
+        fst_min_size(op->request->count_bytes - op->handled, (size_t)(segment_bytes - off));
+    op->piece_done = 0;
+    transfer(op);
+}
+
+static void end_piece(struct fst_uring_op *op) {
+    if (is_write(op)) {
+        leave(op, op->file_offset + op->piece_bytes);
+    } else {
+        memset(memory_of(op), 0, op->piece_bytes - op->piece_done);
+    }
+    op->request->done_bytes += op->whole ? op->piece_done : 0;
+    op->whole = op->whole && op->piece_done == op->piece_bytes;
+    op->handled += op->piece_bytes;
+    op->piece_done = 0;
+    if (op->handled == op->request->count_bytes) {
+        fst_uring_op_end(op, FASTER_OK);
+    } else {
+        begin_piece(op);
+    }
+}
+
+/* Requests that need no ring, and those that are refused, are the file device's. */
+static bool is_for_ring(const struct fst_uring_device *device,
+                        const struct fst_io_request *request) {
+    return request->kind != FST_IO_SYNC && request->count_bytes > 0 &&
+           request->addr.raw <= FST_ADDR_MAX &&
+           request->count_bytes <= FST_ADDR_MAX - request->addr.raw &&
+           (request->kind == FST_IO_READ || !device->files->read_only);
+}
+
+void fst_uring_op_begin(struct fst_device_queue *queue, struct fst_io_request *request) {
+    struct fst_uring_op *op = queue->free;
+
+    queue->free = op->next;
+    op->queue = queue;
+    op->request = request;
+    op->file = NULL;
+    op->retry_count = 0;
+    op->whole = true;
+    op->avoids_direct = false;
+    op->handled = 0;
+    op->piece_done = 0;
+    if (is_for_ring(queue->device, request)) {
+        begin_piece(op);
+    } else {
+        fst_uring_op_hand_over(op);
+    }
+}
+
+/* ---- completions ---- */
+
+/* The bytes of the piece that a transfer of `count` bytes brought. */
+static size_t gained(const struct fst_uring_op *op, size_t count) {
+    const size_t left = op->piece_bytes - op->piece_done;
+
+    if (!op->is_bounced) {
+        return fst_min_size(count, left);
+    }
+    return count <= op->skip_bytes ? 0 : fst_min_size(count - op->skip_bytes, left);
+}
+
+static void advance(struct fst_uring_op *op, size_t count) {
+    const size_t got = gained(op, count);
+
+    if (op->is_bounced) {
+        memcpy(memory_of(op), op->bounce + op->skip_bytes, got);
+    }
+    op->piece_done += got;
+    if (op->piece_done == op->piece_bytes) {
+        end_piece(op);
+    } else if (op->is_direct) {
+        /* The file's end, or not: what is left is no whole block, so the cache tells. */
+        op->avoids_direct = true;
+        transfer(op);
+    } else if (count > 0) {
+        transfer(op);
+    } else if (is_write(op)) {
+        fst_uring_op_end(op, FASTER_IO); /* no progress and no reason: do not try for ever */
+    } else {
+        end_piece(op); /* the file ends here */
+    }
+}
+
+/* The file system accepted the open and refuses the transfer: larger blocks may do; if not,
+ * this device works without. The request itself goes through the cache. */
+static void avoid_direct(struct fst_uring_op *op) {
+    struct fst_uring_device *device = op->queue->device;
+    uint32_t tried = fst_load_relaxed_u32(&device->block_bytes);
+
+    fst_store_relaxed_u32(&device->block_bytes,
+                          tried == FST_URING_BLOCK_BYTES_FIRST ? FST_URING_BLOCK_BYTES_LAST : 0);
+    op->avoids_direct = true;
+    transfer(op);
+}
+
+static void fail(struct fst_uring_op *op, int error_number) {
+    const bool may_repeat = error_number == EINTR || error_number == EAGAIN;
+
+    if (op->is_direct && (error_number == EINVAL || error_number == EOPNOTSUPP)) {
+        avoid_direct(op);
+    } else if (error_number == ECANCELED) {
+        /* The thread that submitted it has ended before the kernel began with it. */
+        fst_uring_op_hand_over(op);
+    } else if (may_repeat && op->retry_count < FST_URING_RETRIES_MAX) {
+        op->retry_count++;
+        transfer(op);
+    } else {
+        fst_uring_op_end(op, may_repeat ? FASTER_IO : fst_posix_status(error_number));
+    }
+}
+
+void fst_uring_op_result(struct fst_uring_op *op, int result) {
+    op->queue->taken_count--;
+    if (result < 0) {
+        fail(op, -result);
+    } else {
+        advance(op, (size_t)result);
+    }
+}

@@ -1,0 +1,237 @@
+/* device_uring_ring.c - a queue's ring, and the calls that reach the kernel (layer 2). */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "primitives/device_uring.h"
+
+#define NS_PER_SECOND UINT64_C(1000000000)
+#define REAP_MAX 32u
+/* Refusals in a row by a kernel that lacks memory just now, before the ring is given up. */
+#define REFUSALS_MAX 64u
+
+/* ---- the kernel's calls ---- */
+
+static int kernel_init(struct io_uring *ring, unsigned entries) {
+    struct io_uring_params params;
+    int result;
+
+    memset(&params, 0, sizeof params);
+    result = io_uring_queue_init_params(entries, ring, &params);
+    /* Without these a wait with a timeout takes an entry of its own, and completions can be
+     * lost: kernels before 5.11. */
+    if (result == 0 && (~params.features &
+                        (IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP | IORING_FEAT_SUBMIT_STABLE))) {
+        io_uring_queue_exit(ring);
+        result = -ENOSYS;
+    }
+    return result;
+}
+
+static void kernel_finish(struct io_uring *ring) {
+    io_uring_queue_exit(ring);
+}
+
+static int kernel_enter(struct io_uring *ring, uint64_t wait_ns) {
+    struct io_uring_cqe *unused;
+    struct __kernel_timespec timeout = {.tv_sec = (long long)(wait_ns / NS_PER_SECOND),
+                                        .tv_nsec = (long long)(wait_ns % NS_PER_SECOND)};
+
+    if (wait_ns == 0) {
+        return io_uring_submit(ring);
+    }
+    return io_uring_submit_and_wait_timeout(ring, &unused, 1, &timeout, NULL);
+}
+
+static unsigned kernel_reap(struct io_uring *ring, struct fst_uring_result *results,
+                            unsigned count_max) {
+    struct io_uring_cqe *entries[REAP_MAX];
+    const unsigned count =
+        io_uring_peek_batch_cqe(ring, entries, count_max < REAP_MAX ? count_max : REAP_MAX);
+
+    for (unsigned i = 0; i < count; i++) {
+        results[i].op = io_uring_cqe_get_data(entries[i]);
+        results[i].result = entries[i]->res;
+    }
+    io_uring_cq_advance(ring, count);
+    return count;
+}
+
+const struct fst_uring_calls fst_uring_calls_kernel = {
+    .init = kernel_init,
+    .finish = kernel_finish,
+    .enter = kernel_enter,
+    .reap = kernel_reap,
+};
+
+/* ---- life ---- */
+
+void fst_uring_diagnose(struct fst_uring_device *device, enum faster_diagnostic_level level,
+                        const char *what, int error_number) {
+    uint32_t none = 0;
+
+    if (fst_cas_acq_rel_u32(&device->has_diagnosed, &none, 1)) {
+        fst_diagnose(device->diagnostics, level, "device",
+                     "%s (error %d); requests go to worker threads instead", what, error_number);
+    }
+}
+
+/* Runs on a worker with the queue's lock held. */
+static void wake(void *context) {
+    const struct fst_device_queue *queue = context;
+    const uint64_t one = 1;
+    ssize_t unused = write(queue->wake_descriptor, &one, sizeof one); /* full: it wakes as well */
+
+    (void)unused;
+}
+
+bool fst_uring_ring_open(struct fst_device_queue *queue) {
+    struct fst_uring_device *device = queue->device;
+    int result;
+
+    if (queue->has_ring || queue->has_no_ring) {
+        return !queue->has_no_ring;
+    }
+    queue->wake_descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    result =
+        queue->wake_descriptor < 0 ? -errno : device->calls->init(&queue->ring, FST_URING_ENTRIES);
+    if (result != 0) {
+        if (queue->wake_descriptor >= 0) {
+            (void)close(queue->wake_descriptor);
+        }
+        queue->has_no_ring = true;
+        fst_uring_diagnose(device, FASTER_DIAGNOSTIC_WARNING, "no io_uring for a queue", -result);
+        return false;
+    }
+    queue->has_ring = true;
+    fst_device_file_notify(device->inner, queue->inner, wake, queue);
+    return true;
+}
+
+void fst_uring_ring_close(struct fst_device_queue *queue) {
+    if (queue->has_ring) {
+        fst_device_file_notify(queue->device->inner, queue->inner, NULL, NULL);
+        queue->device->calls->finish(&queue->ring);
+        (void)close(queue->wake_descriptor);
+        queue->has_ring = false;
+    }
+}
+
+/* ---- entries ---- */
+
+struct io_uring_sqe *fst_uring_ring_entry(struct fst_device_queue *queue, struct fst_uring_op *op) {
+    /* There are more entries than ops, so there is one. */
+    struct io_uring_sqe *entry = io_uring_get_sqe(&queue->ring);
+
+    op->state = FST_URING_PREPARED;
+    op->next = NULL;
+    if (queue->prepared_first == NULL) {
+        queue->prepared_first = op;
+    } else {
+        queue->prepared_last->next = op;
+    }
+    queue->prepared_last = op;
+    queue->prepared_count++;
+    return entry;
+}
+
+/* One more completion when the file device has one. Level-triggered: what completed since the
+ * last look counts. */
+static void arm_wake(struct fst_device_queue *queue) {
+    struct io_uring_sqe *entry;
+
+    if (queue->wake.state == FST_URING_FREE) {
+        entry = fst_uring_ring_entry(queue, &queue->wake);
+        io_uring_prep_poll_add(entry, queue->wake_descriptor, POLLIN);
+        io_uring_sqe_set_data(entry, &queue->wake);
+    }
+}
+
+static void awake(struct fst_device_queue *queue) {
+    uint64_t counter;
+    ssize_t unused = read(queue->wake_descriptor, &counter, sizeof counter);
+
+    (void)unused;
+    queue->wake.state = FST_URING_FREE;
+    queue->taken_count--;
+}
+
+static struct fst_uring_op *take_prepared(struct fst_device_queue *queue) {
+    struct fst_uring_op *op = queue->prepared_first;
+
+    queue->prepared_first = op->next;
+    queue->prepared_count--;
+    return op;
+}
+
+/* Entries are taken in order. */
+static void note_taken(struct fst_device_queue *queue) {
+    const unsigned left = io_uring_sq_ready(&queue->ring);
+
+    while (queue->prepared_count > left) {
+        struct fst_uring_op *op = take_prepared(queue);
+        op->state = FST_URING_TAKEN;
+        queue->taken_count++;
+        fst_uring_op_leave_read(op);
+    }
+}
+
+/* The kernel takes nothing more. What it has will still complete; the entries that it has not
+ * must not name files that may be closed, should it ever come back to them. */
+static void give_up(struct fst_device_queue *queue, int error_number) {
+    struct io_uring_sq *sq = &queue->ring.sq;
+
+    queue->has_no_ring = true;
+    for (unsigned i = sq->sqe_tail - io_uring_sq_ready(&queue->ring); i != sq->sqe_tail; i++) {
+        struct io_uring_sqe *entry = &sq->sqes[i & sq->ring_mask];
+        io_uring_prep_nop(entry);
+        io_uring_sqe_set_data(entry, &queue->ring); /* nobody's op */
+    }
+    fst_uring_diagnose(queue->device, FASTER_DIAGNOSTIC_WARNING, "io_uring takes no more requests",
+                       error_number);
+    while (queue->prepared_first != NULL) {
+        struct fst_uring_op *op = take_prepared(queue);
+        if (op == &queue->wake) {
+            op->state = FST_URING_FREE;
+        } else {
+            fst_uring_op_hand_over(op);
+        }
+    }
+}
+
+void fst_uring_ring_enter(struct fst_device_queue *queue, uint64_t wait_ns) {
+    int result;
+
+    if (queue->inner_count > 0 && wait_ns > 0) {
+        arm_wake(queue);
+    }
+    result = queue->device->calls->enter(&queue->ring, wait_ns);
+    note_taken(queue);
+    if (queue->prepared_count == 0 || result >= 0) {
+        queue->refused_count = 0; /* a timeout, a signal: nothing is lost */
+    } else if (++queue->refused_count >= REFUSALS_MAX ||
+               (result != -EAGAIN && result != -EINTR && result != -EBUSY && result != -ETIME)) {
+        give_up(queue, -result);
+    }
+}
+
+bool fst_uring_ring_reap(struct fst_device_queue *queue) {
+    struct fst_uring_result results[REAP_MAX];
+    bool any = false;
+    unsigned count;
+
+    do {
+        count = queue->device->calls->reap(&queue->ring, results, REAP_MAX);
+        for (unsigned i = 0; i < count; i++) {
+            any = true;
+            if (results[i].op == &queue->wake) {
+                awake(queue);
+            } else if (results[i].op != &queue->ring) {
+                fst_uring_op_result(results[i].op, results[i].result);
+            }
+        }
+    } while (count == REAP_MAX);
+    return any;
+}
