@@ -16,6 +16,7 @@ project_root=$(dirname -- "$sql_directory")
 require_packages gcc=cmd:cc libc6-dev=h:stdio.h meson=cmd:meson ninja-build=cmd:ninja \
   pkg-config=cmd:pkg-config libxxhash-dev=pc:libxxhash libsqlite3-dev=pc:sqlite3 \
   sqlite3=cmd:sqlite3
+want_packages liburing-dev=pc:liburing
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/faster-quickstart.XXXXXX")
 loader=

@@ -19,7 +19,8 @@ cc -std=c11 -Wall -Werror $(pkg --cflags faster) "$tests_directory/install/consu
   -o "$place/consumer" $(pkg --libs faster)
 LD_LIBRARY_PATH=$(pkg --variable=libdir faster) "$place/consumer"
 cc -std=c11 -Wall -Werror $(pkg --cflags faster) "$tests_directory/install/consumer.c" \
-  -o "$place/consumer_static" "$(pkg --variable=libdir faster)/libfaster.a" -lxxhash -pthread
+  -o "$place/consumer_static" "$(pkg --variable=libdir faster)/libfaster.a" \
+  $(pkg --static --libs-only-l faster | sed 's/-lfaster//') -pthread
 "$place/consumer_static"
 
 test -f "$(find "$place" -name faster.so)"

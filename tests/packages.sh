@@ -1,6 +1,6 @@
 # packages.sh - finds and installs what the project needs. Sourced, not run.
 #
-# require_packages PACKAGE=PROBE... installs the missing ones on Debian (as root or with
+# require_packages PACKAGE=PROBE... (want_packages: those it can do without) installs the missing ones on Debian (as root or with
 # sudo) and elsewhere names them and exits. A probe is cmd:NAME (a command), pc:NAME (a
 # pkg-config module) or h:NAME (a header the C compiler finds).
 
@@ -52,6 +52,13 @@ require_packages() {
   if [ -n "$missing" ]; then
     echo "Installed, but still not usable: $missing" >&2
     exit 1
+  fi
+}
+
+# The same for what the project can do without: installed on Debian where that is allowed.
+want_packages() {
+  if is_debian && { [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; }; then
+    require_packages "$@"
   fi
 }
 

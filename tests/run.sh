@@ -42,6 +42,7 @@ needed="gcc=cmd:gcc libc6-dev=h:stdio.h meson=cmd:meson ninja-build=cmd:ninja
 [ -n "$quick" ] || needed="$needed clang=cmd:clang clang-format=cmd:clang-format
   clang-tidy=cmd:clang-tidy valgrind=cmd:valgrind git=cmd:git xz-utils=cmd:xz"
 require_packages $needed
+want_packages liburing-dev=pc:liburing
 
 build_root=${FASTER_BUILD_ROOT:-$project_root}
 cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/faster-sqlite
@@ -248,6 +249,15 @@ clang_build() {
   CC=clang build clang -Dbuildtype=debugoptimized
 }
 
+# Every test is to pass without io_uring; what differs is the device.
+without_uring() {
+  local names="test_device test_device_file test_device_uring"
+  configure_build "$build_root/build-threads" -Dwerror=true -Dbuildtype=debugoptimized \
+    -During=disabled &&
+    ninja -C "$build_root/build-threads" ext/faster.so $(printf 'tests/unit_%s ' $names) &&
+    suite_log=run && meson_tests threads "$scale" $names
+}
+
 asan_build() {
   build asan -Dbuildtype=debugoptimized -Db_sanitize=address,undefined \
     -Dc_args=-fno-sanitize-recover=all
@@ -262,6 +272,7 @@ tsan_build() {
 # name               budget function
 suite build-gcc        240 build gcc -Dbuildtype=debugoptimized
 suite gcc-unit         180 tests_of gcc "$scale" unit
+suite without-uring    240 without_uring
 suite gcc-stress-sim   240 tests_of gcc "$scale" stress sim
 suite gcc-sql          600 tests_of gcc "$scale" sql
 suite gcc-crash        300 tests_of gcc "$scale" crash

@@ -242,6 +242,19 @@ ssize_t pwrite(int file, const void *data, size_t size, off_t offset) {
     return pwrite64(file, data, size, offset);
 }
 
+/* io_uring goes past pwrite(). Without a ring the store's requests come by here. */
+struct io_uring;
+struct io_uring_params;
+int io_uring_queue_init_params(unsigned entries, struct io_uring *ring,
+                               struct io_uring_params *params);
+int io_uring_queue_init_params(unsigned entries, struct io_uring *ring,
+                               struct io_uring_params *params) {
+    (void)entries;
+    (void)ring;
+    (void)params;
+    return -ENOSYS;
+}
+
 unsigned fault_process_sync_count(void) {
     return __atomic_load_n(&process.sync_count, __ATOMIC_RELAXED);
 }

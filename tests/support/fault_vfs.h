@@ -3,8 +3,8 @@
  * A VFS named "fault" wraps the default one: it counts xSync by the kind of file and fails
  * the n-th one. Beside it fsync(), fdatasync() and pwrite() of the test program stand in
  * front of libc's, so that every sync of the process is counted, whoever makes it, and
- * those of files below a given directory can be failed. Not for several threads at once,
- * except the counters.
+ * those of files below a given directory can be failed; and liburing finds no io_uring. Not for
+ * several threads at once, except the counters.
  */
 #ifndef TESTS_FAULT_VFS_H
 #define TESTS_FAULT_VFS_H
