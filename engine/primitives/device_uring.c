@@ -35,8 +35,8 @@
  * collected, because it must be marked for the next sync then, and not before.
  *
  * Past the system's cache. With `direct`, each segment is opened a second time with O_DIRECT.
- * Reads of records come through a small aligned buffer of their op, larger ones straight into
- * the caller's memory if it is aligned, writes of whole write units straight from it; all else
+ * Reads of whole blocks into aligned memory and writes of whole write units from it use that
+ * one; small reads that are not aligned do, too, through an aligned buffer of their op; all else
  * uses the first descriptor. Both ways see the same bytes: a direct read writes back what the
  * cache has modified in its range first (which is slow, and the reason for writing directly,
  * too), a direct write drops what the cache holds. What a short direct read left is read through
@@ -90,27 +90,41 @@ void fst_uring_complete(struct fst_device_queue *queue, struct fst_io_request *r
 
 /* ---- queues ---- */
 
-/* The ops and their buffers. The buffers of ops that are never used are never touched. */
-static bool map_ops(struct fst_device_queue *queue) {
-    struct fst_uring_device *device = queue->device;
-    const struct faster_env *env = device->head.env;
-    unsigned char *memory;
+static void *map_counted(struct fst_device *device, size_t bytes) {
+    void *memory = device->env->map(device->env, bytes);
 
+    if (memory != NULL) {
+        (void)fst_add_relaxed_u64(&device->buffer_bytes, bytes);
+    }
+    return memory;
+}
+
+static void unmap_counted(struct fst_device *device, void *memory, size_t bytes) {
+    if (memory != NULL) {
+        device->env->unmap(device->env, memory, bytes);
+        (void)fst_add_relaxed_u64(&device->buffer_bytes, 0 - bytes);
+    }
+}
+
+static bool map_ops(struct fst_device_queue *queue) {
     if (queue->ops != NULL) {
         return true;
     }
-    memory = env->map(env, BOUNCES_BYTES + OPS_BYTES);
-    if (memory == NULL) {
-        return false;
-    }
-    (void)fst_add_relaxed_u64(&device->head.buffer_bytes, BOUNCES_BYTES + OPS_BYTES);
-    queue->ops = (struct fst_uring_op *)(void *)(memory + BOUNCES_BYTES);
-    for (unsigned i = FST_URING_OPS_MAX; i-- > 0;) {
-        queue->ops[i].bounce = memory + (size_t)i * FST_URING_BOUNCE_BYTES;
+    queue->ops = map_counted(&queue->device->head, OPS_BYTES);
+    for (unsigned i = FST_URING_OPS_MAX; queue->ops != NULL && i-- > 0;) {
         queue->ops[i].next = queue->free;
         queue->free = &queue->ops[i];
     }
-    return true;
+    return queue->ops != NULL;
+}
+
+unsigned char *fst_uring_bounce(struct fst_device_queue *queue, const struct fst_uring_op *op) {
+    if (queue->bounces == NULL) {
+        queue->bounces = map_counted(&queue->device->head, BOUNCES_BYTES);
+    }
+    return queue->bounces == NULL
+               ? NULL
+               : queue->bounces + (size_t)(op - queue->ops) * FST_URING_BOUNCE_BYTES;
 }
 
 static void uring_queue_close(struct fst_device *device, struct fst_device_queue *queue) {
@@ -121,10 +135,8 @@ static void uring_queue_close(struct fst_device *device, struct fst_device_queue
         return;
     }
     fst_uring_ring_close(queue);
-    if (queue->ops != NULL) {
-        env->unmap(env, queue->ops[0].bounce, BOUNCES_BYTES + OPS_BYTES);
-        (void)fst_add_relaxed_u64(&device->buffer_bytes, 0 - (BOUNCES_BYTES + OPS_BYTES));
-    }
+    unmap_counted(device, queue->ops, OPS_BYTES);
+    unmap_counted(device, queue->bounces, BOUNCES_BYTES);
     inner->ops->queue_close(inner, queue->inner);
     env->release(env, queue);
 }

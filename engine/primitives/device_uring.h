@@ -19,7 +19,7 @@
 #define FST_URING_ENTRIES (2 * FST_URING_OPS_MAX)
 /* A queue that has so many reads waiting starts them without being asked. */
 #define FST_URING_BATCH_MAX 64u
-/* A read whose blocks fit comes through the op's own aligned buffer. */
+/* A misaligned read whose blocks fit comes through the op's own aligned buffer. */
 #define FST_URING_BOUNCE_BYTES 4096u
 /* Blocks of direct transfers: what refuses the first may accept the last. */
 #define FST_URING_BLOCK_BYTES_FIRST 512u
@@ -67,9 +67,8 @@ struct fst_uring_op {
     uint64_t file_offset;          /* of the piece */
     size_t piece_bytes;
     size_t piece_done;
-    size_t skip_bytes; /* bounced: bytes before the wanted ones */
-    size_t span_bytes; /* asked of the kernel */
-    unsigned char *bounce;
+    size_t skip_bytes;          /* bounced: bytes before the wanted ones */
+    size_t span_bytes;          /* asked of the kernel */
     struct fst_uring_op *next;  /* free list, or prepared ones in the order of their entries */
     struct fst_io_request rest; /* INNER */
 };
@@ -86,7 +85,8 @@ struct fst_device_queue {
     struct fst_device_queue *inner;
     struct fst_uring_list waiting;   /* submitted, not begun */
     struct fst_uring_list completed; /* their callbacks have not run */
-    struct fst_uring_op *ops;        /* mapped at the first submit, with the bounce buffers */
+    struct fst_uring_op *ops;        /* mapped at the first submit */
+    unsigned char *bounces;          /* a buffer for each op, mapped when the first is needed */
     struct fst_uring_op *free;
     struct fst_uring_op *prepared_first;
     struct fst_uring_op *prepared_last;
@@ -142,6 +142,9 @@ void fst_uring_diagnose(struct fst_uring_device *device, enum faster_diagnostic_
                         const char *what, int error_number);
 
 /* ---- device_uring.c ---- */
+
+/* The op's buffer, or NULL: no memory. */
+unsigned char *fst_uring_bounce(struct fst_device_queue *queue, const struct fst_uring_op *op);
 
 void fst_uring_complete(struct fst_device_queue *queue, struct fst_io_request *request,
                         enum faster_status status);

@@ -93,7 +93,8 @@ static bool fits_bounce(struct fst_uring_op *op, uint64_t at, size_t count_bytes
     const uint64_t from = fst_align_down_u64(at, block_bytes);
     const uint64_t to = fst_align_up_u64(at + count_bytes, block_bytes);
 
-    if (is_write(op) || to - from > FST_URING_BOUNCE_BYTES) {
+    if (is_write(op) || to - from > FST_URING_BOUNCE_BYTES ||
+        fst_uring_bounce(op->queue, op) == NULL) {
         return false;
     }
     op->skip_bytes = (size_t)(at - from);
@@ -136,7 +137,8 @@ static void prepare(struct fst_uring_op *op) {
          * write beyond the process's file size limit raises its signal here. */
         entry->flags |= IOSQE_ASYNC;
     } else {
-        io_uring_prep_read(entry, descriptor, op->is_bounced ? op->bounce : memory_of(op),
+        io_uring_prep_read(entry, descriptor,
+                           op->is_bounced ? fst_uring_bounce(op->queue, op) : memory_of(op),
                            (unsigned)op->span_bytes, at - op->skip_bytes);
     }
     io_uring_sqe_set_data(entry, op);
@@ -236,7 +238,7 @@ static void advance(struct fst_uring_op *op, size_t count) {
     const size_t got = gained(op, count);
 
     if (op->is_bounced) {
-        memcpy(memory_of(op), op->bounce + op->skip_bytes, got);
+        memcpy(memory_of(op), fst_uring_bounce(op->queue, op) + op->skip_bytes, got);
     }
     op->piece_done += got;
     if (op->piece_done == op->piece_bytes) {

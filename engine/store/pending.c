@@ -1,6 +1,7 @@
 /* pending.c - operations that wait for a record on disk (layer 4). */
 #include "store/pending.h"
 
+#include "base/bytes.h"
 #include "store/operations.h"
 
 #define SECTOR_BYTES 512u
@@ -50,8 +51,9 @@ static void fail_walk(struct fst_pending *slot, enum faster_status failure) {
     append_done(slot);
 }
 
-/* Reads `count_bytes` from the record's start on, in whole sectors. A record never leaves its
- * page, and pages are whole sectors. */
+/* Reads `count_bytes` from the record's start on, in whole sectors, to an address that is a
+ * multiple of one: so a device that goes past the system's cache needs no copy. A record never
+ * leaves its page, and pages are whole sectors. */
 static void read_record(struct fst_pending *slot, uint64_t count_bytes) {
     struct faster_store *store = slot->session->store;
     uint64_t page_end = (slot->at.raw | (fst_log_page_bytes(store->log) - 1)) + 1;
@@ -61,16 +63,18 @@ static void read_record(struct fst_pending *slot, uint64_t count_bytes) {
         end.raw = page_end;
     }
     size_t bytes = (size_t)(end.raw - first.raw);
-    slot->skip_bytes = (uint32_t)(slot->at.raw - first.raw);
     slot->buffer.size_bytes = 0;
-    if (faster_buffer_reserve(&slot->buffer, bytes) != FASTER_OK) {
+    if (faster_buffer_reserve(&slot->buffer, bytes + SECTOR_BYTES) != FASTER_OK) {
         fail_walk(slot, FASTER_NOMEM);
         return;
     }
-    slot->buffer.size_bytes = bytes;
+    uint64_t memory = (uint64_t)(uintptr_t)slot->buffer.data;
+    size_t pad_bytes = (size_t)(fst_align_up_u64(memory, SECTOR_BYTES) - memory);
+    slot->skip_bytes = (uint32_t)(pad_bytes + (slot->at.raw - first.raw));
+    slot->buffer.size_bytes = pad_bytes + bytes;
     slot->io = (struct fst_io_request){.kind = FST_IO_READ,
                                        .addr = first,
-                                       .bytes = slot->buffer.data,
+                                       .bytes = (unsigned char *)slot->buffer.data + pad_bytes,
                                        .count_bytes = bytes,
                                        .done = read_done,
                                        .context = slot};

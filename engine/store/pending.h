@@ -21,7 +21,7 @@ struct fst_pending {
     fst_addr begin_seen; /* the log's begin at that time */
     fst_addr at;         /* the record being read */
     struct faster_buffer buffer;
-    uint32_t skip_bytes; /* from the first sector's start to the record */
+    uint32_t skip_bytes; /* from the buffer's start to the record */
     /* The result of the walk. */
     enum fst_walk walk;
     enum faster_status failure; /* set: the walk could not be finished */
