@@ -201,9 +201,10 @@ struct faster_options {
     enum faster_io io;               /* [FASTER_IO_DEFAULT] With io_uring a session holds two more
                                         descriptors once it reads from disk, and a thread that
                                         waits in a system call may see EINTR more often. */
-    bool io_cached;                  /* with io_uring: through the system's page cache, for stores
-                                        that fit what is free of it. Else past it (O_DIRECT)
-                                        where the file system allows; threads always use it. */
+    bool io_direct;                  /* with io_uring, where the file system allows: past the
+                                        system's page cache (O_DIRECT). For stores much larger than
+                                        memory: half the processor time, whole batches faster; what
+                                        the cache holds is read many times slower [false] */
     bool read_only;                  /* nothing on disk is created or changed */
     const char *owner_path;          /* create: mode and owner of new files follow this file */
     struct faster_place place;       /* the decider's file, or zeroes */

@@ -236,23 +236,20 @@ static size_t gained(const struct fst_uring_op *op, size_t count) {
 
 static void advance(struct fst_uring_op *op, size_t count) {
     const size_t got = gained(op, count);
+    const bool ends = count == 0 && !op->is_direct;
 
     if (op->is_bounced) {
         memcpy(memory_of(op), fst_uring_bounce(op->queue, op) + op->skip_bytes, got);
     }
     op->piece_done += got;
-    if (op->piece_done == op->piece_bytes) {
+    if (op->piece_done == op->piece_bytes || (ends && !is_write(op))) {
         end_piece(op);
-    } else if (op->is_direct) {
-        /* The file's end, or not: what is left is no whole block, so the cache tells. */
-        op->avoids_direct = true;
-        transfer(op);
-    } else if (count > 0) {
-        transfer(op);
-    } else if (is_write(op)) {
+    } else if (ends) {
         fst_uring_op_end(op, FASTER_IO); /* no progress and no reason: do not try for ever */
     } else {
-        end_piece(op); /* the file ends here */
+        /* What a direct transfer left is no whole block, or the file's end: the cache tells. */
+        op->avoids_direct = op->avoids_direct || op->is_direct;
+        transfer(op);
     }
 }
 

@@ -130,7 +130,7 @@ static enum faster_status open_device(struct faster_store *store,
         return fst_device_file_open(&config, &store->device);
     }
     struct fst_device_uring_config uring = {.file = config,
-                                            .direct = !options->io_cached,
+                                            .direct = options->io_direct,
                                             .is_wanted = options->io == FASTER_IO_URING,
                                             .diagnostics = &store->diagnostics};
     return fst_device_uring_open(&uring, &store->device);

@@ -11,6 +11,7 @@ Test(device_uring, all) {
 #else
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 
@@ -163,7 +164,7 @@ static void finish_reads(struct fixture *fixture, struct batch *batch, unsigned 
         (void)fixture->device->ops->poll(fixture->device, fixture->queue, WAIT_NS);
     }
     cr_assert_eq(batch->done, count);
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count && i < READ_COUNT; i++) {
         cr_expect_eq(batch->requests[i].status, FASTER_OK);
         cr_expect(memcmp(batch->in[i], bytes + i * 1024 + 8, READ_BYTES) == 0);
     }
@@ -293,6 +294,36 @@ Test(device_uring, cancelled_with_its_thread_is_carried_out_by_workers) {
     cr_expect_eq(put(&fixture, 0, bytes, 100), FASTER_OK);
     cr_expect_eq(told.result_count, 0);
     expect_reads(&fixture, 0, 100);
+    end(&fixture);
+}
+
+static void *write_and_exit(void *context) {
+    struct fixture *fixture = context;
+    static struct batch batch;
+    static struct fst_io_request write;
+
+    submit_reads(fixture, &batch, READ_COUNT);
+    write = (struct fst_io_request){.kind = FST_IO_WRITE,
+                                    .addr = fst_addr_of(0),
+                                    .bytes = bytes,
+                                    .count_bytes = 3 * SEGMENT_BYTES,
+                                    .done = count_done,
+                                    .context = &batch};
+    fixture->device->ops->submit(fixture->device, fixture->queue, &write);
+    return &batch;
+}
+
+Test(device_uring, requests_outlive_the_thread_that_submitted_them) {
+    struct fixture fixture = start_filled(URING_DEVICE);
+
+    for (unsigned round = 0; round < 20; round++) {
+        pthread_t thread;
+        void *batch;
+        cr_assert_eq(pthread_create(&thread, NULL, write_and_exit, &fixture), 0);
+        cr_assert_eq(pthread_join(thread, &batch), 0);
+        finish_reads(&fixture, batch, READ_COUNT + 1);
+        expect_reads(&fixture, 0, sizeof bytes);
+    }
     end(&fixture);
 }
 
