@@ -57,7 +57,6 @@
 
 #define OPS_BYTES (FST_URING_OPS_MAX * sizeof(struct fst_uring_op))
 #define BOUNCES_BYTES ((size_t)FST_URING_OPS_MAX * FST_URING_BOUNCE_BYTES)
-#define PROBE_ENTRIES 4u
 
 static struct fst_uring_device *uring_of(struct fst_device *device) {
     return (struct fst_uring_device *)device;
@@ -307,8 +306,10 @@ static uint64_t uring_stored_bytes(struct fst_device *device) {
 
 static void uring_close(struct fst_device *device) {
     if (device != NULL) {
-        struct fst_device *inner = uring_of(device)->inner;
-        inner->ops->close(inner);
+        struct fst_uring_device *uring = uring_of(device);
+        uring->inner->ops->close(uring->inner);
+        fst_uring_spares_finish(uring);
+        device->env->mutex_destroy(device->env, uring->mutex);
         device->env->release(device->env, device);
     }
 }
@@ -329,17 +330,6 @@ static const struct fst_device_ops uring_ops = {
 
 /* ---- open ---- */
 
-/* By use: headers and kernel versions do not tell what a container forbids. */
-static int probe(const struct fst_uring_calls *calls) {
-    struct io_uring ring;
-    const int result = calls->init(&ring, PROBE_ENTRIES);
-
-    if (result == 0) {
-        calls->finish(&ring);
-    }
-    return result;
-}
-
 enum faster_status fst_device_uring_open(const struct fst_device_uring_config *config,
                                          struct fst_device **device) {
     const struct faster_env *env = config->file.env;
@@ -357,18 +347,24 @@ enum faster_status fst_device_uring_open(const struct fst_device_uring_config *c
     uring->diagnostics = config->diagnostics;
     uring->process_id = env->process_id(env);
     fst_store_relaxed_u32(&uring->block_bytes, config->direct ? FST_URING_BLOCK_BYTES_FIRST : 0);
-    status = fst_device_file_open(&config->file, &uring->inner);
+    status = env->mutex_create(env, &uring->mutex);
+    if (status == FASTER_OK) {
+        status = fst_device_file_open(&config->file, &uring->inner);
+    }
     if (status != FASTER_OK) {
+        env->mutex_destroy(env, uring->mutex);
         env->release(env, uring);
         return status;
     }
     uring->files = fst_device_file_segments(uring->inner);
-    result = probe(uring->calls);
+    /* By use: headers and versions do not tell what a container forbids. */
+    result = fst_uring_spares_fill(uring);
     if (result != 0) {
         fst_uring_diagnose(uring,
                            config->is_wanted ? FASTER_DIAGNOSTIC_WARNING : FASTER_DIAGNOSTIC_INFO,
                            "no io_uring here", -result);
         *device = uring->inner;
+        env->mutex_destroy(env, uring->mutex);
         env->release(env, uring);
         return FASTER_OK;
     }

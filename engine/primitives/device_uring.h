@@ -101,6 +101,14 @@ struct fst_device_queue {
     struct io_uring ring;
 };
 
+/* Rings that no queue has: making and ending one costs as much as several reads, and a queue
+ * may live for one scan only. */
+#define FST_URING_SPARES_MAX 4u
+struct fst_uring_spare {
+    struct io_uring ring;
+    int wake_descriptor;
+};
+
 struct fst_uring_device {
     struct fst_device head;
     struct fst_device *inner;
@@ -108,6 +116,9 @@ struct fst_uring_device {
     const struct fst_uring_calls *calls;
     const struct fst_diagnostics *diagnostics;
     uint64_t process_id;
+    struct fst_mutex *mutex; /* protects the spares; a leaf */
+    struct fst_uring_spare spares[FST_URING_SPARES_MAX];
+    unsigned spare_count;
     fst_atomic_u32 block_bytes;   /* of direct transfers, 0: none work here; learnt by use, by
                                      any queue's owner; relaxed, each value is right alone */
     fst_atomic_u32 has_diagnosed; /* 1: ring trouble was reported; by compare-and-swap */
@@ -130,7 +141,11 @@ void fst_uring_op_leave_read(struct fst_uring_op *op);
 
 /* Makes the ring if there is none. False: there cannot be one. */
 bool fst_uring_ring_open(struct fst_device_queue *queue);
+/* Nothing of the queue is in flight. */
 void fst_uring_ring_close(struct fst_device_queue *queue);
+/* The probe by use: one ring, which becomes a spare. 0 or -errno. */
+int fst_uring_spares_fill(struct fst_uring_device *device);
+void fst_uring_spares_finish(struct fst_uring_device *device);
 /* An entry for `op`, which becomes PREPARED. */
 struct io_uring_sqe *fst_uring_ring_entry(struct fst_device_queue *queue, struct fst_uring_op *op);
 /* Hands over what is prepared and waits at most wait_ns for a completion. */

@@ -87,36 +87,103 @@ static void wake(void *context) {
     (void)unused;
 }
 
+static int spare_make(const struct fst_uring_device *device, struct fst_uring_spare *spare) {
+    int result;
+
+    spare->wake_descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (spare->wake_descriptor < 0) {
+        return -errno;
+    }
+    result = device->calls->init(&spare->ring, FST_URING_ENTRIES);
+    if (result != 0) {
+        (void)close(spare->wake_descriptor);
+    }
+    return result;
+}
+
+static void spare_end(const struct fst_uring_device *device, struct fst_uring_spare *spare) {
+    device->calls->finish(&spare->ring);
+    (void)close(spare->wake_descriptor);
+}
+
+static bool spare_take(struct fst_uring_device *device, struct fst_uring_spare *spare) {
+    const struct faster_env *env = device->head.env;
+    bool found;
+
+    env->mutex_lock(env, device->mutex);
+    found = device->spare_count > 0;
+    if (found) {
+        *spare = device->spares[--device->spare_count];
+    }
+    env->mutex_unlock(env, device->mutex);
+    return found;
+}
+
+static bool spare_give(struct fst_uring_device *device, const struct fst_uring_spare *spare) {
+    const struct faster_env *env = device->head.env;
+    bool has_room;
+
+    env->mutex_lock(env, device->mutex);
+    has_room = device->spare_count < FST_URING_SPARES_MAX;
+    if (has_room) {
+        device->spares[device->spare_count++] = *spare;
+    }
+    env->mutex_unlock(env, device->mutex);
+    return has_room;
+}
+
+int fst_uring_spares_fill(struct fst_uring_device *device) {
+    const int result = spare_make(device, &device->spares[0]);
+
+    device->spare_count = result == 0 ? 1 : 0;
+    return result;
+}
+
+void fst_uring_spares_finish(struct fst_uring_device *device) {
+    while (device->spare_count > 0) {
+        spare_end(device, &device->spares[--device->spare_count]);
+    }
+}
+
 bool fst_uring_ring_open(struct fst_device_queue *queue) {
     struct fst_uring_device *device = queue->device;
-    int result;
+    struct fst_uring_spare spare;
+    int result = 0;
 
     if (queue->has_ring || queue->has_no_ring) {
         return !queue->has_no_ring;
     }
-    queue->wake_descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    result =
-        queue->wake_descriptor < 0 ? -errno : device->calls->init(&queue->ring, FST_URING_ENTRIES);
+    if (!spare_take(device, &spare)) {
+        result = spare_make(device, &spare);
+    }
     if (result != 0) {
-        if (queue->wake_descriptor >= 0) {
-            (void)close(queue->wake_descriptor);
-        }
         queue->has_no_ring = true;
         fst_uring_diagnose(device, FASTER_DIAGNOSTIC_WARNING, "no io_uring for a queue", -result);
         return false;
     }
+    queue->ring = spare.ring;
+    queue->wake_descriptor = spare.wake_descriptor;
     queue->has_ring = true;
     fst_device_file_notify(device->inner, queue->inner, wake, queue);
     return true;
 }
 
+/* A ring that broke, waits for its wake-up, or is a forked child's is of no use to others. */
 void fst_uring_ring_close(struct fst_device_queue *queue) {
-    if (queue->has_ring) {
-        fst_device_file_notify(queue->device->inner, queue->inner, NULL, NULL);
-        queue->device->calls->finish(&queue->ring);
-        (void)close(queue->wake_descriptor);
-        queue->has_ring = false;
+    struct fst_uring_device *device = queue->device;
+    const struct faster_env *env = device->head.env;
+    struct fst_uring_spare spare;
+
+    if (!queue->has_ring) {
+        return;
     }
+    fst_device_file_notify(device->inner, queue->inner, NULL, NULL);
+    spare = (struct fst_uring_spare){queue->ring, queue->wake_descriptor};
+    if (queue->has_no_ring || queue->prepared_count + queue->taken_count > 0 ||
+        env->process_id(env) != device->process_id || !spare_give(device, &spare)) {
+        spare_end(device, &spare);
+    }
+    queue->has_ring = false;
 }
 
 /* ---- entries ---- */

@@ -201,7 +201,7 @@ Test(device_uring, ring_and_buffers_come_with_the_first_use) {
     cr_assert_eq(put(&fixture, 0, bytes, 16), FASTER_OK);
     cr_expect_eq(told.init_count, 1, "workers make files");
     cr_expect_eq(get(&fixture, 0, in, 16, NULL), FASTER_OK);
-    cr_expect_eq(told.init_count, 2);
+    cr_expect_eq(told.init_count, 1, "the probe's is used");
     cr_expect_gt(fst_load_relaxed_u64(&fixture.device->buffer_bytes), 0);
     end(&fixture);
 }
