@@ -83,8 +83,7 @@ static bool fits_direct(const struct fst_uring_op *op, uint64_t at, size_t count
                         uint32_t block_bytes) {
     const uint64_t unit = is_write(op) ? FST_WRITE_UNIT_BYTES : block_bytes;
 
-    return fst_is_aligned_u64(at, unit) && fst_is_aligned_u64(count_bytes, unit) &&
-           fst_is_aligned_u64((uint64_t)(uintptr_t)memory_of(op), unit);
+    return ((at | count_bytes | (uint64_t)(uintptr_t)memory_of(op)) & (unit - 1)) == 0;
 }
 
 /* A read whose blocks fit the op's buffer. */

@@ -72,6 +72,7 @@ void fst_uring_diagnose(struct fst_uring_device *device, enum faster_diagnostic_
                         const char *what, int error_number) {
     uint32_t none = 0;
 
+    /* acq_rel, but only the exchange counts: pairs with itself, one caller wins */
     if (fst_cas_acq_rel_u32(&device->has_diagnosed, &none, 1)) {
         fst_diagnose(device->diagnostics, level, "device",
                      "%s (error %d); requests go to worker threads instead", what, error_number);

@@ -49,7 +49,7 @@ static struct fst_file *open_direct(const struct fst_segment_files *files, uint6
     char path[FST_PATH_BYTES_MAX];
     struct fst_file *file;
 
-    if (segment_path(files, index, path) != FASTER_OK ||
+    if (fst_segment_path(files->directory, index, path) != FASTER_OK ||
         files->env->file_open(files->env, path, flags | FST_OPEN_DIRECT, 0, &file) != FASTER_OK) {
         return NULL;
     }
