@@ -51,6 +51,9 @@ struct faster_env {
     void (*release)(const struct faster_env *env, void *memory);
     void *(*map)(const struct faster_env *env, size_t bytes);
     void (*unmap)(const struct faster_env *env, void *memory, size_t bytes);
+    /* Asks the system to back mapped memory with huge pages; those that reach over its ends
+     * are left out. Returns for how many bytes the system took the advice, maybe 0. */
+    size_t (*advise_huge)(const struct faster_env *env, void *memory, size_t bytes);
 
     /* Time and chance. */
     uint64_t (*monotonic_ns)(const struct faster_env *env);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define NS_PER_SECOND UINT64_C(1000000000)
+#define HUGE_BYTES ((uintptr_t)1 << 21)
 
 _Static_assert(alignof(max_align_t) >= 16, "env.h promises 16-byte aligned memory");
 
@@ -66,6 +67,23 @@ static void posix_unmap(const struct faster_env *env, void *memory, size_t bytes
     if (memory != NULL) {
         (void)munmap(memory, bytes);
     }
+}
+
+static size_t posix_advise_huge(const struct faster_env *env, void *memory, size_t bytes) {
+    (void)env;
+#ifdef MADV_HUGEPAGE
+    const uintptr_t start = (uintptr_t)memory;
+    const uintptr_t from = (start + HUGE_BYTES - 1) & ~(HUGE_BYTES - 1);
+    const uintptr_t to = (start + bytes) & ~(HUGE_BYTES - 1);
+    if (from < to &&
+        madvise((unsigned char *)memory + (from - start), to - from, MADV_HUGEPAGE) == 0) {
+        return to - from;
+    }
+#else
+    (void)memory;
+    (void)bytes;
+#endif
+    return 0;
 }
 
 static uint64_t clock_ns(clockid_t clock) {
@@ -127,6 +145,7 @@ static const struct faster_env posix_env = {
     .release = posix_release,
     .map = posix_map,
     .unmap = posix_unmap,
+    .advise_huge = posix_advise_huge,
     .monotonic_ns = posix_monotonic_ns,
     .wall_clock_ns = posix_wall_clock_ns,
     .sleep_ns = posix_sleep_ns,

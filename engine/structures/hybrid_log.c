@@ -90,6 +90,8 @@ static enum faster_status map_memory(struct fst_hybrid_log *log) {
     if (log->frames == NULL || log->buffers == NULL || log->flights == NULL) {
         return FASTER_NOMEM;
     }
+    log->huge_bytes =
+        env->advise_huge(env, log->frames, (size_t)(log->frame_count * log->page_bytes));
     memset(log->flights, 0, log->flight_count_max * sizeof *log->flights);
     for (uint32_t i = 0; i < log->flight_count_max; i++) {
         log->flights[i].log = log;
@@ -219,6 +221,9 @@ uint64_t fst_log_page_bytes(const struct fst_hybrid_log *log) {
 }
 uint64_t fst_log_memory_bytes(const struct fst_hybrid_log *log) {
     return ((uint64_t)log->frame_count + log->flight_count_max) * log->page_bytes;
+}
+uint64_t fst_log_huge_bytes(const struct fst_hybrid_log *log) {
+    return log->huge_bytes;
 }
 void *fst_log_at(const struct fst_hybrid_log *log, fst_addr addr) {
     return fst_log_memory(log, addr.raw);

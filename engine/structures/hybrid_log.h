@@ -65,6 +65,8 @@ fst_addr fst_log_tail(const struct fst_hybrid_log *log);
 const fst_atomic_u64 *fst_log_begin_word(const struct fst_hybrid_log *log);
 uint64_t fst_log_page_bytes(const struct fst_hybrid_log *log);
 uint64_t fst_log_memory_bytes(const struct fst_hybrid_log *log); /* frames and flush buffers */
+/* Of the frames: for how many bytes the system took the advice to use huge pages. */
+uint64_t fst_log_huge_bytes(const struct fst_hybrid_log *log);
 
 /* ---- inside the epoch ---- */
 

@@ -54,6 +54,7 @@ struct fst_hybrid_log {
     uint32_t mutable_pages;      /* pages, with the tail's, that stay writable in place */
     uint32_t flight_count_max;   /* flush buffers */
     unsigned char *frames;       /* the ring */
+    uint64_t huge_bytes;         /* of it, advised */
     unsigned char *buffers;      /* the flights' buffers */
     struct fst_mutex *service;   /* guards slot */
     struct fst_epoch_slot *slot; /* for the log's own stays inside the epoch */

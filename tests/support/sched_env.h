@@ -34,6 +34,13 @@ static void sched_env_unmap(const struct faster_env *env, void *memory, size_t b
     free(memory);
 }
 
+static size_t sched_env_advise_huge(const struct faster_env *env, void *memory, size_t bytes) {
+    (void)env;
+    (void)memory;
+    (void)bytes;
+    return 0;
+}
+
 static void sched_env_yield(const struct faster_env *env) {
     (void)env;
     sched_yield_point();
@@ -44,6 +51,7 @@ static const struct faster_env sched_env = {
     .release = sched_env_release,
     .map = sched_env_map,
     .unmap = sched_env_unmap,
+    .advise_huge = sched_env_advise_huge,
     .yield = sched_env_yield,
 };
 

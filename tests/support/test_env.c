@@ -110,6 +110,11 @@ static void test_unmap(const struct faster_env *env, void *memory, size_t bytes)
     }
 }
 
+static size_t test_advise_huge(const struct faster_env *env, void *memory, size_t bytes) {
+    struct fst_test_env *test = test_of(env);
+    return test->system->advise_huge(test->system, memory, bytes);
+}
+
 /* ----------------------------------------------- what can be made to fail
  *
  * The system's functions get the wrapped environment, so that the objects they make are
@@ -258,6 +263,7 @@ static void wrap(struct fst_test_env *test) {
     test->env.release = test_release;
     test->env.map = test_map;
     test->env.unmap = test_unmap;
+    test->env.advise_huge = test_advise_huge;
     test->env.random = test_random;
     test->env.thread_start = test_thread_start;
     test->env.file_open = test_file_open;
