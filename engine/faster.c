@@ -629,6 +629,18 @@ enum faster_status faster_checkpoint(struct faster_session *session,
     return status;
 }
 
+enum faster_status faster_grow(struct faster_session *session) {
+    struct faster_store *store = session->store;
+    clear_message(session);
+    enum faster_status status = fst_hash_index_grow(store->index, session->slot);
+    if (status == FASTER_FULL) {
+        return fst_session_fail(session, status,
+                                "the index has the largest size that memory = %llu bytes allow",
+                                (unsigned long long)store->budget.memory_bytes);
+    }
+    return status;
+}
+
 /* ---- scan, verify ---- */
 
 struct faster_scan {

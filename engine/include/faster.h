@@ -182,6 +182,9 @@ enum faster_io {
     FASTER_IO_URING = 2    /* io_uring; where there is none, threads and a warning (diagnostic) */
 };
 
+/* For index_load_percent. */
+#define FASTER_INDEX_LOAD_NEVER UINT32_MAX
+
 /* Options of a store. Zero-initialise, then set what you need; 0 means the default
  * given in brackets. The strings are borrowed for the call only. */
 struct faster_options {
@@ -205,6 +208,11 @@ struct faster_options {
                                         system's page cache (O_DIRECT). For stores much larger than
                                         memory: half the processor time, whole batches faster; what
                                         the cache holds is read many times slower [false] */
+    uint32_t index_bits;             /* log2 of the index's 64-byte buckets at first [10], 4 to
+                                        36; a store that holds commits starts with as many as
+                                        memory allows */
+    uint32_t index_load_percent;     /* used entries per 100 places at which the index doubles
+                                        [90]; FASTER_INDEX_LOAD_NEVER: by faster_grow() only */
     bool read_only;                  /* nothing on disk is created or changed */
     const char *owner_path;          /* create: mode and owner of new files follow this file */
     struct faster_place place;       /* the decider's file, or zeroes */
@@ -571,6 +579,14 @@ FASTER_PUBLIC enum faster_status faster_checkpoint(struct faster_session *sessio
                                                    uint64_t *obsolete_below,
                                                    faster_interrupt_fn *interrupt,
                                                    void *interrupt_context) FASTER_MUST_CHECK;
+
+/* Doubles the hash index, or carries a doubling that is under way to its end. The index also
+ * grows by itself, as keys are added; this is for whoever knows that many will follow. Works
+ * beside readers and writers, whom it does not stop; does no I/O. The session's own thread. OK;
+ * FULL (it has the largest size that the memory budget allows, nothing is changed); BUSY (another
+ * thread has a part of it in hand: it will end by itself). Source: FASTER (SIGMOD 2018), section
+ * 3, resizing; here in place and without a pause. */
+FASTER_PUBLIC enum faster_status faster_grow(struct faster_session *session) FASTER_MUST_CHECK;
 
 /* ------------------------------------------------------------------ scan */
 

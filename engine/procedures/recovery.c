@@ -13,6 +13,7 @@
 #include "procedures/recovery.h"
 
 #include "procedures/recovery_pass.h"
+#include "store/index_growth.h"
 #include "store/txn.h"
 
 struct catch_up {
@@ -238,6 +239,7 @@ static enum faster_status take_rows(struct catch_up *work, faster_row_source_fn 
         memset(&row, 0, sizeof row);
         enum faster_status status = next(context, &row);
         if (status == FASTER_OK && row.number > work->store->committed.number) {
+            fst_store_index_before_rows(work->session);
             status = take_row(work, &row);
         }
         if (status != FASTER_OK) {

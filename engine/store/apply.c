@@ -17,6 +17,7 @@
  * before it, since both were under way when the head moved.
  */
 #include "shapes/guard.h"
+#include "store/index_growth.h"
 #include "store/operations.h"
 
 enum fst_attempt fst_op_done(struct faster_op *op, enum faster_status status) {
@@ -193,6 +194,7 @@ static enum fst_attempt append(struct faster_session *session, struct faster_op 
                               fst_load_relaxed_u64(&record->header) | FST_HEADER_INVALID);
         return FST_ATTEMPT_AGAIN;
     }
+    fst_store_note_append(store, addr);
     if (session->txn != NULL) {
         session->txn->record_count++;
     }

@@ -95,6 +95,7 @@ struct faster_store {
     struct fst_device_queue *queue; /* [writer] for recovery, verify and truncation */
     struct fst_hybrid_log *log;
     struct fst_hash_index *index;
+    bool index_grows;           /* by itself; read-only once open */
     struct fst_aborted aborted; /* changed by [writer] */
     struct fst_pins pins;
 

@@ -9,8 +9,10 @@ enum fst_attempt fst_delete_attempt(struct faster_session *session, struct faste
     struct fst_index_slot slot;
     struct fst_found found;
     bool exists;
-    if (!fst_hash_index_find(store->index, op->hash, &slot)) {
-        return fst_op_done(op, FASTER_OK);
+    enum faster_status status = fst_hash_index_find_for_write(store->index, op->hash, &slot);
+    if (status != FASTER_OK) {
+        session->index_full = status == FASTER_FULL;
+        return fst_op_done(op, status == FASTER_NOT_FOUND ? FASTER_OK : status);
     }
     fst_addr newest = fst_index_slot_addr(&slot);
     enum fst_walk walk = FST_WALK_END;

@@ -3,6 +3,7 @@
 
 #include "base/bytes.h"
 #include "base/uuid.h"
+#include "store/index_growth.h"
 
 static const struct faster_env *env_of(const struct faster_options *options) {
     return options->env != NULL ? options->env : faster_env_posix();
@@ -136,19 +137,6 @@ static enum faster_status open_device(struct faster_store *store,
     return fst_device_uring_open(&uring, &store->device);
 }
 
-static enum faster_status open_index(struct faster_store *store, struct faster_error *error) {
-    uint32_t bits =
-        fst_hash_index_bits_for(store->budget.index_bytes, store->manifest.index_bits_min);
-    if (bits == 0) {
-        return fst_error_set(error, FASTER_FULL,
-                             "the index of this store needs more than memory = %llu bytes allow: "
-                             "raise memory",
-                             (unsigned long long)store->budget.memory_bytes);
-    }
-    return fst_hash_index_create(store->env, store->epoch, bits, store->budget.index_bytes,
-                                 fst_log_begin_word(store->log), &store->index);
-}
-
 static enum faster_status open_structures(struct faster_store *store,
                                           const struct faster_options *options,
                                           struct faster_error *error) {
@@ -178,7 +166,7 @@ static enum faster_status open_structures(struct faster_store *store,
         fst_store_seq_cst_u64(&store->pins.stable,
                               fst_max_u64(begin.raw, store->manifest.durable_row_end));
         fst_aborted_init(&store->aborted, store->env, store->epoch);
-        status = open_index(store, error);
+        status = fst_store_open_index(store, options, error);
     }
     return status;
 }

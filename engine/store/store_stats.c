@@ -58,6 +58,11 @@ static void add_index(struct figures *figures, const struct faster_store *store)
         "buckets beyond the table");
     add(figures, "index_entries", stats.entry_count, "count", "used entries, estimated");
     add(figures, "index_bytes", stats.used_bytes, "bytes", "buckets and overflow buckets");
+    add(figures, "index_growths", stats.growth_count, "count", "doublings begun since open");
+    add(figures, "index_phase", (uint64_t)stats.phase, "phase",
+        "0 settled, 1 growing, 2 grown and waiting for operations under way to end");
+    add(figures, "huge_page_bytes", stats.huge_bytes + fst_log_huge_bytes(store->log), "bytes",
+        "of the index and the log, for which the system was asked for huge pages and agreed");
     add(figures, "index_bytes_max", store->budget.index_bytes, "bytes",
         "the index's share of memory");
 }

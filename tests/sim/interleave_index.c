@@ -11,6 +11,8 @@
  */
 #define FST_ATOMIC_SHIM "../../tests/support/sched_atomic.h"
 #include "../../engine/structures/hash_index.c"
+#include "../../engine/structures/hash_index_grow.c"
+#include "../../engine/structures/hash_index_table.c"
 
 #include "support/sched.h"
 #include "support/sched_env.h"
@@ -86,12 +88,18 @@ static void raise_begin(uint32_t number) {
 
 /* An index with `live` entries (tags 0, 1, ...) and room for `pool` overflow buckets. */
 static void prepare(uint32_t live, uint32_t pool) {
-    const uint64_t budget_bytes = (BUCKET_COUNT + pool) * BUCKET_BYTES;
+    const uint64_t budget_bytes = (BUCKET_COUNT + pool) * FST_INDEX_BUCKET_BYTES;
 
     memset(&world, 0, sizeof world);
     world.begin = FST_ADDR_FIRST_RAW;
-    if (fst_hash_index_create(&sched_env, NULL, BITS, budget_bytes, &world.begin, &world.index) !=
-        FASTER_OK) {
+    const struct fst_hash_index_config config = {.env = &sched_env,
+                                                 .begin = &world.begin,
+                                                 .budget_bytes = budget_bytes,
+                                                 .bits = BITS,
+                                                 .bits_max = BITS,
+                                                 .load_percent = FST_INDEX_LOAD_NEVER};
+
+    if (fst_hash_index_create(&config, &world.index) != FASTER_OK) {
         exit(EXIT_FAILURE);
     }
     for (uint32_t tag = 0; tag < live; tag++) {
@@ -100,14 +108,15 @@ static void prepare(uint32_t live, uint32_t pool) {
 }
 
 static void check_chain(uint64_t word) {
-    uint64_t address = word & FST_ADDR_MASK;
+    uint64_t address = fst_index_address_of(word);
 
     while (address != 0 && address >= world.begin) {
         const uint64_t number = (address - FST_ADDR_FIRST_RAW) / RECORD_BYTES;
         struct model_record *record = &world.records[number];
 
         sched_expect(record->is_published && !record->was_met, "a record is linked twice");
-        sched_expect(record->tag == tag_of_word(word), "a record is in another tag's chain");
+        sched_expect(record->tag == fst_index_tag_of_word(word),
+                     "a record is in another tag's chain");
         record->was_met = true;
         address = record->previous;
     }
@@ -117,17 +126,18 @@ static void check_entries(void) {
     uint64_t tags[RECORDS_MAX];
     uint32_t tag_count = 0;
 
-    for (struct bucket *bucket = world.index->buckets; bucket != NULL;
-         bucket = next_bucket(world.index, bucket)) {
-        for (uint32_t i = 0; i < BUCKET_ENTRIES; i++) {
+    for (struct fst_index_bucket *bucket = world.index->buckets; bucket != NULL;
+         bucket = fst_index_next(world.index, bucket)) {
+        for (uint32_t i = 0; i < FST_INDEX_BUCKET_ENTRIES; i++) {
             const uint64_t word = bucket->entries[i];
 
-            sched_expect(word == WORD_FREE || is_final(word), "a tentative word is left");
-            for (uint32_t j = 0; word != WORD_FREE && j < tag_count; j++) {
-                sched_expect(tags[j] != tag_of_word(word), "a tag has two entries");
+            sched_expect(word == FST_INDEX_WORD_FREE || fst_index_is_final(word),
+                         "a tentative word is left");
+            for (uint32_t j = 0; word != FST_INDEX_WORD_FREE && j < tag_count; j++) {
+                sched_expect(tags[j] != fst_index_tag_of_word(word), "a tag has two entries");
             }
-            if (word != WORD_FREE) {
-                tags[tag_count++] = tag_of_word(word);
+            if (word != FST_INDEX_WORD_FREE) {
+                tags[tag_count++] = fst_index_tag_of_word(word);
                 check_chain(word);
             }
         }
@@ -137,8 +147,8 @@ static void check_entries(void) {
 static void check_pool(void) {
     uint64_t linked = 0;
 
-    for (struct bucket *bucket = next_bucket(world.index, world.index->buckets); bucket != NULL;
-         bucket = next_bucket(world.index, bucket)) {
+    for (struct fst_index_bucket *bucket = fst_index_next(world.index, world.index->buckets);
+         bucket != NULL; bucket = fst_index_next(world.index, bucket)) {
         linked++;
     }
     sched_expect(world.index->bucket_taken == BUCKET_COUNT + linked, "an overflow bucket leaked");

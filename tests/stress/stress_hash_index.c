@@ -266,7 +266,13 @@ static bool run_once(const char *name, uint64_t pool_count, bool may_be_full, ui
     fst_store_relaxed_u64(&stress.tail, FST_ADDR_FIRST_RAW);
     stress.records = calloc(record_count, sizeof *stress.records);
     if (stress.records == NULL || fst_epoch_create(env, &stress.epoch) != FASTER_OK ||
-        fst_hash_index_create(env, stress.epoch, BITS, budget_bytes, &stress.begin,
+        fst_hash_index_create(&(struct fst_hash_index_config){.env = env,
+                                                              .epoch = stress.epoch,
+                                                              .begin = &stress.begin,
+                                                              .budget_bytes = budget_bytes,
+                                                              .bits = BITS,
+                                                              .bits_max = BITS,
+                                                              .load_percent = FST_INDEX_LOAD_NEVER},
                               &stress.table) != FASTER_OK) {
         fprintf(stderr, "no memory\n");
         exit(EXIT_FAILURE);

@@ -11,6 +11,7 @@
 #define BUCKET_ENTRIES 7u
 #define TAG_COUNT (UINT64_C(1) << FST_INDEX_TAG_BITS)
 #define FIRST FST_ADDR_FIRST_RAW
+#define ADDR_LAST (FST_ADDR_MAX & FST_INDEX_ADDR_MASK)
 
 static struct fst_test_env *test;
 static struct fst_hash_index *table;
@@ -20,13 +21,22 @@ static uint64_t hash_of(uint64_t bucket, uint64_t tag) {
     return tag << FST_INDEX_BITS_MAX | bucket;
 }
 
-static struct fst_hash_index *make_index(uint32_t bits, uint64_t pool_count) {
-    struct fst_hash_index *made;
-    const uint64_t budget_bytes = ((UINT64_C(1) << bits) + pool_count) * BUCKET_BYTES;
+/* Never grows. */
+static struct fst_hash_index_config config_of(uint32_t bits, uint64_t budget_bytes) {
+    return (struct fst_hash_index_config){.env = fst_test_env_get(test),
+                                          .begin = &begin,
+                                          .budget_bytes = budget_bytes,
+                                          .bits = bits,
+                                          .bits_max = bits,
+                                          .load_percent = FST_INDEX_LOAD_NEVER};
+}
 
-    cr_assert_eq(
-        fst_hash_index_create(fst_test_env_get(test), NULL, bits, budget_bytes, &begin, &made),
-        FASTER_OK);
+static struct fst_hash_index *make_index(uint32_t bits, uint64_t pool_count) {
+    const struct fst_hash_index_config config =
+        config_of(bits, ((UINT64_C(1) << bits) + pool_count) * BUCKET_BYTES);
+    struct fst_hash_index *made;
+
+    cr_assert_eq(fst_hash_index_create(&config, &made), FASTER_OK);
     return made;
 }
 
@@ -89,25 +99,22 @@ TestSuite(hash_index, .init = set_up, .fini = tear_down);
 /* ---- life ---- */
 
 Test(hash_index, create_above_the_budget_is_full) {
+    const struct fst_hash_index_config config = config_of(BITS, BUCKET_COUNT * BUCKET_BYTES - 1);
     struct fst_hash_index *made;
-    const struct faster_env *env = fst_test_env_get(test);
 
-    cr_assert_eq(
-        fst_hash_index_create(env, NULL, BITS, BUCKET_COUNT * BUCKET_BYTES - 1, &begin, &made),
-        FASTER_FULL);
+    cr_assert_eq(fst_hash_index_create(&config, &made), FASTER_FULL);
     cr_assert_null(made);
 }
 
 Test(hash_index, create_without_memory_leaks_nothing) {
     const uint64_t live = fst_test_env_live_allocations(test);
     const enum fst_test_operation operations[] = {FST_TEST_ALLOCATE, FST_TEST_MAP};
+    const struct fst_hash_index_config config = config_of(BITS, 1 << 20);
     struct fst_hash_index *made;
 
     for (int i = 0; i < 2; i++) {
         fst_test_env_fail(test, operations[i], 1, 1, FASTER_NOMEM);
-        cr_assert_eq(
-            fst_hash_index_create(fst_test_env_get(test), NULL, BITS, 1 << 20, &begin, &made),
-            FASTER_NOMEM);
+        cr_assert_eq(fst_hash_index_create(&config, &made), FASTER_NOMEM);
         cr_assert_null(made);
         cr_assert_eq(fst_test_env_live_allocations(test), live);
     }
@@ -206,8 +213,8 @@ Test(hash_index, publish_updates_entry_and_slot) {
 
     cr_assert(fst_hash_index_publish(table, &slot, fst_addr_of(FIRST)));
     cr_assert_eq(fst_index_slot_addr(&slot).raw, FIRST);
-    cr_assert(fst_hash_index_publish(table, &slot, fst_addr_of(FST_ADDR_MAX)));
-    cr_assert_eq(address_at(hash_of(0, 3)), FST_ADDR_MAX);
+    cr_assert(fst_hash_index_publish(table, &slot, fst_addr_of(ADDR_LAST)));
+    cr_assert_eq(address_at(hash_of(0, 3)), ADDR_LAST);
     cr_assert(fst_hash_index_publish(table, &slot, fst_addr_of(FIRST)));
     cr_assert_eq(address_at(hash_of(0, 3)), FIRST);
 }
@@ -345,7 +352,7 @@ struct visits {
 static bool visit(void *context, uint64_t bucket, uint32_t tag, fst_addr addr) {
     struct visits *visits = context;
 
-    cr_assert_eq(addr.raw, FIRST + 64 + tag);
+    cr_assert_eq(addr.raw, FIRST + 64 + tag * 8);
     visits->counts[bucket][tag]++;
     return ++visits->total != visits->stop_after;
 }
@@ -356,7 +363,7 @@ Test(hash_index, walk_visits_each_live_entry_once) {
     for (uint64_t tag = 0; tag < 20; tag++) {
         struct fst_index_slot slot = create(hash_of(tag % 2, tag));
 
-        cr_assert(fst_hash_index_publish(table, &slot, fst_addr_of(FIRST + 64 + tag)));
+        cr_assert(fst_hash_index_publish(table, &slot, fst_addr_of(FIRST + 64 + tag * 8)));
     }
     (void)create_at(30, FIRST);
     fst_store_relaxed_u64(&begin, FIRST + 64);

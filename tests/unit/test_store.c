@@ -246,6 +246,7 @@ Test(store, index_larger_than_memory_is_refused_by_name) {
     rig_start(&rig, 4096);
     rig_close(&rig);
     rig.options.memory_bytes = 4 * FASTER_MEMORY_BYTES_MIN;
+    rig.options.index_bits = 36; /* as many as that allows */
     rig_open(&rig);
     rig_commit_put(&rig, "a", 1, 10);
     rig_crash(&rig);
