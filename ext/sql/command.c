@@ -6,6 +6,7 @@
  *   checkpoint           makes the last commit safe in SQLite and in the log, and writes a
  *                        manifest, so that the redo rows can go; within a transaction its own
  *                        writes are not part of it
+ *   grow                 doubles the index
  *   verify               reads the whole store; fails with the first finding
  */
 #include "sql/command.h"
@@ -25,14 +26,15 @@ enum command {
     COMMAND_MAX,
     COMMAND_INSERT,
     COMMAND_CHECKPOINT,
+    COMMAND_GROW,
     COMMAND_VERIFY,
     COMMAND_COUNT
 };
 
 static const char *const COMMAND_NAMES[COMMAND_COUNT] = {
-    [COMMAND_ADD] = "add",       [COMMAND_APPEND] = "append", [COMMAND_MIN] = "min",
-    [COMMAND_MAX] = "max",       [COMMAND_INSERT] = "insert", [COMMAND_CHECKPOINT] = "checkpoint",
-    [COMMAND_VERIFY] = "verify",
+    [COMMAND_ADD] = "add",   [COMMAND_APPEND] = "append", [COMMAND_MIN] = "min",
+    [COMMAND_MAX] = "max",   [COMMAND_INSERT] = "insert", [COMMAND_CHECKPOINT] = "checkpoint",
+    [COMMAND_GROW] = "grow", [COMMAND_VERIFY] = "verify",
 };
 
 /* ------------------------------------------------------ read-modify-write */
@@ -75,6 +77,7 @@ static int combine(struct merge *merge, const struct row_scalar *old,
         return SQLITE_OK;
     case COMMAND_INSERT:
     case COMMAND_CHECKPOINT:
+    case COMMAND_GROW:
     case COMMAND_VERIFY:
     case COMMAND_COUNT:
         break;
@@ -276,6 +279,16 @@ static int run_checkpoint(struct table *table) {
                                     obsolete_below < row.number ? obsolete_below : row.number);
 }
 
+static int run_grow(struct table *table) {
+    struct attachment *attachment = NULL;
+    int rc = meet(table, &attachment);
+    if (rc != SQLITE_OK) {
+        return rc;
+    }
+    enum faster_status status = faster_grow(attachment->session);
+    return status == FASTER_OK ? SQLITE_OK : table_engine_error(table, status);
+}
+
 /* A damaged store may have millions; these tell enough. */
 #define FINDING_COUNT_MAX 20
 
@@ -329,7 +342,7 @@ static int run_verify(struct table *table) {
 static int unknown_command(struct table *table, const char *name) {
     return connection_error(table->connection, SQLITE_ERROR,
                             "%s: unknown command '%.40s'; allowed are add, append, min, max, "
-                            "insert, checkpoint, verify",
+                            "insert, checkpoint, grow, verify",
                             table->name, name == NULL ? "" : name);
 }
 
@@ -346,6 +359,9 @@ int command_run(struct table *table, sqlite3_value **argv) {
     }
     if (command == COMMAND_CHECKPOINT) {
         return run_checkpoint(table);
+    }
+    if (command == COMMAND_GROW) {
+        return run_grow(table);
     }
     if (command == COMMAND_VERIFY) {
         return run_verify(table);
