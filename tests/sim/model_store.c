@@ -286,6 +286,13 @@ static void toggle_snapshot(struct run *run) {
     run->snapshots[index].open = true;
 }
 
+/* The index doubles, perhaps while older records lie on disk. */
+static void grow(struct run *run) {
+    enum faster_status status = faster_grow(run->session);
+    CHECK(run, status == FASTER_OK || status == FASTER_FULL, "grow", status);
+    run->growths += status == FASTER_OK;
+}
+
 static void step(struct run *run) {
     switch (draw(run, 24)) {
     case 0:
@@ -304,7 +311,13 @@ static void step(struct run *run) {
     case 5:
         transact_with_fault(run);
         break;
+    case 6:
+        grow(run);
+        break;
     default:
+        if (run->reopens == 0 && draw(run, 3) == 0) {
+            grow(run); /* later the index has its largest size */
+        }
         transact(run);
         break;
     }
@@ -319,6 +332,7 @@ static void run_seed(struct run *run, uint64_t seed, const char *base) {
     run->test = fst_test_env_create();
     run->history = calloc(HISTORY_MAX, sizeof *run->history);
     run->inline_bytes = INLINE[draw(run, 5)];
+    run->index_load_percent = draw(run, 2) == 0 ? 90 : FASTER_INDEX_LOAD_NEVER;
     snprintf(run->directory, sizeof run->directory, "%s/s%llu.0", base, (unsigned long long)seed);
     struct faster_options options = {.env = fst_test_env_get(run->test),
                                      .directory = run->directory,
@@ -358,7 +372,7 @@ int main(int argc, char **argv) {
     }
     struct run *run = calloc(1, sizeof *run);
     uint64_t reads = 0, commits = 0, reopens = 0, scans = 0;
-    uint64_t torn = 0, lost = 0, returned = 0, faults = 0, left_pending = 0;
+    uint64_t torn = 0, lost = 0, returned = 0, faults = 0, left_pending = 0, growths = 0;
     for (uint64_t seed = first; seed < first + count; seed++) {
         run_seed(run, seed, base);
         reads += run->reads;
@@ -370,15 +384,16 @@ int main(int argc, char **argv) {
         returned += run->returned;
         faults += run->faults;
         left_pending += run->left_pending;
+        growths += run->growths;
     }
     free(run);
     fst_test_directory_remove(base);
     printf("model_store: %llu seeds, %llu commits, %llu reopens, %llu reads, %llu scans, "
            "%llu torn sectors, %llu lost and %llu returned ends, %llu faults, %llu writes left "
-           "pending: 0 differences\n",
+           "pending, %llu growths on command: 0 differences\n",
            (unsigned long long)count, (unsigned long long)commits, (unsigned long long)reopens,
            (unsigned long long)reads, (unsigned long long)scans, (unsigned long long)torn,
            (unsigned long long)lost, (unsigned long long)returned, (unsigned long long)faults,
-           (unsigned long long)left_pending);
+           (unsigned long long)left_pending, (unsigned long long)growths);
     return 0;
 }

@@ -55,6 +55,8 @@ struct run {
     uint32_t pending_count;
     bool with_faults; /* failing operations are no differences */
     uint64_t inline_bytes;
+    uint32_t index_load_percent;
+    uint64_t growths; /* on command */
     struct {
         struct faster_snapshot snapshot;
         uint64_t number;

@@ -26,6 +26,8 @@ void model_open(struct run *run) {
                                      .page_bytes = 16 << 10,
                                      .segment_bytes = SEGMENT_BYTES,
                                      .inline_commit_bytes = run->inline_bytes,
+                                     .index_bits = 4,
+                                     .index_load_percent = run->index_load_percent,
                                      .diagnostic = diagnose,
                                      .diagnostic_context = run};
     struct faster_error error = {0};
