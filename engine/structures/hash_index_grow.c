@@ -98,9 +98,15 @@ struct room {
     uint32_t next;
 };
 
+/* A growth touches every bucket, and so does a table with one entry in 64 buckets, about one per
+ * page of 4 KiB: only then huge pages take no memory that would stay untouched otherwise. */
 void fst_index_advise(struct fst_hash_index *index, uint32_t bits) {
     const size_t bytes = ((size_t)1 << bits) * FST_INDEX_BUCKET_BYTES;
 
+    if (fst_load_relaxed_u64(&index->advised_bits) == bits) {
+        return;
+    }
+    fst_store_relaxed_u64(&index->advised_bits, bits);
     fst_store_relaxed_u64(&index->huge_bytes,
                           index->env->advise_huge(index->env, index->buckets, bytes));
 }
@@ -351,13 +357,16 @@ void fst_index_note_insert(struct fst_hash_index *index, uint64_t level, uint64_
     }
     /* A split may have counted the word's end before its beginning is counted here. */
     count = (int64_t)fst_add_relaxed_u64(&index->sampled_count, 1) + 1;
-    if (count > 0 && index->load_percent != FST_INDEX_LOAD_NEVER &&
-        !fst_index_level_is_growing(level)) {
+    if (count > 0 && !fst_index_level_is_growing(level)) {
+        const uint32_t bits = fst_index_level_bits(level);
         const uint64_t entries = (uint64_t)count * (index->sample_mask + 1);
-        const uint64_t places = FST_INDEX_BUCKET_ENTRIES << fst_index_level_bits(level);
 
-        if (entries * 100 >= places * index->load_percent) {
-            fst_hash_index_grow_toward(index, fst_index_level_bits(level) + 1);
+        if (entries >= UINT64_C(1) << bits >> 6) {
+            fst_index_advise(index, bits);
+        }
+        if (index->load_percent != FST_INDEX_LOAD_NEVER &&
+            entries * 100 >= ((uint64_t)FST_INDEX_BUCKET_ENTRIES * index->load_percent) << bits) {
+            fst_hash_index_grow_toward(index, bits + 1);
         }
     }
 }
@@ -475,7 +484,6 @@ void fst_hash_index_presize(struct fst_hash_index *index, struct fst_epoch_slot 
             /* seq_cst, as in fst_index_start_growth(). Who searches by the old level finds
              * nothing and loads it again, or meets the next stamp: claim 6 (b, c). No growth
              * can follow: claim 5. */
-            fst_index_advise(index, index->bits_max);
             return;
         }
     }

@@ -78,7 +78,8 @@ struct fst_hash_index {
     fst_atomic_u64 asked_generation; /* the epoch has got settle_growth() for it */
     fst_atomic_u64 action_count;     /* epoch actions not yet run */
     fst_atomic_u64 growth_count;
-    fst_atomic_u64 huge_bytes; /* for which the system took the advice */
+    fst_atomic_u64 advised_bits; /* huge pages were asked for so many buckets */
+    fst_atomic_u64 huge_bytes;   /* for which the system took the advice */
 };
 
 /* ---- words ---- */

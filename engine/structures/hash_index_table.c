@@ -70,7 +70,6 @@ enum faster_status fst_hash_index_create(const struct fst_hash_index_config *con
         config->env->release(config->env, made);
         return status;
     }
-    fst_index_advise(made, config->bits);
     *index = made;
     return FASTER_OK;
 }

@@ -83,6 +83,22 @@ static void commands_change_one_column(struct world *world) {
     db_close(db);
 }
 
+static void command_grow_doubles_the_index(struct world *world) {
+    const char *buckets = "SELECT value FROM faster_stats('g') WHERE name = 'index_buckets'";
+    sqlite3 *db = open_at(world);
+    db_must(db, "CREATE VIRTUAL TABLE g USING faster(k INTEGER PRIMARY KEY, v, memory='1MiB')");
+    db_must(db, "INSERT INTO g VALUES(1, 'a'), (2, 'b')");
+    want(db, "1024", buckets);
+    db_must(db, "BEGIN; INSERT INTO g VALUES(3, 'c'); INSERT INTO g(g) VALUES('grow');"
+                "INSERT INTO g VALUES(4, 'd'); COMMIT");
+    want(db, "2048", buckets);
+    db_must(db, "INSERT INTO g(g) VALUES('GROW')");
+    refused(db, SQLITE_FULL, "largest size", "INSERT INTO g(g) VALUES('grow')");
+    want(db, "4096", buckets);
+    want(db, "1|a 2|b 3|c 4|d", "SELECT * FROM g ORDER BY k");
+    db_close(db);
+}
+
 static void commands_on_several_columns(struct world *world) {
     sqlite3 *db = open_at(world);
     db_must(db, "CREATE VIRTUAL TABLE c USING faster(a, b, n INT DEFAULT 10, t TEXT NOT NULL, "
@@ -596,6 +612,7 @@ static const struct {
 } TESTS[] = {
     {"orphaned_directory_is_collected", orphaned_directory_is_collected},
     {"commands_change_one_column", commands_change_one_column},
+    {"command_grow_doubles_the_index", command_grow_doubles_the_index},
     {"commands_on_several_columns", commands_on_several_columns},
     {"commands_on_rowids", commands_on_rowids},
     {"lookups_that_ask_for_the_rowid_only", lookups_that_ask_for_the_rowid_only},
