@@ -96,6 +96,7 @@ static uint64_t take_bucket(struct fst_hash_index *index) {
 
 /* Links `fresh` at the end of the chain of which `last` was the end. Claim 4. */
 static void append(struct fst_hash_index *index, struct fst_index_bucket *last, uint64_t fresh) {
+    /* seq_cst, all three: pairs with the load in fst_index_next() */
     uint64_t link = fst_load_seq_cst_u64(&last->link);
 
     for (;;) {
@@ -103,7 +104,7 @@ static void append(struct fst_hash_index *index, struct fst_index_bucket *last, 
             last = &index->buckets[link & FST_INDEX_LINK_NUMBER];
             link = fst_load_seq_cst_u64(&last->link);
         } else if (fst_cas_seq_cst_u64(&last->link, &link, link | fresh)) {
-            return; /* seq_cst: pairs with the load in fst_index_next() */
+            return;
         }
     }
 }

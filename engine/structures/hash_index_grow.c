@@ -154,12 +154,14 @@ static void ask_to_settle(struct fst_hash_index *index, uint64_t level) {
     if (asked == generation || !fst_cas_relaxed_u64(&index->asked_generation, &asked, generation)) {
         return;
     }
-    (void)fst_add_acq_rel_u64(&index->action_count, 1); /* counted before it can run */
+    /* Counted before it can run; pairs with the load of whoever destroys the index. */
+    (void)fst_add_acq_rel_u64(&index->action_count, 1);
     if (index->epoch == NULL) {
         settle_growth(index, generation);
     } else if (!fst_epoch_bump(index->epoch, settle_growth, index, generation)) {
         /* The epoch's list is full: whoever wants the next growth asks again. */
         fst_store_relaxed_u64(&index->asked_generation, generation - 1);
+        /* acq_rel: pairs as the add above */
         (void)fst_add_acq_rel_u64(&index->action_count, UINT64_MAX);
     }
 }
@@ -265,6 +267,7 @@ static bool split_word(struct fst_hash_index *index, uint64_t level, uint64_t lo
 
         if (!fst_index_is_final(value)) {
             index->env->yield(index->env); /* its inserter ends soon; claim 9 */
+            /* seq_cst: pairs with the release in settle() of hash_index.c; claim 9 */
             value = fst_load_seq_cst_u64(word);
             continue;
         }
@@ -283,7 +286,7 @@ static bool split_word(struct fst_hash_index *index, uint64_t level, uint64_t lo
                                 fst_addr_is_valid(division.heads[1]) - 1);
             return true;
         }
-        /* release: as above; a word that died and was reused has another tag */
+        /* release: pairs as the store above; a word that died and was reused has another tag */
         fst_store_release_u64(high, FST_INDEX_WORD_FREE);
     }
     return true;
@@ -324,7 +327,7 @@ enum fst_index_split fst_index_split_bucket(struct fst_hash_index *index, uint64
     if (!has_room) {
         return FST_INDEX_SPLIT_FULL;
     }
-    /* acq_rel: the last one has seen what the others did */
+    /* acq_rel: pairs with itself; the last one has seen what the others did */
     if (fst_add_acq_rel_u64(&index->ready_count, 1) + 1 == fst_index_half(level)) {
         finish_growth(index, level);
     }

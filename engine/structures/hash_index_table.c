@@ -92,7 +92,8 @@ void fst_hash_index_destroy(struct fst_hash_index *index) {
 /* ---- what there is ---- */
 
 uint32_t fst_hash_index_bits(const struct fst_hash_index *index) {
-    /* acquire: whoever knows of an entry of a level knows the level, which was there before */
+    /* acquire: pairs with the stores of a growth's start and end; whoever knows of an entry of a
+     * level knows the level, which was there before */
     return fst_index_level_bits(fst_load_acquire_u64(&index->level));
 }
 
@@ -153,7 +154,7 @@ static enum fst_index_phase phase_of(uint64_t level) {
 
 void fst_hash_index_get_stats(const struct fst_hash_index *index,
                               struct fst_hash_index_stats *stats) {
-    /* acquire: as in fst_hash_index_walk() */
+    /* acquire: pairs as in fst_hash_index_walk() */
     const uint64_t level = fst_load_acquire_u64(&index->level);
     const uint64_t bucket_count = UINT64_C(1) << fst_index_level_bits(level);
     const uint64_t sample_count =
