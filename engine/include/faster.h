@@ -639,7 +639,7 @@ struct faster_stat {
 
 /* Fills at most `count_max` figures and returns how many there are. Relaxed: figures of
  * one call need not belong to one moment. Any thread; waits for a short lock at most. */
-FASTER_PUBLIC size_t faster_store_stats(struct faster_store *store, struct faster_stat *stats,
+FASTER_PUBLIC size_t faster_store_stats(const struct faster_store *store, struct faster_stat *stats,
                                         size_t count_max);
 
 #ifdef __cplusplus

@@ -63,7 +63,7 @@ static void leave_list(struct faster_session *session) {
     fst_add_relaxed_u64(&store->session_count, UINT64_MAX);
 }
 
-void fst_sessions_sum(struct faster_store *store, struct fst_session_counters *sum) {
+void fst_sessions_sum(const struct faster_store *store, struct fst_session_counters *sum) {
     memset(sum, 0, sizeof *sum);
     store->env->mutex_lock(store->env, store->sessions_lock);
     add_counters(sum, &store->closed_sessions);

@@ -11,7 +11,7 @@ enum faster_status fst_session_open(struct faster_store *store,
 void fst_session_close(struct faster_session *session);
 
 /* The counters of all sessions, open and closed. Any thread. */
-void fst_sessions_sum(struct faster_store *store, struct fst_session_counters *sum);
+void fst_sessions_sum(const struct faster_store *store, struct fst_session_counters *sum);
 
 /* Any session's own thread; takes no lock. */
 enum faster_status fst_snapshot_open_upper(struct faster_session *session, uint64_t upper,

@@ -67,7 +67,7 @@ static void add_index(struct figures *figures, const struct faster_store *store)
         "the index's share of memory");
 }
 
-static void add_operations(struct figures *figures, struct faster_store *store) {
+static void add_operations(struct figures *figures, const struct faster_store *store) {
     struct fst_session_counters sum;
     fst_sessions_sum(store, &sum);
     add(figures, "appended_records", fst_load_relaxed_u64(&sum.appended_records), "count",
@@ -94,7 +94,8 @@ static void add_events(struct figures *figures, const struct faster_store *store
         "records read to rebuild the index");
 }
 
-size_t faster_store_stats(struct faster_store *store, struct faster_stat *stats, size_t count_max) {
+size_t faster_store_stats(const struct faster_store *store, struct faster_stat *stats,
+                          size_t count_max) {
     struct figures figures = {stats, count_max, 0};
     add(&figures, "memory_bytes_max", store->budget.memory_bytes, "bytes", "the budget");
     add(&figures, "inline_commit_bytes_max",
