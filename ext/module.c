@@ -50,8 +50,7 @@ static int create_store(struct table *table, const struct store_home *home, cons
     if (status != FASTER_OK) {
         return connection_engine_error(connection, table->name, status, error.message);
     }
-    int rc = store_changes_note_create(connection, table->schema_name, uuid, home->memory_identity,
-                                       directory);
+    int rc = store_changes_note_create(connection, table->schema_name, uuid, home, directory);
     if (rc == SQLITE_OK && directory != NULL) {
         status = faster_store_mark(faster_env_posix(), directory, true);
         rc = status == FASTER_OK ? SQLITE_OK
@@ -147,20 +146,15 @@ static int check_owner(struct table *table, bool *ours) {
 }
 
 /* Enlists the watcher. It needs the main database's write lock; a table of another database
- * can do without if nothing of it is unsettled: its files are then left to garbage.c. */
+ * does without if nothing of its store is unsettled: what becomes of it is found out later. */
 static int watch_drop(struct table *table, bool *watched) {
     const struct attachment *attachment = table->attachment;
-    int rc = watcher_enlist(table->connection);
-    *watched = rc == SQLITE_OK;
-    if (rc != SQLITE_OK && sqlite3_stricmp(table->schema_name, "main") != 0 &&
-        (attachment == NULL || attachment->txn == NULL ||
-         !faster_txn_has_writes(attachment->txn))) {
-        rc = connection_check_writing(table->connection, table->schema_name, rc);
-    }
-    return rc;
+    *watched = sqlite3_stricmp(table->schema_name, "main") == 0 || attachment == NULL ||
+               attachment->txn != NULL || store_changes_has(table->connection, attachment->uuid);
+    return *watched ? watcher_enlist(table->connection) : SQLITE_OK;
 }
 
-static int note_drop(struct table *table) {
+static int note_drop(struct table *table, bool watched) {
     struct commit_rows_config config;
     struct store_home home = {0};
     int rc = commit_rows_config(&table->rows, &config);
@@ -171,8 +165,8 @@ static int note_drop(struct table *table) {
     if (rc == SQLITE_OK) {
         char *directory = store_home_directory(&home, config.path, config.uuid, &rc);
         if (rc == SQLITE_OK) {
-            rc = store_changes_note_drop(table->connection, table->schema_name, config.uuid,
-                                         home.memory_identity, directory);
+            rc = store_changes_note_drop(table->connection, table->schema_name, config.uuid, &home,
+                                         directory, watched);
         }
         sqlite3_free(directory);
     }
@@ -186,8 +180,8 @@ static int drop(struct table *table) {
     bool ours = false;
     int rc = check_owner(table, &ours);
     rc = rc == SQLITE_OK ? watch_drop(table, &watched) : rc;
-    if (rc == SQLITE_OK && watched && ours) {
-        rc = note_drop(table);
+    if (rc == SQLITE_OK && ours) {
+        rc = note_drop(table, watched);
     }
     return rc == SQLITE_OK ? commit_rows_drop_tables(&table->rows) : rc;
 }

@@ -225,6 +225,7 @@ static int find_or_open(const struct commit_rows *rows, const struct schema_opti
 int attachment_acquire(struct commit_rows *rows, const struct schema_options *options,
                        struct attachment **result) {
     struct commit_rows_config config;
+    store_changes_settle_unwatched(rows->connection, attachment_end_of_store);
     int rc = commit_rows_config(rows, &config);
     if (rc != SQLITE_OK) {
         return rc;

@@ -14,13 +14,17 @@
 
 #include "store/connection.h"
 
-/* Remember a change. `directory` is NULL in memory. SQLITE_OK or SQLITE_NOMEM. */
+struct store_home;
+
+/* Remember a change of the database at `home`. `directory` is NULL in memory. SQLITE_OK or
+ * SQLITE_NOMEM. A drop that is not watched (watcher.h) is settled by the next commit that this
+ * connection is told of, or by store_changes_settle_unwatched(). */
 int store_changes_note_create(struct connection *connection, const char *schema_name,
-                              const uint8_t uuid[FASTER_UUID_BYTES], const void *memory_identity,
+                              const uint8_t uuid[FASTER_UUID_BYTES], const struct store_home *home,
                               const char *directory);
 int store_changes_note_drop(struct connection *connection, const char *schema_name,
-                            const uint8_t uuid[FASTER_UUID_BYTES], const void *memory_identity,
-                            const char *directory);
+                            const uint8_t uuid[FASTER_UUID_BYTES], const struct store_home *home,
+                            const char *directory, bool watched);
 
 /* True if the open transaction made or dropped this store. */
 bool store_changes_has(const struct connection *connection, const uint8_t uuid[FASTER_UUID_BYTES]);
@@ -39,6 +43,8 @@ typedef void store_changes_gone_fn(struct connection *connection,
  * called for each store that was dropped or whose CREATE was undone. */
 void store_changes_settle(struct connection *connection, bool committed,
                           store_changes_gone_fn *gone);
+/* Where SQL may be run: settles the unwatched drops whose transaction is over. */
+void store_changes_settle_unwatched(struct connection *connection, store_changes_gone_fn *gone);
 /* Forgets them and touches nothing. */
 void store_changes_forget(struct connection *connection);
 

@@ -25,7 +25,9 @@
  * - DROP takes the object away and with it its callbacks. So xDestroy enlists the *watcher*,
  *   a virtual table without rows that exists for this alone, in the transaction. It is not
  *   used for ordinary writes because it belongs to the main database: writing it takes main's
- *   write lock, which a write to a temporary or attached table must not do.
+ *   write lock, which a write to a temporary or attached table must not do. Nor must the DROP of
+ *   one: unless the transaction has written the table, it goes without the watcher, and a
+ *   later look at the schema tells what became of it.
  * - A table that joins a transaction late is told the number of savepoints open by then, as
  *   if the last one were new. It is not new for the others: so `open_level` remembers the
  *   highest one known, and only what lies above it is a new savepoint. SQLite numbers them

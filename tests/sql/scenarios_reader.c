@@ -227,6 +227,65 @@ static void too_many_scans_are_busy(struct scenario *scenario) {
     db_close(db);
 }
 
+static void attach_second(const struct scenario *scenario, sqlite3 *db, const char *file) {
+    char sql[TEST_PATH_BYTES + 100];
+    snprintf(sql, sizeof sql, "ATTACH '%s/%s' AS second", scenario->directory, file);
+    db_must(db, "%s", sql);
+}
+
+/* DROP of a temporary or attached table works while another connection has the lock of main, takes
+ * no lock of main, and can be undone like any. */
+static void drop_locks_its_own_database(struct scenario *scenario) {
+    static const char *const schemas[] = {"temp", "second"};
+    sqlite3 *db = scenario_open(scenario);
+    sqlite3 *other = scenario_open(scenario);
+    char path[TEST_PATH_BYTES];
+    db_must(db, "CREATE TABLE o(x)");
+    attach_second(scenario, db, "second.db");
+    path_format(path, "%s/second.db-faster", scenario->directory);
+    for (int i = 0; i < 2; i++) {
+        const char *schema = schemas[i];
+        db_must(db, "CREATE VIRTUAL TABLE %s.f USING faster; INSERT INTO %s.f VALUES(1, 2)", schema,
+                schema);
+        db_must(other, "BEGIN IMMEDIATE");
+        db_must(db, "BEGIN; DROP TABLE %s.f; ROLLBACK", schema);
+        expect(scenario, db_int(db, "SELECT value FROM %s.f", schema) == 2, "%s, undone", schema);
+        db_must(db, "BEGIN; DROP TABLE %s.f", schema);
+        db_must(other, "INSERT INTO o VALUES(1); COMMIT; BEGIN IMMEDIATE");
+        db_must(db, "ROLLBACK; INSERT INTO %s.f VALUES(2, 3)", schema);
+        expect(scenario, db_int(db, "SELECT sum(value) FROM %s.f", schema) == 5, "%s, undone again",
+               schema);
+        db_must(db, "DROP TABLE %s.f", schema);
+        db_must(other, "COMMIT");
+        expect(scenario, db_run(db, "SELECT * FROM f") == SQLITE_ERROR, "%s.f is there", schema);
+        db_must(db, "CREATE VIRTUAL TABLE second.next USING faster; INSERT INTO next VALUES(1, 1)");
+        expect(scenario, store_directory_count(path) == 1, "files of the dropped store stay");
+        db_must(db, "DROP TABLE next");
+    }
+    db_close(other);
+    db_close(db);
+}
+
+/* An undone DROP in a database that is detached, while another takes its name, removes nothing. */
+static void undone_drop_of_a_detached_database(struct scenario *scenario) {
+    sqlite3 *db = scenario_open(scenario);
+    attach_second(scenario, db, "second.db");
+    db_must(db, "CREATE VIRTUAL TABLE second.f USING faster; INSERT INTO second.f VALUES(1, 2);"
+                "BEGIN; DROP TABLE second.f; ROLLBACK; DETACH second");
+    attach_second(scenario, db, "third.db");
+    db_must(db, "CREATE VIRTUAL TABLE second.g USING faster; INSERT INTO second.g VALUES(1, 2);"
+                "CREATE VIRTUAL TABLE temp.t USING faster; BEGIN; INSERT INTO t VALUES(1, 2);"
+                "ROLLBACK; INSERT INTO t VALUES(1, 2); DROP TABLE second.g; DETACH second");
+    attach_second(scenario, db, "second.db");
+    expect(scenario, db_int(db, "SELECT value FROM second.f") == 2, "the rows");
+    db_must(db, "INSERT INTO second.f VALUES(3, 4)");
+    db_close(db);
+    db = scenario_open(scenario);
+    attach_second(scenario, db, "second.db");
+    expect(scenario, db_int(db, "SELECT sum(value) FROM second.f") == 6, "the rows, reopened");
+    db_close(db);
+}
+
 /* One transaction over a store in each of two databases. */
 static void two_databases_one_transaction(struct scenario *scenario) {
     sqlite3 *db = scenario_open(scenario);
@@ -266,4 +325,6 @@ const struct scenario_entry scenarios_reader[] = {
     {"function_reads_first", function_reads_first, true, true},
     {"idle_connections_leave_room", idle_connections_leave_room, true, false},
     {"too_many_scans_are_busy", too_many_scans_are_busy, true, false},
+    {"drop_locks_its_own_database", drop_locks_its_own_database, true, true},
+    {"undone_drop_of_a_detached_database", undone_drop_of_a_detached_database, true, false},
     {NULL, NULL, false, false}};
