@@ -9,10 +9,11 @@
 #include "store/txn.h"
 
 /* What changes in place lies at or above the read-only address, which the last cut moved to its
- * end: whoever has written since has moved the tail. */
+ * end: whoever has written since has moved the tail, or has left a record before the cut's own. */
 static bool has_nothing_new(const struct faster_store *store) {
     uint64_t covered = fst_align_up_u64(store->committed.end, FST_WRITE_UNIT_BYTES);
-    return store->committed.number != 0 && fst_log_tail(store->log).raw <= covered;
+    return store->committed.number != 0 && !store->may_have_early &&
+           fst_log_tail(store->log).raw <= covered;
 }
 
 static void raise_version(struct faster_store *store) {
@@ -44,6 +45,7 @@ static enum faster_status append_control(struct faster_session *session) {
         store->last_cut =
             (struct fst_commit_point){version, value.nonce, value.start, value.end, addr.raw};
         store->uncut_version = 0;
+        store->may_have_early = addr.raw != fst_load_relaxed_u64(&store->version_floor);
         fst_log_freeze(store->log, fst_addr_of(value.end));
     }
     return status;

@@ -433,6 +433,61 @@ Test(direct, damage_after_a_clean_close_is_reported) {
     rig.store = NULL;
 }
 
+/* ---- writes while a cut runs ---- */
+
+struct during_cut {
+    struct faster_session *session;
+    const char *key;
+    const char *text;
+};
+
+/* Between the end of a version and its control record. */
+static void write_during_cut(void *context, enum fst_test_operation operation) {
+    const struct during_cut *write = context;
+    struct faster_op op = {.key = {write->key, strlen(write->key)},
+                           .value = {write->text, strlen(write->text)}};
+    (void)operation;
+    ASSERT_OK(faster_session_upsert(write->session, &op));
+}
+
+static void commit_and_meanwhile_put(const char *key, const char *text) {
+    struct during_cut write = {.key = key, .text = text};
+    ASSERT_OK(faster_session_open(rig.store, &write.session));
+    fst_test_env_hook(rig.test, FST_TEST_RANDOM, write_during_cut, &write);
+    commit();
+    fst_test_env_hook(rig.test, FST_TEST_RANDOM, NULL, NULL);
+    faster_session_close(write.session);
+}
+
+Test(direct, write_during_a_cut_is_not_part_of_it) {
+    ASSERT_OK(put("a", "1"));
+    commit_and_meanwhile_put("a", "2");
+    want("a", "2");
+    rig_crash(&rig);
+    rig_open(&rig);
+    want("a", "1");
+    ASSERT_OK(put("b", "3"));
+    rig_reopen(&rig);
+    want("a", "1");
+    want("b", "3");
+}
+
+Test(direct, commit_covers_what_was_written_during_the_one_before) {
+    ASSERT_OK(put("a", "1"));
+    commit_and_meanwhile_put("a", "2");
+    commit();
+    rig_crash(&rig);
+    rig_open(&rig);
+    want("a", "2");
+}
+
+Test(direct, close_covers_what_was_written_during_the_last_commit) {
+    ASSERT_OK(put("a", "1"));
+    commit_and_meanwhile_put("a", "2");
+    rig_reopen(&rig);
+    want("a", "2");
+}
+
 Test(direct, read_only_store_shows_the_last_commit) {
     ASSERT_OK(put("a", "1"));
     rig_close(&rig);
