@@ -126,6 +126,12 @@ bool fst_found_may_change(const struct faster_session *session, const struct fst
                          : found->addr.raw >= fst_txn_in_place_floor(session->txn);
 }
 
+void fst_found_renew_size(struct fst_found *found) {
+    if (found->record != NULL) {
+        found->shape.value_bytes = fst_guard_value_bytes(found->record, found->shape.large);
+    }
+}
+
 enum fst_attempt fst_hold_version(struct faster_session *session, struct fst_found *found,
                                   struct fst_held *held) {
     const struct faster_store *store = session->store;
@@ -133,19 +139,18 @@ enum fst_attempt fst_hold_version(struct faster_session *session, struct fst_fou
     bool is_final = found->record == NULL ||
                     (store->direct ? fst_addr_below(found->addr, fst_log_safe_read_only(store->log))
                                    : !fst_found_may_change(session, found));
-    if (is_final) {
-        return FST_ATTEMPT_FOUND;
+    if (!is_final) {
+        if (!fst_guard_try_take(found->record)) {
+            return FST_ATTEMPT_BUSY;
+        }
+        if ((fst_load_relaxed_u64(&found->record->header) & FST_HEADER_SEALED) != 0) {
+            fst_guard_give(found->record, false); /* final, too: the guard's acquire orders it */
+        } else {
+            held->has_guard = true;
+            held->may_change = fst_found_may_change(session, found);
+        }
     }
-    if (!fst_guard_try_take(found->record)) {
-        return FST_ATTEMPT_BUSY;
-    }
-    if ((fst_load_relaxed_u64(&found->record->header) & FST_HEADER_SEALED) != 0) {
-        fst_guard_give(found->record, false); /* final, too: the guard's acquire orders it */
-    } else {
-        held->has_guard = true;
-        held->may_change = fst_found_may_change(session, found);
-    }
-    found->shape.value_bytes = fst_guard_value_bytes(found->record, found->shape.large);
+    fst_found_renew_size(found);
     return FST_ATTEMPT_FOUND;
 }
 

@@ -96,6 +96,9 @@ struct fst_held {
     bool may_change; /* in place */
 };
 
+/* The walk saw a size before it was known that the value changes no more: takes the last one. */
+void fst_found_renew_size(struct fst_found *found);
+
 /* Makes the found value stable, whose size is then in found->shape. FOUND, or BUSY. */
 enum fst_attempt fst_hold_version(struct faster_session *session, struct fst_found *found,
                                   struct fst_held *held);

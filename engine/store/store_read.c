@@ -47,7 +47,9 @@ static enum fst_attempt finish(const struct faster_store *store, struct faster_o
     if (is_changing(store, found)) {
         return copy_changing(op, found);
     }
-    struct faster_bytes value = fst_found_value(found);
+    struct fst_found final = *found;
+    fst_found_renew_size(&final);
+    struct faster_bytes value = fst_found_value(&final);
     return fst_op_done(op, faster_buffer_assign(op->result, value.data, value.size_bytes));
 }
 
