@@ -121,14 +121,25 @@ static enum faster_status load_from_disk(struct fst_log_cursor *cursor, fst_addr
     return FASTER_OK;
 }
 
+/* Word by word: the records are final, but whoever has not noticed may still take a guard, or
+ * seal one. */
+static void copy_words(void *to, const void *from, size_t count_bytes) {
+    const fst_atomic_u64 *words = from;
+    unsigned char *out = to;
+    for (size_t i = 0; i < count_bytes / sizeof(uint64_t); i++) {
+        uint64_t word = fst_load_relaxed_u64(&words[i]);
+        memcpy(out + i * sizeof word, &word, sizeof word);
+    }
+}
+
 /* Copies what is in memory. False if it has been evicted meanwhile. */
 static bool load_from_memory(struct fst_log_cursor *cursor, fst_addr end) {
     struct faster_store *store = cursor->session->store;
     fst_epoch_enter(store->epoch, cursor->session->slot);
     bool in_memory = !fst_addr_below(cursor->at, fst_log_head(store->log));
     if (in_memory) {
-        memcpy(cursor->buffer, fst_log_at(store->log, cursor->at),
-               (size_t)(end.raw - cursor->at.raw));
+        copy_words(cursor->buffer, fst_log_at(store->log, cursor->at),
+                   (size_t)(end.raw - cursor->at.raw));
         cursor->from_disk = false;
     }
     fst_epoch_leave(store->epoch, cursor->session->slot);

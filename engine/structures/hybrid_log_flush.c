@@ -31,17 +31,21 @@ static uint32_t header_bytes(uint64_t header) {
 
 /* Copies the record at `addr` to `out` as it will stand on disk; of a pad, only the header.
  * False if what lies there is no record that fits `available_bytes`. The header word may still
- * gain a bit meanwhile and is loaded once; all else below safe read-only is final. */
+ * gain a bit meanwhile and is loaded once, and the guard be taken and given back, which is not
+ * copied; all else below safe read-only is final. */
 static bool copy_record(const struct fst_hybrid_log *log, uint64_t addr, unsigned char *out,
                         size_t available_bytes, struct fst_record_shape *shape) {
     struct fst_record *record = fst_log_at(log, fst_addr_of(addr));
     const uint64_t header = fst_load_relaxed_u64(&record->header) & ~FST_HEADER_SEALED;
     const size_t head = header_bytes(header);
+    const size_t sizes_off = offsetof(struct fst_record, sizes);
     if (available_bytes < head) {
         return false;
     }
     memcpy(out, &header, sizeof header);
-    memcpy(out + sizeof header, (unsigned char *)record + sizeof header, head - sizeof header);
+    if (head > sizes_off) {
+        memcpy(out + sizes_off, (unsigned char *)record + sizes_off, head - sizes_off);
+    }
     if (!fst_record_parse(out, available_bytes, shape) || shape->whole_bytes > available_bytes ||
         shape->whole_bytes < head) {
         return false;
