@@ -6,10 +6,7 @@
  * may begin with a reader whose snapshot of the decider is an old one.
  */
 #include "model_store.h"
-#include "shapes/format.h"
-
-#define SECTOR_BYTES 512u
-#define SEGMENT_HEADER_BYTES 4096u
+#include "support/torn_log.h"
 
 static void diagnose(void *context, enum faster_diagnostic_level level, const char *module,
                      const char *message) {
@@ -118,60 +115,6 @@ static uint64_t figure(const struct run *run, const char *name) {
     return 0;
 }
 
-/* What an earlier life made durable; the figure of this one starts at the newest commit. */
-static uint64_t durable_before(const char *directory) {
-    static const char *const NAMES[] = {FST_NAME_MANIFEST_0, FST_NAME_MANIFEST_1};
-    uint64_t durable = 0;
-    for (int i = 0; i < 2; i++) {
-        struct fst_manifest manifest;
-        char path[400];
-        snprintf(path, sizeof path, "%s/%s", directory, NAMES[i]);
-        FILE *file = fopen(path, "rb");
-        if (file != NULL && fread(&manifest, sizeof manifest, 1, file) == 1 &&
-            manifest.durable_end > durable) {
-            durable = manifest.durable_end;
-        }
-        if (file != NULL) {
-            fclose(file);
-        }
-    }
-    return durable;
-}
-
-/* Loses sectors of one segment at or above `durable`. */
-static void tear(struct run *run, const char *path, uint64_t first_addr, uint64_t durable) {
-    static const unsigned char zeroes[SECTOR_BYTES];
-    FILE *file = fopen(path, "r+b");
-    if (file == NULL) {
-        return;
-    }
-    fseek(file, 0, SEEK_END);
-    long size = ftell(file);
-    uint32_t one_in = 1 + draw(run, 6);
-    for (long off = SEGMENT_HEADER_BYTES; off < size; off += SECTOR_BYTES) {
-        uint64_t addr = first_addr + (uint64_t)off - SEGMENT_HEADER_BYTES;
-        if (addr >= durable && draw(run, one_in) == 0) {
-            size_t count = size - off < (long)SECTOR_BYTES ? (size_t)(size - off) : SECTOR_BYTES;
-            fseek(file, off, SEEK_SET);
-            CHECK(run, fwrite(zeroes, 1, count, file) == count, "tear", 0);
-            run->torn++;
-        }
-    }
-    fclose(file);
-}
-
-static void tear_all(struct run *run, const char *directory, uint64_t durable, uint64_t tail) {
-    for (uint64_t index = durable / SEGMENT_BYTES; index <= tail / SEGMENT_BYTES; index++) {
-        char path[400];
-        snprintf(path, sizeof path, "%s/log.%012llx", directory, (unsigned long long)index);
-        if (index * SEGMENT_BYTES >= durable && draw(run, 4) == 0) {
-            remove(path); /* its directory entry was not synced */
-        } else {
-            tear(run, path, index * SEGMENT_BYTES, durable);
-        }
-    }
-}
-
 static void crash_store(struct run *run) {
     char copy[sizeof run->directory];
     char command[1200];
@@ -182,13 +125,14 @@ static void crash_store(struct run *run) {
     CHECK(run, system(command) == 0, "copy", 0);
     uint64_t durable = figure(run, "log_durable");
     uint64_t tail = figure(run, "log_tail");
-    uint64_t before = durable_before(run->directory);
+    /* What an earlier life made durable; the figure of this one starts at the newest commit. */
+    uint64_t before = torn_log_durable(run->directory);
     durable = before > durable ? before : durable;
     model_close(run);
     snprintf(command, sizeof command, "rm -rf %s", run->directory);
     CHECK(run, system(command) == 0, "remove", 0);
     if (draw(run, 3) != 0) {
-        tear_all(run, copy, durable, tail);
+        run->torn += torn_log_lose(copy, SEGMENT_BYTES, durable, tail, &run->random);
     }
     memcpy(run->directory, copy, sizeof copy);
     draw_decider(run);
