@@ -1,0 +1,645 @@
+/* model_direct.c - random operations on a direct store against a plain map (P1-P6).
+ *
+ * Strategy: several sessions on one thread run every operation; some stay pending for a while.
+ * Commits, faults of disk and memory, scans, verifies; ends of life that are clean, or a crash at
+ * any moment: the directory is copied between two operations, or in the middle of one when it
+ * writes or syncs, and then loses sectors that were not synced. During a commit, between the end
+ * of a version and its control record, another session goes on writing.
+ *
+ * As one thread runs everything, all operations have one order, and a cut of the store is a
+ * prefix of it. So the model remembers its map at each beginning of a commit since the last one
+ * that was acknowledged.
+ *
+ * Invariants: each operation comes out as the map says; after an end the store holds exactly one
+ * of the remembered maps, the last one after a clean close (so each session keeps a prefix, no
+ * deleted key comes back, nothing is torn); an operation that met a fault did nothing; a full
+ * disk is over when there is room; no memory is left over; nothing hangs (alarm).
+ * Replay: model_direct SEED 1.
+ *
+ *     model_direct [first seed] [number of seeds]
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "faster.h"
+#include "support/test_env.h"
+#include "support/torn_log.h"
+
+#define KEY_COUNT 300u
+#define SESSIONS 3u
+#define PENDING_MAX 8u
+#define VALUE_BYTES_MAX 900u
+#define CUTS_MAX 256u
+#define STEPS 150u
+#define SEGMENT_BYTES (64u << 10)
+#define WATCHDOG_SECONDS 120u
+
+/* A value is a number; its bytes are derived from it. 0: absent. */
+typedef uint32_t model_map[KEY_COUNT];
+
+struct model_op {
+    struct faster_op op;
+    struct faster_buffer result;
+    uint32_t session;
+    uint32_t index;
+    uint32_t value;
+    uint32_t guess; /* of compare-and-set */
+    bool reads;
+    char key[16];
+    unsigned char bytes[VALUE_BYTES_MAX + 4];
+    unsigned char expected[VALUE_BYTES_MAX + 4];
+};
+
+struct run {
+    uint64_t seed;
+    uint64_t random;
+    struct fst_test_env *test;
+    char directory[300];
+    char copy[300];
+    uint32_t generation;
+    struct faster_store *store;
+    struct faster_session *sessions[SESSIONS];
+    struct faster_snapshot now_seen[SESSIONS];
+    model_map now;
+    model_map *cuts; /* what an end may leave; the first was acknowledged */
+    uint32_t cut_count;
+    uint32_t next_value;
+    struct model_op pending[PENDING_MAX];
+    uint32_t pending_count;
+    bool has_written; /* in this life */
+    bool has_early;   /* others have written during the last commit */
+    uint32_t committer;
+    bool cut_is_open; /* the last commit failed: what came then may be its, too */
+    bool with_faults; /* failures are no differences */
+    uint32_t copy_in; /* 1: at the next call of the hooked operation; 0: no copy */
+    bool has_copied;
+    uint64_t copied_durable;
+    uint64_t copied_tail;
+    uint64_t operations, commits, early, crashes, middle, closes, faults, torn, left_pending;
+};
+
+static void fail(const struct run *run, const char *what, int status) {
+    fprintf(stderr, "model_direct: seed %llu: %s: %s\n", (unsigned long long)run->seed, what,
+            faster_status_name((enum faster_status)status));
+    exit(1);
+}
+
+#define CHECK(run, condition, what, status)                                                        \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fail(run, what, (int)(status));                                                        \
+        }                                                                                          \
+    } while (0)
+
+static uint32_t draw(struct run *run, uint32_t below) {
+    run->random ^= run->random << 13;
+    run->random ^= run->random >> 7;
+    run->random ^= run->random << 17;
+    return (uint32_t)((run->random >> 16) % below);
+}
+
+static size_t value_bytes_of(uint32_t value, unsigned char *bytes) {
+    size_t count = 4 + (value * 2654435761u >> 8) % (value % 3 == 0 ? VALUE_BYTES_MAX : 40);
+    for (size_t i = 0; i < count; i++) {
+        bytes[i] = (unsigned char)(value >> (8 * (i % 4)));
+    }
+    return count;
+}
+
+static bool is_value(uint32_t value, const void *bytes, size_t count) {
+    unsigned char expected[VALUE_BYTES_MAX + 4];
+    return value_bytes_of(value, expected) == count && memcmp(expected, bytes, count) == 0;
+}
+
+/* ---- operations ---- */
+
+static enum faster_status set_value(void *context, const struct faster_bytes *old,
+                                    struct faster_buffer *value) {
+    const struct model_op *call = context;
+    unsigned char bytes[VALUE_BYTES_MAX + 4];
+    (void)old;
+    return faster_buffer_assign(value, bytes, value_bytes_of(call->value, bytes));
+}
+
+static void draw_op(struct run *run, struct model_op *call) {
+    static const enum faster_op_kind KINDS[] = {
+        FASTER_OP_UPSERT, FASTER_OP_UPSERT,          FASTER_OP_UPSERT, FASTER_OP_DELETE,
+        FASTER_OP_INSERT, FASTER_OP_COMPARE_AND_SET, FASTER_OP_RMW,    FASTER_OP_READ};
+    call->index = draw(run, draw(run, 2) == 0 ? 10 : KEY_COUNT);
+    call->value = run->next_value++;
+    call->guess = draw(run, 3) == 0 ? 1 : run->now[call->index];
+    snprintf(call->key, sizeof call->key, "key-%05u", call->index);
+    call->op = (struct faster_op){.key = {call->key, strlen(call->key)},
+                                  .kind = (int32_t)KINDS[draw(run, 8)],
+                                  .merge = set_value,
+                                  .context = call};
+    call->reads = call->op.kind == FASTER_OP_READ;
+    call->result.env = faster_env_posix();
+    if (call->reads) {
+        call->op.result = &call->result;
+    } else if (call->op.kind != FASTER_OP_DELETE && call->op.kind != FASTER_OP_RMW) {
+        size_t count = value_bytes_of(call->value, call->bytes);
+        call->op.value = (struct faster_bytes){call->bytes, count};
+        count = value_bytes_of(call->guess, call->expected);
+        call->op.expected = (struct faster_bytes){call->expected, count};
+    }
+}
+
+static enum faster_status start(struct run *run, struct model_op *call) {
+    struct faster_session *session = run->sessions[call->session];
+    switch ((enum faster_op_kind)call->op.kind) {
+    case FASTER_OP_READ:
+        return faster_read(&run->now_seen[call->session], &call->op);
+    case FASTER_OP_UPSERT:
+        return faster_session_upsert(session, &call->op);
+    case FASTER_OP_INSERT:
+        return faster_session_insert(session, &call->op);
+    case FASTER_OP_COMPARE_AND_SET:
+        return faster_session_compare_and_set(session, &call->op);
+    case FASTER_OP_RMW:
+        return faster_session_rmw(session, &call->op);
+    case FASTER_OP_DELETE:
+        return faster_session_delete(session, &call->op);
+    }
+    return FASTER_MISUSE;
+}
+
+static enum faster_status wanted(const struct run *run, const struct model_op *call) {
+    uint32_t now = run->now[call->index];
+    if (call->reads) {
+        return now == 0 ? FASTER_NOT_FOUND : FASTER_OK;
+    }
+    if (call->op.kind == FASTER_OP_INSERT) {
+        return now == 0 ? FASTER_OK : FASTER_EXISTS;
+    }
+    if (call->op.kind == FASTER_OP_COMPARE_AND_SET) {
+        enum faster_status differs = now == 0 ? FASTER_NOT_FOUND : FASTER_EXISTS;
+        return now != 0 && now == call->guess ? FASTER_OK : differs;
+    }
+    return FASTER_OK;
+}
+
+/* The operation has ended: it did what the map says, or nothing. */
+static void settle(struct run *run, struct model_op *call) {
+    enum faster_status status = call->op.status;
+    run->operations++;
+    if (status >= FASTER_OK || !run->with_faults) {
+        CHECK(run, status == wanted(run, call), "an operation's outcome", status);
+        if (call->reads) {
+            CHECK(run,
+                  status != FASTER_OK ||
+                      is_value(run->now[call->index], call->result.data, call->result.size_bytes),
+                  "a wrong value", status);
+        } else if (status == FASTER_OK) {
+            run->now[call->index] = call->op.kind == FASTER_OP_DELETE ? 0 : call->value;
+        }
+    }
+    faster_buffer_finish(&call->result);
+}
+
+/* Ends what was left pending: each of another key, so that the order does not count. */
+static void complete(struct run *run) {
+    for (uint32_t i = 0; i < run->pending_count; i++) {
+        faster_complete_pending(run->sessions[run->pending[i].session], true);
+        settle(run, &run->pending[i]);
+    }
+    run->pending_count = 0;
+}
+
+static bool is_pending(const struct run *run, uint32_t index) {
+    for (uint32_t i = 0; i < run->pending_count; i++) {
+        if (run->pending[i].index == index) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void operate(struct run *run) {
+    if (run->pending_count == PENDING_MAX - 1) {
+        complete(run);
+    }
+    struct model_op *call = &run->pending[run->pending_count];
+    draw_op(run, call);
+    if (is_pending(run, call->index)) {
+        complete(run);
+        return;
+    }
+    call->session = (run->committer + 1 + draw(run, SESSIONS - 1)) % SESSIONS;
+    enum faster_status status = start(run, call);
+    run->has_written |= !call->reads && status >= FASTER_OK;
+    CHECK(run, status == call->op.status, "a call's status is not its operation's", status);
+    if (status != FASTER_PENDING) {
+        settle(run, call);
+        return;
+    }
+    run->pending_count++;
+    if (draw(run, 2) == 0) {
+        complete(run);
+    } else {
+        run->left_pending++;
+    }
+}
+
+/* ---- commits ---- */
+
+static void remember_cut(struct run *run) {
+    CHECK(run, run->cut_count < CUTS_MAX, "too many commits that failed", 0);
+    memcpy(run->cuts[run->cut_count++], run->now, sizeof run->now);
+}
+
+/* Between the end of a version and its control record, by other sessions than the committer. */
+static void write_early(void *context, enum fst_test_operation operation) {
+    struct run *run = context;
+    (void)operation;
+    fst_test_env_hook(run->test, FST_TEST_RANDOM, NULL, NULL);
+    for (uint32_t count = draw(run, 6); count > 0; count--) {
+        operate(run);
+        run->early++;
+    }
+    complete(run);
+    if (run->cut_is_open) {
+        remember_cut(run);
+    }
+    run->has_early = true;
+}
+
+/* A cut that failed may have ended its version. Then the next one ends that one first, and what
+ * is written meanwhile belongs to the second. */
+static void keep_acknowledged(struct run *run, const model_map before, bool was_open) {
+    if (run->has_copied) {
+        return; /* what was copied may be older */
+    }
+    model_map last;
+    memcpy(last, run->cuts[run->cut_count - 1], sizeof last);
+    memcpy(run->cuts[0], before, sizeof last);
+    run->cut_count = 1;
+    if (was_open && run->has_early) {
+        memcpy(run->cuts[run->cut_count++], last, sizeof last);
+    }
+}
+
+static enum faster_status commit(struct run *run) {
+    model_map before;
+    bool was_open = run->cut_is_open;
+    run->committer = draw(run, SESSIONS);
+    run->has_early = false;
+    if (run->has_written && run->copy_in == 0 && draw(run, 2) == 0) {
+        complete(run);
+        fst_test_env_hook(run->test, FST_TEST_RANDOM, write_early, run);
+    }
+    memcpy(before, run->now, sizeof before);
+    remember_cut(run);
+    enum faster_status status = faster_store_commit(run->sessions[run->committer]);
+    fst_test_env_hook(run->test, FST_TEST_RANDOM, NULL, NULL);
+    run->cut_is_open = status != FASTER_OK;
+    if (status == FASTER_OK) {
+        run->has_written = true;
+        run->commits++;
+        keep_acknowledged(run, before, was_open);
+    }
+    return status;
+}
+
+/* ---- reading all ---- */
+
+/* Reads the store into a map. */
+static void read_map(struct run *run, model_map map) {
+    struct model_op call = {.session = 0, .reads = true};
+    for (uint32_t i = 0; i < KEY_COUNT; i++) {
+        snprintf(call.key, sizeof call.key, "key-%05u", i);
+        call.result.env = faster_env_posix();
+        call.op = (struct faster_op){.key = {call.key, strlen(call.key)}, .result = &call.result};
+        if (faster_read(&run->now_seen[0], &call.op) == FASTER_PENDING) {
+            faster_complete_pending(run->sessions[0], true);
+        }
+        map[i] = 0;
+        CHECK(run, call.op.status == FASTER_OK || call.op.status == FASTER_NOT_FOUND, "a read",
+              call.op.status);
+        if (call.op.status == FASTER_OK) {
+            CHECK(run, call.result.size_bytes >= 4, "a short value", 0);
+            memcpy(&map[i], call.result.data, 4);
+            CHECK(run, is_value(map[i], call.result.data, call.result.size_bytes), "a torn value",
+                  0);
+        }
+        faster_buffer_finish(&call.result);
+    }
+}
+
+static void check_scan(struct run *run, const model_map map) {
+    struct faster_scan *scan;
+    struct faster_bytes key, value;
+    uint32_t live = 0;
+    enum faster_status status = faster_scan_open(&run->now_seen[1], &scan);
+    CHECK(run, status == FASTER_OK, "scan_open", status);
+    while ((status = faster_scan_next(scan, &key, &value)) == FASTER_OK) {
+        char text[16] = {0};
+        memcpy(text, key.data, key.size_bytes);
+        uint32_t index = (uint32_t)strtoul(text + 4, NULL, 10);
+        CHECK(run, index < KEY_COUNT && map[index] != 0, "a scan shows a deleted key", index);
+        CHECK(run, is_value(map[index], value.data, value.size_bytes), "a scan's value", index);
+        live++;
+    }
+    CHECK(run, status == FASTER_END, "scan_next", status);
+    faster_scan_close(scan);
+    for (uint32_t i = 0; i < KEY_COUNT; i++) {
+        live -= map[i] != 0;
+    }
+    CHECK(run, live == 0, "a scan misses keys, or repeats them", 0);
+}
+
+static void verify(struct run *run) {
+    uint64_t findings = 0;
+    enum faster_status status = faster_verify(run->sessions[0], NULL, NULL, NULL, NULL, &findings);
+    CHECK(run, status == FASTER_OK && findings == 0, "verify", status);
+}
+
+static void check_now(struct run *run) {
+    model_map map;
+    complete(run);
+    read_map(run, map);
+    CHECK(run, memcmp(map, run->now, sizeof map) == 0, "the store is not what the model is", 0);
+    check_scan(run, map);
+}
+
+/* ---- lives ---- */
+
+static void open_store(struct run *run, bool read_only) {
+    struct faster_options options = {.env = fst_test_env_get(run->test),
+                                     .directory = run->directory,
+                                     .memory_bytes = FASTER_MEMORY_BYTES_MIN,
+                                     .page_bytes = FASTER_PAGE_BYTES_MIN,
+                                     .segment_bytes = SEGMENT_BYTES,
+                                     .read_only = read_only};
+    struct faster_error error = {0};
+    enum faster_status status = faster_store_open(&options, &run->store, &error);
+    CHECK(run, status == FASTER_OK, error.message, status);
+    for (uint32_t i = 0; i < SESSIONS; i++) {
+        status = faster_session_open(run->store, &run->sessions[i]);
+        CHECK(run, status == FASTER_OK, "session", status);
+        status = faster_snapshot_open_newest(run->sessions[i], &run->now_seen[i]);
+        CHECK(run, status == FASTER_OK, "snapshot", status);
+    }
+    run->has_written = false;
+    run->cut_is_open = false;
+}
+
+static void close_store(struct run *run) {
+    complete(run);
+    for (uint32_t i = 0; i < SESSIONS; i++) {
+        faster_snapshot_close(&run->now_seen[i]);
+        faster_session_close(run->sessions[i]);
+    }
+    faster_store_close(run->store);
+    run->store = NULL;
+}
+
+static uint64_t figure(const struct run *run, const char *name) {
+    struct faster_stat stats[128];
+    size_t count = faster_store_stats(run->store, stats, 128);
+    for (size_t i = 0; i < count && i < 128; i++) {
+        if (strcmp(stats[i].name, name) == 0) {
+            return stats[i].value;
+        }
+    }
+    return 0;
+}
+
+static void copy_directory(struct run *run) {
+    char command[1024];
+    char *dot;
+    memcpy(run->copy, run->directory, sizeof run->copy);
+    dot = strrchr(run->copy, '.');
+    snprintf(dot, sizeof run->copy - (size_t)(dot - run->copy), ".%u", ++run->generation);
+    run->copied_durable = figure(run, "log_durable");
+    snprintf(command, sizeof command, "cp -r --sparse=always %s %s", run->directory, run->copy);
+    CHECK(run, system(command) == 0, "copy", 0);
+    run->copied_tail = figure(run, "log_tail");
+    run->has_copied = true;
+}
+
+/* A crash in the middle of something. */
+static void copy_in_the_middle(void *context, enum fst_test_operation operation) {
+    struct run *run = context;
+    (void)operation;
+    if (run->copy_in != 0 && --run->copy_in == 0) {
+        copy_directory(run);
+    }
+}
+
+/* The store must be what it was at one of the cuts. */
+static void find_cut(struct run *run) {
+    model_map map;
+    uint32_t at = run->cut_count;
+    read_map(run, map);
+    while (at > 0 && memcmp(run->cuts[at - 1], map, sizeof map) != 0) {
+        at--;
+    }
+    CHECK(run, at > 0, "what was recovered is no cut", 0);
+    check_scan(run, map);
+    memcpy(run->now, map, sizeof map);
+    memcpy(run->cuts[0], map, sizeof map);
+    run->cut_count = 1;
+}
+
+static void start_life(struct run *run) {
+    if (draw(run, 4) == 0) {
+        open_store(run, true);
+        find_cut(run);
+        close_store(run);
+    }
+    open_store(run, false);
+    find_cut(run);
+    verify(run);
+}
+
+/* Goes on with the copy. */
+static void crash(struct run *run) {
+    char command[400];
+    uint64_t durable = torn_log_durable(run->copy);
+    close_store(run);
+    snprintf(command, sizeof command, "rm -rf %s", run->directory);
+    CHECK(run, system(command) == 0, "remove", 0);
+    memcpy(run->directory, run->copy, sizeof run->directory);
+    durable = durable > run->copied_durable ? durable : run->copied_durable;
+    if (draw(run, 4) != 0) {
+        run->torn +=
+            torn_log_lose(run->directory, SEGMENT_BYTES, durable, run->copied_tail, &run->random);
+    }
+    run->has_copied = false;
+    run->crashes++;
+    start_life(run);
+}
+
+/* A log that failed is not written. */
+static void end_life(struct run *run) {
+    complete(run);
+    if (!run->cut_is_open) {
+        memcpy(run->cuts[0], run->now, sizeof run->now);
+        run->cut_count = 1;
+    }
+    close_store(run);
+    run->closes++;
+    start_life(run);
+}
+
+/* ---- steps ---- */
+
+/* A crash while a commit writes or syncs: it waits for both. */
+static void arm_crash(struct run *run, enum fst_test_operation *operation) {
+    *operation = draw(run, 3) == 0 ? FST_TEST_FILE_WRITE : FST_TEST_FILE_SYNC;
+    run->copy_in = 1 + draw(run, *operation == FST_TEST_FILE_WRITE ? 6 : 3);
+    fst_test_env_hook(run->test, *operation, copy_in_the_middle, run);
+}
+
+static void crash_in_the_middle(struct run *run) {
+    enum fst_test_operation operation;
+    for (uint32_t i = draw(run, 3) == 0 ? 0 : draw(run, 200); i > 0; i--) {
+        operate(run);
+    }
+    arm_crash(run, &operation);
+    enum faster_status status = commit(run);
+    CHECK(run, status == FASTER_OK, "commit", status);
+    fst_test_env_hook(run->test, operation, NULL, NULL);
+    run->copy_in = 0;
+    run->middle += run->has_copied;
+    if (!run->has_copied) {
+        copy_directory(run);
+    }
+    crash(run);
+}
+
+/* Something fails for a while. Operations fail or not; a log that failed is opened again. */
+static void meet_faults(struct run *run) {
+    static const struct {
+        enum fst_test_operation operation;
+        enum faster_status status;
+        uint64_t times;
+    } FAULTS[] = {{FST_TEST_FILE_WRITE, FASTER_FULL, FST_TEST_FOR_EVER},
+                  {FST_TEST_FILE_WRITE, FASTER_FULL, 1},
+                  {FST_TEST_FILE_OPEN, FASTER_FULL, FST_TEST_FOR_EVER},
+                  {FST_TEST_FILE_WRITE, FASTER_IO, 1},
+                  {FST_TEST_FILE_SYNC, FASTER_IO, 1},
+                  {FST_TEST_FILE_READ, FASTER_IO, 1},
+                  {FST_TEST_FILE_READ, FASTER_IO, FST_TEST_FOR_EVER},
+                  {FST_TEST_ALLOCATE, FASTER_NOMEM, 1},
+                  {FST_TEST_ALLOCATE, FASTER_NOMEM, FST_TEST_FOR_EVER}};
+    uint32_t fault = draw(run, sizeof FAULTS / sizeof FAULTS[0]);
+    complete(run);
+    run->with_faults = true;
+    run->faults++;
+    fst_test_env_tear_writes(run->test, draw(run, 2) == 0);
+    fst_test_env_fail(run->test, FAULTS[fault].operation, 1 + draw(run, 8), FAULTS[fault].times,
+                      FAULTS[fault].status);
+    for (uint32_t i = draw(run, draw(run, 3) == 0 ? 600 : 40); i > 0; i--) {
+        if (draw(run, 20) == 0) {
+            (void)!commit(run);
+        } else {
+            operate(run);
+        }
+    }
+    complete(run);
+    fst_test_env_heal_all(run->test);
+    fst_test_env_tear_writes(run->test, false);
+    enum faster_status status = commit(run);
+    run->with_faults = false;
+    if (status != FASTER_OK) {
+        CHECK(run, status == FASTER_FAILED || status == FASTER_IO, "a commit after a fault",
+              status);
+        end_life(run);
+    } else {
+        check_now(run);
+    }
+}
+
+static void step(struct run *run) {
+    switch (draw(run, 24)) {
+    case 0:
+        end_life(run);
+        break;
+    case 1:
+        copy_directory(run);
+        crash(run);
+        break;
+    case 2:
+        crash_in_the_middle(run);
+        break;
+    case 3:
+        meet_faults(run);
+        break;
+    case 4:
+        check_now(run);
+        break;
+    case 5:
+    case 6:
+    case 7: {
+        enum faster_status status = commit(run);
+        CHECK(run, status == FASTER_OK, "commit", status);
+        break;
+    }
+    default:
+        for (uint32_t i = draw(run, draw(run, 8) == 0 ? 500 : 20); i > 0; i--) {
+            operate(run);
+        }
+        break;
+    }
+}
+
+static void run_seed(struct run *run, uint64_t seed, const char *base) {
+    run->seed = seed;
+    run->random = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
+    run->next_value = 1;
+    run->test = fst_test_env_create();
+    run->cuts = calloc(CUTS_MAX, sizeof *run->cuts);
+    run->cut_count = 1;
+    memset(run->now, 0, sizeof run->now);
+    snprintf(run->directory, sizeof run->directory, "%s/s%llu.0", base, (unsigned long long)seed);
+    struct faster_options options = {.env = fst_test_env_get(run->test),
+                                     .directory = run->directory,
+                                     .writes = FASTER_WRITES_DIRECT,
+                                     .memory_bytes = FASTER_MEMORY_BYTES_MIN,
+                                     .page_bytes = FASTER_PAGE_BYTES_MIN,
+                                     .segment_bytes = SEGMENT_BYTES};
+    enum faster_status status = faster_store_create(&options, NULL, NULL);
+    CHECK(run, status == FASTER_OK, "create", status);
+    start_life(run);
+    for (uint32_t i = 0; i < STEPS; i++) {
+        step(run);
+    }
+    end_life(run);
+    close_store(run);
+    CHECK(run, fst_test_env_live_allocations(run->test) == 0, "a leak", 0);
+    fst_test_env_destroy(run->test);
+    free(run->cuts);
+}
+
+int main(int argc, char **argv) {
+    uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
+    uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : 8;
+    const char *scale = getenv("FASTER_TEST_SCALE");
+    char base[256];
+    struct run *run = calloc(1, sizeof *run);
+    if (scale != NULL && argc < 3) {
+        count = count * strtoull(scale, NULL, 10) / 100 + 1;
+    }
+    if (run == NULL || !fst_test_directory_create(base, sizeof base)) {
+        return 1;
+    }
+    for (uint64_t seed = first; seed < first + count; seed++) {
+        alarm(WATCHDOG_SECONDS);
+        run_seed(run, seed, base);
+    }
+    fst_test_directory_remove(base);
+    printf("model_direct: %llu seeds, %llu operations (%llu left pending, %llu during a cut), "
+           "%llu commits, %llu crashes (%llu in the middle), %llu torn sectors, %llu closes, %llu "
+           "faults: 0 differences\n",
+           (unsigned long long)count, (unsigned long long)run->operations,
+           (unsigned long long)run->left_pending, (unsigned long long)run->early,
+           (unsigned long long)run->commits, (unsigned long long)run->crashes,
+           (unsigned long long)run->middle, (unsigned long long)run->torn,
+           (unsigned long long)run->closes, (unsigned long long)run->faults);
+    free(run);
+    return 0;
+}
