@@ -1,0 +1,422 @@
+/* interleave_direct.c - a whole direct store under a controlled scheduler (P9; traps 11-13).
+ *
+ * The engine is built on the scheduler's atomics, so that a fibre may lose the processor at
+ * each access to a shared word: in the guard, the epoch, the index, the log, the cut. The store
+ * is in memory; what does not fit goes to its device all the same. Two or three fibres make up
+ * to four operations each on one or two keys. Every schedule with at most two preemptions is
+ * run (or as many as fit), then random ones; support/sched.h tells how one is replayed.
+ *
+ * Invariants: each schedule's operations, with a last read of each key, are linearizable
+ * (support/linearizability.h); a value is never torn; what a fibre wrote before its commit
+ * is of a version that the commit covers.
+ */
+#include "arena_env.h"
+#include "faster.h"
+#include "linearizability.h"
+#include "store/chain.h"
+
+#include <stdio.h>
+
+#define ARRAY_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define KEYS 4u
+#define OPS_MAX 32u
+#define SMALL_BYTES 20u /* not whole words beside a key of one byte */
+#define LARGE_BYTES 60u
+#define FILLER_BYTES 4000u
+
+enum fill { FILL_NOT, FILL_PAGE, FILL_MEMORY, FILL_COMMITTED };
+
+static struct {
+    struct faster_store *store;
+    struct faster_session *sessions[SCHED_FIBRES_MAX];
+    struct faster_snapshot views[SCHED_FIBRES_MAX];
+    struct lin_op ops[OPS_MAX];
+    uint32_t op_count;
+    uint64_t clock;
+    uint64_t next_value;
+    enum fill fill; /* of what was saved */
+    bool has_saved;
+} world;
+
+/* ---- values: a number, again and again ---- */
+
+static size_t make_value(uint64_t number, size_t count, unsigned char *bytes) {
+    for (size_t i = 0; i < count; i++) {
+        bytes[i] = (unsigned char)(number + (i == 0 ? 0 : 100));
+    }
+    return count;
+}
+
+static uint64_t number_of(const void *bytes, size_t count) {
+    const unsigned char *at = bytes;
+    sched_expect(count == SMALL_BYTES || count == LARGE_BYTES, "a value of a wrong size");
+    for (size_t i = 1; i < count; i++) {
+        sched_expect(at[i] == (unsigned char)(at[0] + 100), "a torn value");
+    }
+    return count == 0 ? 99 : at[0];
+}
+
+/* ---- operations ---- */
+
+struct context {
+    uint64_t seen;
+    uint64_t written;
+    size_t count;
+};
+
+static enum faster_status merge(void *context, const struct faster_bytes *old,
+                                struct faster_buffer *value) {
+    struct context *merging = context;
+    unsigned char bytes[LARGE_BYTES];
+    merging->seen = old == NULL ? LIN_NONE : number_of(old->data, old->size_bytes);
+    return faster_buffer_assign(value, bytes, make_value(merging->written, merging->count, bytes));
+}
+
+static enum faster_status call(uint32_t fibre, struct faster_op *op, enum lin_kind kind) {
+    struct faster_session *session = world.sessions[fibre];
+    switch (kind) {
+    case LIN_READ:
+        return faster_read(&world.views[fibre], op);
+    case LIN_UPSERT:
+        return faster_session_upsert(session, op);
+    case LIN_DELETE:
+        return faster_session_delete(session, op);
+    case LIN_INSERT:
+        return faster_session_insert(session, op);
+    case LIN_CAS:
+        return faster_session_compare_and_set(session, op);
+    case LIN_RMW:
+        return faster_session_rmw(session, op);
+    }
+    return FASTER_MISUSE;
+}
+
+/* Carries out one operation and notes what came of it. Returns what a read or RMW saw. */
+static uint64_t operate(uint32_t fibre, enum lin_kind kind, char key, size_t count,
+                        uint64_t expected) {
+    unsigned char bytes[LARGE_BYTES];
+    unsigned char expected_bytes[LARGE_BYTES];
+    struct lin_op *what = &world.ops[world.op_count++];
+    struct context context = {.written = ++world.next_value, .count = count};
+    struct faster_buffer result = {.env = &arena_env};
+    struct faster_op op = {.key = {&key, 1},
+                           .value = {bytes, make_value(context.written, count, bytes)},
+                           .merge = merge,
+                           .context = &context,
+                           .result = kind == LIN_READ ? &result : NULL};
+    /* The last value written here has the size that the first ones have. */
+    op.expected =
+        (struct faster_bytes){expected_bytes, make_value(expected, SMALL_BYTES, expected_bytes)};
+    *what = (struct lin_op){.key = (uint64_t)key,
+                            .kind = kind,
+                            .value = context.written,
+                            .expected = expected,
+                            .call = ++world.clock};
+    enum faster_status status = call(fibre, &op, kind);
+    if (status == FASTER_PENDING) {
+        faster_complete_pending(world.sessions[fibre], true);
+        status = op.status;
+    }
+    sched_expect(status == FASTER_OK || status == FASTER_EXISTS || status == FASTER_NOT_FOUND,
+                 "an operation failed");
+    what->outcome = status == FASTER_OK       ? LIN_OK
+                    : status == FASTER_EXISTS ? LIN_EXISTS
+                                              : LIN_NOT_FOUND;
+    what->seen = context.seen;
+    if (kind == LIN_READ) {
+        what->seen = status == FASTER_OK ? number_of(result.data, result.size_bytes) : LIN_NONE;
+    }
+    what->end = ++world.clock;
+    return what->seen;
+}
+
+static uint64_t read_key(uint32_t fibre, char key) {
+    return operate(fibre, LIN_READ, key, 0, 0);
+}
+static void upsert(uint32_t fibre, char key, size_t count) {
+    (void)operate(fibre, LIN_UPSERT, key, count, 0);
+}
+static void rmw(uint32_t fibre, char key, size_t count) {
+    (void)operate(fibre, LIN_RMW, key, count, 0);
+}
+
+/* The version of the record that holds a key's newest value. */
+static uint64_t version_of(uint32_t fibre, char key) {
+    struct faster_bytes name = {&key, 1};
+    struct fst_index_slot slot;
+    struct fst_found found = {0};
+    struct faster_store *store = world.store;
+    uint64_t version = 0;
+    fst_epoch_enter(store->epoch, world.sessions[fibre]->slot);
+    if (fst_hash_index_find(store->index, fst_key_hash(store, &name), &slot) &&
+        fst_chain_walk(store, fst_index_slot_addr(&slot), FST_UPPER_ALL, 0, &name, &found) ==
+            FST_WALK_FOUND) {
+        version = fst_header_version(found.header);
+    }
+    fst_epoch_leave(store->epoch, world.sessions[fibre]->slot);
+    return version;
+}
+
+/* What this fibre alone has written to `key` is covered. */
+static void commit(uint32_t fibre, char key) {
+    uint64_t version = version_of(fibre, key);
+    enum faster_status status = faster_store_commit(world.sessions[fibre]);
+    sched_expect(status == FASTER_OK, "a commit failed");
+    sched_expect(version <= fst_load_acquire_u64(&world.store->committed_number),
+                 "a commit left out what was done before it");
+}
+
+/* ---- before and after ---- */
+
+static void fill_up(enum fill fill) {
+    static unsigned char filler[FILLER_BYTES];
+    char key[2] = {'f', 0};
+    uint32_t count = fill == FILL_PAGE ? 3 : fill == FILL_MEMORY ? 400 : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct faster_op op = {.key = {key, 2}, .value = {filler, sizeof filler}};
+        key[1] = (char)(i & 0x7f);
+        if (faster_session_upsert(world.sessions[0], &op) != FASTER_OK) {
+            abort();
+        }
+    }
+    if (fill == FILL_COMMITTED && faster_store_commit(world.sessions[0]) != FASTER_OK) {
+        abort();
+    }
+}
+
+/* A store in which key 'a' has a value, and what `fill` says has been done since. */
+static void make_store(enum fill fill) {
+    struct faster_options options = {.env = &arena_env,
+                                     .writes = FASTER_WRITES_DIRECT,
+                                     .memory_bytes = FASTER_MEMORY_BYTES_MIN,
+                                     .page_bytes = FASTER_PAGE_BYTES_MIN,
+                                     .segment_bytes = 64 << 10};
+    memset(&world, 0, sizeof world);
+    memset(&arena, 0, sizeof arena);
+    if (faster_store_open(&options, &world.store, NULL) != FASTER_OK) {
+        abort();
+    }
+    for (uint32_t i = 0; i < SCHED_FIBRES_MAX; i++) {
+        if (faster_session_open(world.store, &world.sessions[i]) != FASTER_OK ||
+            faster_snapshot_open_newest(world.sessions[i], &world.views[i]) != FASTER_OK) {
+            abort();
+        }
+    }
+    upsert(0, 'a', SMALL_BYTES);
+    fill_up(fill);
+    world.fill = fill;
+    world.has_saved = true;
+    arena_save();
+}
+
+static void prepare(enum fill fill) {
+    static struct {
+        uint32_t op_count;
+        uint64_t clock;
+        uint64_t next_value;
+        struct lin_op first;
+    } saved;
+    if (!world.has_saved || world.fill != fill) {
+        make_store(fill);
+        saved.op_count = world.op_count;
+        saved.clock = world.clock;
+        saved.next_value = world.next_value;
+        saved.first = world.ops[0];
+    }
+    arena_restore();
+    world.op_count = saved.op_count;
+    world.clock = saved.clock;
+    world.next_value = saved.next_value;
+    world.ops[0] = saved.first;
+}
+
+static void prepare_new(void) {
+    prepare(FILL_NOT);
+}
+static void prepare_page_end(void) {
+    prepare(FILL_PAGE);
+}
+static void prepare_full_memory(void) {
+    prepare(FILL_MEMORY);
+}
+static void prepare_committed(void) {
+    prepare(FILL_COMMITTED);
+}
+
+static void finish(void) {
+    uint64_t bad_key;
+    for (char key = 'a'; key < 'a' + (char)KEYS; key++) {
+        (void)read_key(3, key);
+    }
+    sched_expect(lin_check(world.ops, world.op_count, &bad_key) == LIN_EXPLAINED,
+                 "the operations have no order");
+    sched_expect(!fst_epoch_has_actions(world.store->epoch), "an action was left behind");
+}
+
+/* ---- scenarios ---- */
+
+static void run_in_place_and_read(uint32_t fibre) {
+    if (fibre == 0) {
+        upsert(0, 'a', SMALL_BYTES);
+    } else {
+        (void)read_key(fibre, 'a');
+        (void)read_key(fibre, 'a');
+    }
+}
+
+/* Shorter and longer values in one record's room. */
+static void run_sizes(uint32_t fibre) {
+    if (fibre == 0) {
+        upsert(0, 'a', LARGE_BYTES);
+        upsert(0, 'a', SMALL_BYTES);
+    } else {
+        (void)read_key(fibre, 'a');
+        rmw(fibre, 'a', LARGE_BYTES);
+    }
+}
+
+static void run_updates(uint32_t fibre) {
+    rmw(fibre, 'a', SMALL_BYTES);
+}
+
+/* In place, against a copy that seals. */
+static void run_seal(uint32_t fibre) {
+    rmw(fibre, 'a', fibre == 0 ? LARGE_BYTES : SMALL_BYTES);
+}
+
+static void run_seal_and_upsert(uint32_t fibre) {
+    if (fibre == 0) {
+        rmw(fibre, 'a', LARGE_BYTES);
+    } else {
+        upsert(fibre, 'a', SMALL_BYTES);
+        (void)read_key(fibre, 'a');
+    }
+}
+
+static void run_conditions(uint32_t fibre) {
+    uint64_t seen = read_key(fibre, 'a');
+    (void)operate(fibre, LIN_CAS, 'a', SMALL_BYTES, seen);
+    (void)operate(fibre, LIN_INSERT, 'b', SMALL_BYTES, 0);
+}
+
+static void run_delete(uint32_t fibre) {
+    if (fibre == 0) {
+        (void)operate(0, LIN_DELETE, 'a', 0, 0);
+        (void)operate(0, LIN_INSERT, 'a', SMALL_BYTES, 0);
+    } else {
+        rmw(fibre, 'a', SMALL_BYTES);
+    }
+}
+
+static void run_three(uint32_t fibre) {
+    if (fibre == 0) {
+        rmw(0, 'a', LARGE_BYTES);
+        (void)operate(0, LIN_DELETE, 'a', 0, 0);
+    } else if (fibre == 1) {
+        upsert(1, 'a', SMALL_BYTES);
+        rmw(1, 'a', SMALL_BYTES);
+    } else {
+        (void)read_key(2, 'a');
+        (void)operate(2, LIN_INSERT, 'a', SMALL_BYTES, 0);
+        (void)read_key(2, 'a');
+    }
+}
+
+/* The page is closed, and its oldest fellows frozen, while records are written. */
+static void fill_pages(uint32_t fibre) {
+    static const unsigned char filler[FILLER_BYTES * 3];
+    struct faster_op op = {.key = {"g", 1}, .value = {filler, sizeof filler}};
+    enum faster_status status = faster_session_upsert(world.sessions[fibre], &op);
+    sched_expect(status == FASTER_OK, "no room");
+}
+
+static void run_page_end(uint32_t fibre) {
+    if (fibre == 0) {
+        fill_pages(0);
+    } else {
+        upsert(fibre, 'a', LARGE_BYTES);
+        rmw(fibre, 'a', SMALL_BYTES);
+    }
+}
+
+/* 'a' is on disk, 'b' on its way: frames are written and reused under readers. */
+static void run_eviction(uint32_t fibre) {
+    if (fibre == 0) {
+        fill_pages(0);
+        fill_pages(0);
+    } else {
+        (void)read_key(fibre, 'a');
+        rmw(fibre, 'a', SMALL_BYTES);
+    }
+}
+
+/* A scan freezes all there is. */
+static void run_freeze(uint32_t fibre) {
+    if (fibre == 0) {
+        fst_log_freeze(world.store->log, fst_log_tail(world.store->log));
+        (void)read_key(0, 'a');
+    } else {
+        rmw(fibre, 'a', SMALL_BYTES);
+        (void)read_key(fibre, 'a');
+    }
+}
+
+static void run_freeze_and_sizes(uint32_t fibre) {
+    if (fibre == 0) {
+        fst_log_freeze(world.store->log, fst_log_tail(world.store->log));
+    } else if (fibre == 1) {
+        upsert(1, 'a', SMALL_BYTES);
+    } else {
+        rmw(2, 'a', SMALL_BYTES);
+        (void)read_key(2, 'a');
+    }
+}
+
+static void run_cut(uint32_t fibre) {
+    if (fibre == 0) {
+        upsert(0, 'b', SMALL_BYTES);
+        commit(0, 'b');
+    } else {
+        rmw(1, 'a', SMALL_BYTES);
+        rmw(1, 'a', SMALL_BYTES);
+    }
+}
+
+static void run_two_cuts(uint32_t fibre) {
+    char own = fibre == 0 ? 'b' : 'c';
+    upsert(fibre, own, SMALL_BYTES);
+    commit(fibre, own);
+}
+
+static void run_cut_and_updates(uint32_t fibre) {
+    if (fibre == 0) {
+        commit(0, 'd');
+        rmw(0, 'a', SMALL_BYTES);
+    } else {
+        rmw(fibre, 'a', fibre == 1 ? SMALL_BYTES : LARGE_BYTES);
+    }
+}
+
+static const struct sched_scenario scenarios[] = {
+    {"in_place_and_read", 2, prepare_new, run_in_place_and_read, finish},
+    {"sizes", 2, prepare_new, run_sizes, finish},
+    {"two_updates", 2, prepare_new, run_updates, finish},
+    {"three_updates", 3, prepare_new, run_updates, finish},
+    {"seal", 2, prepare_new, run_seal, finish},
+    {"seal_and_upsert", 2, prepare_new, run_seal_and_upsert, finish},
+    {"copies_of_what_is_frozen", 2, prepare_committed, run_seal_and_upsert, finish},
+    {"conditions", 2, prepare_new, run_conditions, finish},
+    {"delete", 2, prepare_new, run_delete, finish},
+    {"three", 3, prepare_new, run_three, finish},
+    {"page_end", 2, prepare_page_end, run_page_end, finish},
+    {"eviction", 2, prepare_full_memory, run_eviction, finish},
+    {"freeze", 2, prepare_new, run_freeze, finish},
+    {"freeze_and_sizes", 3, prepare_new, run_freeze_and_sizes, finish},
+    {"cut", 2, prepare_new, run_cut, finish},
+    {"two_cuts", 2, prepare_committed, run_two_cuts, finish},
+    {"cut_and_updates", 3, prepare_new, run_cut_and_updates, finish},
+};
+
+int main(int argument_count, char **arguments) {
+    return sched_main(argument_count, arguments, scenarios, ARRAY_COUNT(scenarios));
+}
