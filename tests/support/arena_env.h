@@ -60,6 +60,13 @@ static void arena_unmap(const struct faster_env *env, void *memory, size_t bytes
     (void)bytes;
 }
 
+static size_t arena_advise_huge(const struct faster_env *env, void *memory, size_t bytes) {
+    (void)env;
+    (void)memory;
+    (void)bytes;
+    return 0;
+}
+
 static uint64_t arena_clock(const struct faster_env *env) {
     (void)env;
     return ++arena.clock;
@@ -158,6 +165,7 @@ static const struct faster_env arena_env = {
     .release = arena_release,
     .map = arena_map,
     .unmap = arena_unmap,
+    .advise_huge = arena_advise_huge,
     .monotonic_ns = arena_clock,
     .wall_clock_ns = arena_clock,
     .sleep_ns = arena_sleep,
