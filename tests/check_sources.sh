@@ -5,7 +5,7 @@ project_root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 cd "$project_root"
 failed=0
 count=0
-for file in $(find engine ext tests -name '*.c' | sort); do
+for file in $(find engine ext tests bench -name '*.c' | sort); do
   count=$((count + 1))
   top=${file%%/*}
   name=$(basename "$file" .c)

@@ -200,7 +200,7 @@ valgrind_tests() {
 
 project_files() { # PATTERNS...: tracked files, or all where there is no git
   (cd "$project_root" &&
-    { git ls-files -- "$@" 2>/dev/null || find engine ext tests -name '*.[ch]'; })
+    { git ls-files -- "$@" 2>/dev/null || find engine ext tests bench -name '*.[ch]'; })
 }
 
 format_check() {
@@ -246,7 +246,7 @@ node_client() {
 }
 
 clang_build() {
-  CC=clang build clang -Dbuildtype=debugoptimized
+  CC=clang build clang -Dbuildtype=debugoptimized -Dbench=true
 }
 
 # Every test is to pass without io_uring; what differs is the device.
@@ -270,12 +270,13 @@ tsan_build() {
 # Besides the suites of tests/: "fixed" holds what does not shrink with the scale, "self" the
 # tests of the tests, "plain" what is not for the thread sanitizer.
 # name               budget function
-suite build-gcc        240 build gcc -Dbuildtype=debugoptimized
+suite build-gcc        240 build gcc -Dbuildtype=debugoptimized -Dbench=true
 suite gcc-unit         180 tests_of gcc "$scale" unit
 suite without-uring    240 without_uring
 suite gcc-stress-sim   240 tests_of gcc "$scale" stress sim
 suite gcc-sql          600 tests_of gcc "$scale" sql
 suite gcc-crash        300 tests_of gcc "$scale" crash
+suite gcc-bench        130 tests_of gcc "$scale" bench
 suite layers             60 "$tests_directory/check_layers.py" "$build_root/build-gcc"
 suite orders             60 "$tests_directory/check_orders.py"
 suite sources            60 "$tests_directory/check_sources.sh"
