@@ -150,8 +150,8 @@ bool fst_record_parse(const void *bytes, size_t available_bytes, struct fst_reco
     return true;
 }
 
-bool fst_record_peek(const struct fst_record *record, size_t available_bytes,
-                     struct fst_record_shape *shape) {
+bool fst_record_peek_other(const struct fst_record *record, size_t available_bytes,
+                           struct fst_record_shape *shape) {
     const unsigned char *bytes = (const unsigned char *)record;
     unsigned char head[FST_RECORD_LARGE_HEADER_BYTES] = {0};
     const size_t known = available_bytes < sizeof head ? available_bytes : sizeof head;

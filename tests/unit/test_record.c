@@ -182,6 +182,41 @@ Test(record, reserved_bits_are_refused_even_under_a_good_checksum) {
     check_header_refused(FST_ADDR_READ_CACHE, false);
 }
 
+/* Any bytes, of which the flags and sizes are often those of a small data record. */
+Test(record, peek_and_parse_agree) {
+    uint64_t state = 88172645463325252u;
+    uint64_t well_formed = 0;
+    for (int round = 0; round < 200000; round++) {
+        uint64_t words[3];
+        for (size_t i = 0; i < 3; i++) {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            words[i] = state;
+        }
+        if (round % 4 != 0) {
+            words[0] = (words[0] & ~(FST_HEADER_KIND_MASK | FST_HEADER_LARGE)) |
+                       (uint64_t)FST_KIND_DATA << FST_HEADER_KIND_SHIFT;
+            words[1] &= round % 4 == 1 ? UINT64_MAX : UINT64_C(0x007f0fff00000000);
+        }
+        if (round % 8 < 6) {
+            words[0] &= ~FST_HEADER_EXPIRES;
+        }
+        size_t available = round % 16 == 0 ? (size_t)(words[2] % 4) * 8 : sizeof words;
+        struct fst_record_shape parsed = {0};
+        struct fst_record_shape peeked = {0};
+        bool is_parsed = fst_record_parse(words, available, &parsed);
+        bool is_peeked =
+            fst_record_peek((const struct fst_record *)(const void *)words, available, &peeked);
+        cr_assert_eq(is_parsed, is_peeked, "round %d", round);
+        if (is_parsed) {
+            well_formed++;
+            cr_assert(shapes_equal(&parsed, &peeked), "round %d", round);
+        }
+    }
+    cr_expect_gt(well_formed, 10000u);
+}
+
 Test(record, tombstone_and_invalid_flags_parse) {
     struct fst_record_shape shape;
     unsigned char *bytes =
