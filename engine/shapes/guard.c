@@ -60,11 +60,13 @@ static void load_words(unsigned char *out, const unsigned char *from, size_t cou
         /* acquire, here and below: pairs with the release in store_words() */
         out[i] = fst_load_acquire_u8((const fst_atomic_u8 *)(from + i));
     }
-    while (done < count) {
+    for (; count - done >= WORD_BYTES; done += WORD_BYTES) {
         uint64_t word = fst_load_acquire_u64((const fst_atomic_u64 *)(const void *)(from + done));
-        size_t part = count - done < WORD_BYTES ? count - done : WORD_BYTES;
-        memcpy(out + done, &word, part);
-        done += part;
+        memcpy(out + done, &word, WORD_BYTES);
+    }
+    if (done < count) {
+        uint64_t word = fst_load_acquire_u64((const fst_atomic_u64 *)(const void *)(from + done));
+        memcpy(out + done, &word, count - done);
     }
 }
 
@@ -72,16 +74,21 @@ static void load_words(unsigned char *out, const unsigned char *from, size_t cou
 static void store_words(unsigned char *to, const unsigned char *from, size_t count, size_t whole) {
     size_t done = head_bytes(to, whole);
     for (size_t i = 0; i < done; i++) {
-        /* release, here and below: pairs with the acquire in load_words() */
+        /* release: pairs with the acquire in load_words() */
         fst_store_release_u8((fst_atomic_u8 *)(to + i), i < count ? from[i] : 0);
     }
-    while (done < whole) {
+    for (; done + WORD_BYTES <= count; done += WORD_BYTES) {
+        uint64_t word;
+        memcpy(&word, from + done, WORD_BYTES);
+        /* release, here and below: pairs with the acquire in load_words() */
+        fst_store_release_u64((fst_atomic_u64 *)(void *)(to + done), word);
+    }
+    for (; done < whole; done += WORD_BYTES) {
         uint64_t word = 0;
         if (done < count) {
-            memcpy(&word, from + done, count - done < WORD_BYTES ? count - done : WORD_BYTES);
+            memcpy(&word, from + done, count - done);
         }
         fst_store_release_u64((fst_atomic_u64 *)(void *)(to + done), word);
-        done += WORD_BYTES;
     }
 }
 
@@ -110,6 +117,8 @@ void fst_guard_write(struct fst_record *record, const struct fst_record_shape *s
                      const void *value, uint32_t value_bytes) {
     uint32_t old_bytes = fst_guard_value_bytes(record, shape->large);
     uint32_t whole_bytes = old_bytes > value_bytes ? old_bytes : value_bytes;
-    set_size(record, shape, value_bytes);
+    if (value_bytes != old_bytes) {
+        set_size(record, shape, value_bytes);
+    }
     store_words(value_of(record, shape), value, value_bytes, whole_bytes);
 }
