@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 static inline uint32_t fst_load_le_u32(const void *bytes) {
     const uint8_t *b = bytes;
@@ -67,6 +68,19 @@ static inline size_t fst_min_size(size_t a, size_t b) {
 }
 static inline size_t fst_max_size(size_t a, size_t b) {
     return a > b ? a : b;
+}
+
+/* Keys are compared with each operation, and most have 8 bytes: without a call then. No bytes
+ * are equal, whatever the pointers. */
+static inline bool fst_bytes_are_equal(const void *a, const void *b, size_t count_bytes) {
+    if (count_bytes == sizeof(uint64_t)) {
+        uint64_t a_word;
+        uint64_t b_word;
+        memcpy(&a_word, a, sizeof a_word);
+        memcpy(&b_word, b, sizeof b_word);
+        return a_word == b_word;
+    }
+    return count_bytes == 0 || memcmp(a, b, count_bytes) == 0;
 }
 
 #endif

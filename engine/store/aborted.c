@@ -68,11 +68,7 @@ static uint64_t first_ending_above(const struct fst_aborted_array *array, uint64
     return low;
 }
 
-bool fst_aborted_contains(const struct fst_aborted *aborted, fst_addr addr) {
-    const struct fst_aborted_array *array = present(aborted);
-    if (array == NULL) {
-        return false;
-    }
+bool fst_aborted_array_contains(const struct fst_aborted_array *array, fst_addr addr) {
     /* acquire: pairs with the release in fst_aborted_add() */
     uint64_t count = fst_load_acquire_u64(&array->count);
     uint64_t index = first_ending_above(array, count, addr.raw);

@@ -32,7 +32,12 @@ void fst_aborted_finish(struct fst_aborted *aborted);
 
 /* True if `addr` lies in a range. Inside the epoch; the chain head through which addr was
  * reached was loaded before. */
-bool fst_aborted_contains(const struct fst_aborted *aborted, fst_addr addr);
+bool fst_aborted_array_contains(const struct fst_aborted_array *array, fst_addr addr);
+static inline bool fst_aborted_contains(const struct fst_aborted *aborted, fst_addr addr) {
+    /* acquire: pairs with the release in publish() of aborted.c */
+    const struct fst_aborted_array *array = fst_load_acquire_ptr(&aborted->array);
+    return array != NULL && fst_aborted_array_contains(array, addr);
+}
 
 /* Adds [start, end); start is not below the end of the last range, or the range swallows
  * every range that starts at or above `start`. Outside the epoch. OK or NOMEM. */

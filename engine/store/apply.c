@@ -20,11 +20,6 @@
 #include "store/index_growth.h"
 #include "store/operations.h"
 
-enum fst_attempt fst_op_done(struct faster_op *op, enum faster_status status) {
-    op->status = status;
-    return FST_ATTEMPT_DONE;
-}
-
 enum faster_status fst_fail_too_big(struct faster_session *session, size_t key_bytes,
                                     size_t value_bytes) {
     return fst_session_fail(session, FASTER_TOO_BIG,
@@ -210,14 +205,14 @@ static enum fst_attempt append(struct faster_session *session, struct faster_op 
 enum fst_attempt fst_apply_value(struct faster_session *session, struct faster_op *op,
                                  struct fst_index_slot *slot, struct fst_held *held,
                                  const struct faster_bytes *value) {
-    if (value->size_bytes > faster_value_bytes_max(session->store, op->key.size_bytes)) {
-        fst_release_version(held);
-        return fst_op_done(op, fst_fail_too_big(session, op->key.size_bytes, value->size_bytes));
-    }
     if (held->may_change && held->has_guard &&
         value->size_bytes <= held->found->shape.value_capacity_bytes) {
         change_in_place(session, held, value);
         return fst_op_done(op, FASTER_OK);
+    }
+    if (value->size_bytes > faster_value_bytes_max(session->store, op->key.size_bytes)) {
+        fst_release_version(held);
+        return fst_op_done(op, fst_fail_too_big(session, op->key.size_bytes, value->size_bytes));
     }
     if (held->has_guard && session->store->direct) {
         fst_guard_seal(held->found->record);

@@ -1,28 +1,6 @@
 /* chain.c - finding the version of a key that a view sees (layer 4). */
 #include "store/chain.h"
 
-#include <string.h>
-
-bool fst_is_visible(const struct faster_store *store, fst_addr addr, uint64_t upper) {
-    return addr.raw < upper && !fst_aborted_contains(&store->aborted, addr);
-}
-
-bool fst_found_has_key(const struct fst_found *found, const struct faster_bytes *key) {
-    return found->shape.key_bytes == key->size_bytes &&
-           (key->size_bytes == 0 ||
-            memcmp(found->bytes + found->shape.key_offset_bytes, key->data, key->size_bytes) == 0);
-}
-
-bool fst_found_is_tombstone(const struct fst_found *found) {
-    return (found->header & FST_HEADER_TOMBSTONE) != 0;
-}
-
-struct faster_bytes fst_found_value(const struct fst_found *found) {
-    return (struct faster_bytes){found->bytes + found->shape.key_offset_bytes +
-                                     found->shape.key_bytes,
-                                 found->shape.value_bytes};
-}
-
 /* Only records below `upper` are looked into; of those above, which may still be undone, only
  * the header's previous address is read, which never changes. The key never changes either. */
 enum fst_walk fst_chain_walk(const struct faster_store *store, fst_addr from, uint64_t upper,

@@ -8,6 +8,7 @@
 #ifndef FST_STORE_CHAIN_H
 #define FST_STORE_CHAIN_H
 
+#include "base/bytes.h"
 #include "shapes/record.h"
 #include "store/store.h"
 
@@ -37,10 +38,25 @@ enum fst_walk fst_chain_walk(const struct faster_store *store, fst_addr from, ui
                              struct fst_found *found);
 
 /* True if a view ending at `upper` may see a record at addr. Inside the epoch. */
-bool fst_is_visible(const struct faster_store *store, fst_addr addr, uint64_t upper);
+static inline bool fst_is_visible(const struct faster_store *store, fst_addr addr, uint64_t upper) {
+    return addr.raw < upper && !fst_aborted_contains(&store->aborted, addr);
+}
 
-bool fst_found_has_key(const struct fst_found *found, const struct faster_bytes *key);
-bool fst_found_is_tombstone(const struct fst_found *found);
-struct faster_bytes fst_found_value(const struct fst_found *found);
+static inline bool fst_found_has_key(const struct fst_found *found,
+                                     const struct faster_bytes *key) {
+    return found->shape.key_bytes == key->size_bytes &&
+           fst_bytes_are_equal(found->bytes + found->shape.key_offset_bytes, key->data,
+                               key->size_bytes);
+}
+
+static inline bool fst_found_is_tombstone(const struct fst_found *found) {
+    return (found->header & FST_HEADER_TOMBSTONE) != 0;
+}
+
+static inline struct faster_bytes fst_found_value(const struct fst_found *found) {
+    return (struct faster_bytes){found->bytes + found->shape.key_offset_bytes +
+                                     found->shape.key_bytes,
+                                 found->shape.value_bytes};
+}
 
 #endif

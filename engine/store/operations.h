@@ -60,7 +60,10 @@ enum fst_attempt fst_rmw_attempt(struct faster_session *session, struct faster_o
 /* ---- apply.c: shared by the writing operations; inside the epoch ---- */
 
 /* Ends an attempt: sets the status and returns DONE. */
-enum fst_attempt fst_op_done(struct faster_op *op, enum faster_status status);
+static inline enum fst_attempt fst_op_done(struct faster_op *op, enum faster_status status) {
+    op->status = status;
+    return FST_ATTEMPT_DONE;
+}
 
 /* TOO_BIG, with the sizes and the limits in the session's message. */
 enum faster_status fst_fail_too_big(struct faster_session *session, size_t key_bytes,

@@ -184,22 +184,6 @@ void fst_log_destroy(struct fst_hybrid_log *log) {
 
 /* ---- positions ---- */
 
-fst_addr fst_log_begin(const struct fst_hybrid_log *log) {
-    /* acquire: pairs with the release in fst_log_raise() */
-    return fst_addr_of(fst_load_acquire_u64(&log->begin));
-}
-fst_addr fst_log_head(const struct fst_hybrid_log *log) {
-    /* acquire: pairs with the release in fst_log_raise() */
-    return fst_addr_of(fst_load_acquire_u64(&log->head));
-}
-fst_addr fst_log_read_only(const struct fst_hybrid_log *log) {
-    /* acquire: pairs with the release in fst_log_raise() */
-    return fst_addr_of(fst_load_acquire_u64(&log->read_only));
-}
-fst_addr fst_log_safe_read_only(const struct fst_hybrid_log *log) {
-    /* acquire: pairs with read_only_is_safe(): bytes below are final, and seen as such */
-    return fst_addr_of(fst_load_acquire_u64(&log->safe_read_only));
-}
 fst_addr fst_log_flushed(const struct fst_hybrid_log *log) {
     /* acquire: pairs with the release stores of `flushed` under the flush lock */
     return fst_addr_of(fst_load_acquire_u64(&log->flushed));
@@ -216,17 +200,11 @@ fst_addr fst_log_tail(const struct fst_hybrid_log *log) {
 const fst_atomic_u64 *fst_log_begin_word(const struct fst_hybrid_log *log) {
     return &log->begin;
 }
-uint64_t fst_log_page_bytes(const struct fst_hybrid_log *log) {
-    return log->page_bytes;
-}
 uint64_t fst_log_memory_bytes(const struct fst_hybrid_log *log) {
     return ((uint64_t)log->frame_count + log->flight_count_max) * log->page_bytes;
 }
 uint64_t fst_log_huge_bytes(const struct fst_hybrid_log *log) {
     return log->huge_bytes;
-}
-void *fst_log_at(const struct fst_hybrid_log *log, fst_addr addr) {
-    return fst_log_memory(log, addr.raw);
 }
 
 void fst_log_assert_state(const struct fst_hybrid_log *log) {

@@ -55,15 +55,15 @@ enum faster_status fst_log_create(const struct fst_hybrid_log_config *config,
 void fst_log_destroy(struct fst_hybrid_log *log);
 
 /* ---- positions; any thread ---- */
-fst_addr fst_log_begin(const struct fst_hybrid_log *log);
-fst_addr fst_log_head(const struct fst_hybrid_log *log);      /* acquire */
-fst_addr fst_log_read_only(const struct fst_hybrid_log *log); /* acquire */
-fst_addr fst_log_safe_read_only(const struct fst_hybrid_log *log);
+static inline fst_addr fst_log_begin(const struct fst_hybrid_log *log);
+static inline fst_addr fst_log_head(const struct fst_hybrid_log *log);      /* acquire */
+static inline fst_addr fst_log_read_only(const struct fst_hybrid_log *log); /* acquire */
+static inline fst_addr fst_log_safe_read_only(const struct fst_hybrid_log *log);
 fst_addr fst_log_flushed(const struct fst_hybrid_log *log);
 fst_addr fst_log_durable(const struct fst_hybrid_log *log);
 fst_addr fst_log_tail(const struct fst_hybrid_log *log);
 const fst_atomic_u64 *fst_log_begin_word(const struct fst_hybrid_log *log);
-uint64_t fst_log_page_bytes(const struct fst_hybrid_log *log);
+static inline uint64_t fst_log_page_bytes(const struct fst_hybrid_log *log);
 uint64_t fst_log_memory_bytes(const struct fst_hybrid_log *log); /* frames and flush buffers */
 /* Of the frames: for how many bytes the system took the advice to use huge pages. */
 uint64_t fst_log_huge_bytes(const struct fst_hybrid_log *log);
@@ -72,7 +72,7 @@ uint64_t fst_log_huge_bytes(const struct fst_hybrid_log *log);
 
 /* The record at `addr`, which is at or above a head that was read after entering the
  * epoch. The pointer is good until the caller leaves the epoch. */
-void *fst_log_at(const struct fst_hybrid_log *log, fst_addr addr);
+static inline void *fst_log_at(const struct fst_hybrid_log *log, fst_addr addr);
 
 enum fst_log_result {
     FST_LOG_OK = 0,
@@ -147,5 +147,9 @@ enum faster_status fst_log_load_partial_unit(struct fst_hybrid_log *log,
 /* Writes and syncs everything up to the sealed tail, empties memory, and lets the log go
  * on at `target`, a page boundary above tail. Blocks. OK, FULL, FAILED, IO. */
 enum faster_status fst_log_jump(struct fst_hybrid_log *log, fst_addr target) FASTER_MUST_CHECK;
+
+/* Each operation asks for positions several times: these functions are inline, and defined
+ * there. */
+#include "structures/hybrid_log_internal.h"
 
 #endif

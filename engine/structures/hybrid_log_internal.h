@@ -1,4 +1,7 @@
-/* hybrid_log_internal.h - what the log's three files share (layer 3); nobody else includes it.
+/* hybrid_log_internal.h - what the log's three files share (layer 3).
+ *
+ * hybrid_log.h includes it for the functions that are inline; nobody else does, nor touches a
+ * field of the log.
  *
  * The proof that this state stays sound is at the head of hybrid_log.c.
  *
@@ -129,6 +132,31 @@ static inline uint64_t fst_log_unit_up(uint64_t addr) {
 }
 static inline uint64_t fst_log_min(uint64_t a, uint64_t b) {
     return a < b ? a : b;
+}
+
+/* ---- positions ---- */
+
+static inline fst_addr fst_log_begin(const struct fst_hybrid_log *log) {
+    /* acquire: pairs with the release in fst_log_raise() */
+    return fst_addr_of(fst_load_acquire_u64(&log->begin));
+}
+static inline fst_addr fst_log_head(const struct fst_hybrid_log *log) {
+    /* acquire: pairs with the release in fst_log_raise() */
+    return fst_addr_of(fst_load_acquire_u64(&log->head));
+}
+static inline fst_addr fst_log_read_only(const struct fst_hybrid_log *log) {
+    /* acquire: pairs with the release in fst_log_raise() */
+    return fst_addr_of(fst_load_acquire_u64(&log->read_only));
+}
+static inline fst_addr fst_log_safe_read_only(const struct fst_hybrid_log *log) {
+    /* acquire: pairs with read_only_is_safe(): bytes below are final, and seen as such */
+    return fst_addr_of(fst_load_acquire_u64(&log->safe_read_only));
+}
+static inline uint64_t fst_log_page_bytes(const struct fst_hybrid_log *log) {
+    return log->page_bytes;
+}
+static inline void *fst_log_at(const struct fst_hybrid_log *log, fst_addr addr) {
+    return fst_log_memory(log, addr.raw);
 }
 
 /* ---- hybrid_log.c ---- */
