@@ -25,7 +25,8 @@ static void collect(void *context, const struct faster_finding *finding) {
 static uint64_t cut_off(struct rig *rig, const char *key) {
     struct faster_bytes bytes = {key, strlen(key)};
     struct fst_index_slot slot;
-    cr_assert(fst_hash_index_find(rig->store->index, fst_key_hash(rig->store, &bytes), &slot));
+    ASSERT_OK(
+        fst_hash_index_find_for_write(rig->store->index, fst_key_hash(rig->store, &bytes), &slot));
     uint64_t address = fst_index_slot_addr(&slot).raw;
     cr_assert(fst_hash_index_publish(rig->store->index, &slot, fst_addr_of(0)));
     return address;
