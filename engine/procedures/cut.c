@@ -6,14 +6,21 @@
 #include "procedures/cut.h"
 
 #include "base/bytes.h"
+#include "store/session.h"
 #include "store/txn.h"
 
-/* What changes in place lies at or above the read-only address, which the last cut moved to its
- * end: whoever has written since has moved the tail, or has left a record before the cut's own. */
-static bool has_nothing_new(const struct faster_store *store) {
-    uint64_t covered = fst_align_up_u64(store->committed.end, FST_WRITE_UNIT_BYTES);
-    return store->committed.number != 0 && !store->may_have_early &&
-           fst_log_tail(store->log).raw <= covered;
+/* How often sessions have changed anything. Whoever has completed an operation has counted it. */
+static uint64_t count_changes(struct faster_store *store) {
+    struct fst_session_counters sum;
+    fst_sessions_sum(store, &sum);
+    return fst_load_relaxed_u64(&sum.in_place_updates) +
+           fst_load_relaxed_u64(&sum.appended_records);
+}
+
+/* The tail does not tell: records of the next version may lie before the last control record, or
+ * behind it where else its unit were padded. */
+static bool has_nothing_new(struct faster_store *store) {
+    return store->committed.number != 0 && count_changes(store) == store->covered_changes;
 }
 
 static void raise_version(struct faster_store *store) {
@@ -45,7 +52,6 @@ static enum faster_status append_control(struct faster_session *session) {
         store->last_cut =
             (struct fst_commit_point){version, value.nonce, value.start, value.end, addr.raw};
         store->uncut_version = 0;
-        store->may_have_early = addr.raw != fst_load_relaxed_u64(&store->version_floor);
         fst_log_freeze(store->log, fst_addr_of(value.end));
     }
     return status;
@@ -78,6 +84,7 @@ static enum faster_status make_cut(struct faster_session *session) {
     if (has_nothing_new(store)) {
         return FASTER_OK;
     }
+    const uint64_t changes = count_changes(store); /* these at least are covered */
     enum faster_status status = end_version(session);
     if (status == FASTER_OK) {
         status = fst_log_sync(store->log, fst_addr_of(store->last_cut.end));
@@ -85,6 +92,7 @@ static enum faster_status make_cut(struct faster_session *session) {
     if (status == FASTER_OK) {
         fst_add_relaxed_u64(&store->counters.commits, 1);
         fst_add_relaxed_u64(&store->counters.log_syncs, 1);
+        store->covered_changes = changes;
         fst_publish_commit(store, &store->last_cut);
     }
     return status;

@@ -128,8 +128,8 @@ struct faster_store {
     struct fst_cut_gate cut;
     struct fst_commit_point last_cut; /* [cut] appended last; `committed` is the last durable one */
     uint64_t uncut_version;           /* [cut] ended, but without a control record yet; 0: none */
-    bool may_have_early;   /* [cut] records of the present version may lie before the last cut's */
-    bool has_void_records; /* [open] below the last cut lie records of the version after it */
+    uint64_t covered_changes; /* [cut] by sessions before the last durable cut's version ended */
+    bool has_void_records;    /* [open] below the last cut lie records of the version after it */
 
     struct fst_mutex *lock;          /* faster.c's, nobody else's */
     struct fst_mutex *sessions_lock; /* protects the list and the sum of what has closed */
