@@ -14,6 +14,7 @@
 #include "faster.h"
 #include "linearizability.h"
 #include "store/chain.h"
+#include "structures/hybrid_log_internal.h"
 
 #include <stdio.h>
 
@@ -24,7 +25,7 @@
 #define LARGE_BYTES 60u
 #define FILLER_BYTES 4000u
 
-enum fill { FILL_NOT, FILL_PAGE, FILL_MEMORY, FILL_COMMITTED };
+enum fill { FILL_NOT, FILL_LARGE, FILL_PAGE, FILL_MEMORY, FILL_COMMITTED };
 
 static struct {
     struct faster_store *store;
@@ -202,7 +203,7 @@ static void make_store(enum fill fill) {
             abort();
         }
     }
-    upsert(0, 'a', SMALL_BYTES);
+    upsert(0, 'a', fill == FILL_LARGE ? LARGE_BYTES : SMALL_BYTES);
     fill_up(fill);
     world.fill = fill;
     world.has_saved = true;
@@ -232,6 +233,9 @@ static void prepare(enum fill fill) {
 
 static void prepare_new(void) {
     prepare(FILL_NOT);
+}
+static void prepare_large(void) {
+    prepare(FILL_LARGE);
 }
 static void prepare_page_end(void) {
     prepare(FILL_PAGE);
@@ -361,14 +365,29 @@ static void run_freeze(uint32_t fibre) {
     }
 }
 
-static void run_freeze_and_sizes(uint32_t fibre) {
+/* The writer came before the boundary moved, the other one after it: the size that it saw may be
+ * older than the bytes. */
+static void freeze_meanwhile(uint32_t fibre) {
     if (fibre == 0) {
-        fst_log_freeze(world.store->log, fst_log_tail(world.store->log));
-    } else if (fibre == 1) {
-        upsert(1, 'a', SMALL_BYTES);
+        upsert(0, 'a', SMALL_BYTES);
     } else {
-        rmw(2, 'a', SMALL_BYTES);
+        fst_log_raise_read_only(world.store->log, fst_log_tail(world.store->log).raw);
+    }
+}
+
+static void run_freeze_and_read(uint32_t fibre) {
+    if (fibre == 2) {
         (void)read_key(2, 'a');
+    } else {
+        freeze_meanwhile(fibre);
+    }
+}
+
+static void run_freeze_and_update(uint32_t fibre) {
+    if (fibre == 2) {
+        rmw(2, 'a', LARGE_BYTES);
+    } else {
+        freeze_meanwhile(fibre);
     }
 }
 
@@ -411,7 +430,8 @@ static const struct sched_scenario scenarios[] = {
     {"page_end", 2, prepare_page_end, run_page_end, finish},
     {"eviction", 2, prepare_full_memory, run_eviction, finish},
     {"freeze", 2, prepare_new, run_freeze, finish},
-    {"freeze_and_sizes", 3, prepare_new, run_freeze_and_sizes, finish},
+    {"freeze_and_read", 3, prepare_large, run_freeze_and_read, finish},
+    {"freeze_and_update", 3, prepare_large, run_freeze_and_update, finish},
     {"cut", 2, prepare_new, run_cut, finish},
     {"two_cuts", 2, prepare_committed, run_two_cuts, finish},
     {"cut_and_updates", 3, prepare_new, run_cut_and_updates, finish},

@@ -333,9 +333,14 @@ int sched_main(int argument_count, char **arguments, const struct sched_scenario
         .random_count = argument_count > 1 ? strtoull(arguments[1], NULL, 0) : 5000,
         .seed = argument_count > 2 ? strtoull(arguments[2], NULL, 0) : 1,
     };
+    const char *scale = getenv("FASTER_TEST_SCALE");
     uint64_t schedule_count = 0;
     bool has_passed = true;
 
+    if (scale != NULL) {
+        plan.exhaustive_max = plan.exhaustive_max * strtoull(scale, NULL, 10) / 100 + 1;
+        plan.random_count = plan.random_count * strtoull(scale, NULL, 10) / 100 + 1;
+    }
     if (HAS_THREAD_SANITIZER) {
         printf("skipped under a thread sanitizer\n");
         return EXIT_SKIPPED;
