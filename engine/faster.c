@@ -60,6 +60,10 @@ static enum faster_status recover_direct(struct faster_store *store,
         return fst_error_set(error, status, "out of memory");
     }
     status = fst_recover_direct(session, options->interrupt, options->interrupt_context);
+    if (status == FASTER_FULL && session->index_full) {
+        (void)fst_session_fail(session, status, "the index is full: raise memory (now %llu bytes)",
+                               (unsigned long long)store->budget.memory_bytes);
+    }
     if (status != FASTER_OK) {
         (void)fst_error_set(error, status, "%s",
                             session->message[0] != '\0' ? session->message
