@@ -433,6 +433,30 @@ Test(direct, damage_after_a_clean_close_is_reported) {
     rig.store = NULL;
 }
 
+/* ---- limits ---- */
+
+Test(direct, full_index_names_memory_and_keeps_working_for_old_keys) {
+    char key[32];
+    enum faster_status status = FASTER_OK;
+    unsigned count = 0;
+    while (status == FASTER_OK) {
+        snprintf(key, sizeof key, "key %u", count++);
+        status = put(key, "old");
+    }
+    ASSERT_STATUS(status, FASTER_FULL);
+    cr_assert_not_null(strstr(faster_session_message(rig.session), "memory"));
+    want(key, NULL);
+    ASSERT_OK(put("key 1", "new"));
+    struct faster_op op = {.key = {"key 2", 5}};
+    ASSERT_OK(faster_session_delete(rig.session, &op));
+    commit();
+    rig_reopen(&rig);
+    want("key 0", "old");
+    want("key 1", "new");
+    want("key 2", NULL);
+    ASSERT_OK(put("key 3", "new"));
+}
+
 /* ---- writes while a cut runs ---- */
 
 struct during_cut {
