@@ -9,7 +9,6 @@ static void prefetch_buckets(const struct faster_session *session, struct faster
                              size_t count) {
     for (size_t i = 0; i < count; i++) {
         fst_op_prepare(session, &ops[i]);
-        fst_hash_index_prefetch(session->store->index, ops[i].hash);
     }
 }
 

@@ -1,8 +1,10 @@
 /* operations.c - one attempt of any operation (layer 4). */
 #include "store/operations.h"
 
+/* The bucket is then on its way while the epoch is entered, which waits for all loads before. */
 void fst_op_prepare(const struct faster_session *session, struct faster_op *op) {
     op->hash = fst_key_hash(session->store, &op->key);
+    fst_hash_index_prefetch(session->store->index, op->hash);
 }
 
 enum fst_attempt fst_op_attempt(struct faster_session *session, struct faster_op *op,

@@ -25,7 +25,8 @@ static inline bool fst_op_writes(const struct faster_op *op) {
     return op->kind >= FASTER_OP_UPSERT;
 }
 
-/* Computes what all attempts need of the key. Once, before the first one. */
+/* Computes what all attempts need of the key, and has the processor load its bucket. Once, before
+ * the first one; inside the epoch or not. */
 void fst_op_prepare(const struct faster_session *session, struct faster_op *op);
 
 /* One attempt; `walk` is the finished disk walk of this operation or NULL. Writes are
