@@ -40,13 +40,15 @@ static enum faster_status append_control(struct faster_session *session) {
                             .start = store->last_cut.end,
                             .previous_control_address = store->last_cut.control_address,
                             .previous_version = store->last_cut.number,
-                            .durable_control_address = store->committed.control_address,
-                            .index_bits = fst_hash_index_bits(store->index)};
+                            .durable_control_address = store->committed.control_address};
+    /* Records of the next version may lie below this one, linked by an index that has grown
+     * meanwhile: its bits are read when the place is taken. */
+    const struct fst_late_fields late = {&value.end, &value.index_bits};
     fst_addr addr;
     enum faster_status status = fst_draw_nonce(store->env, &value.nonce);
     if (status == FASTER_OK) {
-        status = fst_append_unchained(session, FST_KIND_CONTROL, &value, sizeof value, &value.end,
-                                      &addr);
+        status =
+            fst_append_unchained(session, FST_KIND_CONTROL, &value, sizeof value, &late, &addr);
     }
     if (status == FASTER_OK) {
         store->last_cut =

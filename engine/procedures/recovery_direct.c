@@ -10,7 +10,8 @@
  *
  * What lies beyond E was never acknowledged, unless the end is a lie: bytes that were synced have
  * been damaged. That is so if the manifest says more was durable, or if a cut lies beyond which
- * names one as durable that was not reached. Then the store is corrupt, and not shorter.
+ * names one as durable that was not reached. Then the store is corrupt, and not shorter. (Of the
+ * last cut of all nobody else knows: damage there looks like a cut that never became whole.)
  *
  * Versions. After the cut of version v come records of v + 1, and, before that version's control
  * record, some of v + 2 (procedures/cut.h). What stands before the control record of v and is of
@@ -31,6 +32,7 @@ struct pass {
     struct fst_log_cursor cursor;
     bool index_records;
     struct fst_commit_point last; /* the cut before */
+    uint64_t synced_end;          /* below, a later cut vouches for a sync that succeeded */
     uint64_t version;             /* of the records that come */
     /* Records of the version after the one that was being ended: ranges, ascending. The first
      * `before_count` stand before the last control record and are of `version`; the others are
@@ -122,6 +124,9 @@ static enum faster_status take_cut(struct pass *pass, const struct fst_log_item 
         cut.previous_version != pass->last.number) {
         return FASTER_CORRUPT;
     }
+    if (cut.durable_control_address == pass->last.control_address) {
+        pass->synced_end = pass->last.end;
+    }
     pass->last =
         (struct fst_commit_point){cut.version, cut.nonce, cut.start, cut.end, item->addr.raw};
     pass->version++;
@@ -182,23 +187,36 @@ static enum faster_status follow(struct pass *pass, fst_addr from, fst_addr unti
 
 /* ---- the end ---- */
 
-/* True if a cut stands in the page at `page` that names one beyond `last` as durable. */
-static bool page_knows_more(struct pass *pass, fst_addr page, fst_addr until,
-                            enum faster_status *status) {
-    struct fst_log_cursor *cursor = &pass->cursor;
-    struct fst_log_item item;
-    cursor->at = page;
-    cursor->until = fst_addr_min(until, fst_addr_plus(page, fst_log_page_bytes(pass->store->log)));
-    cursor->loaded_from = cursor->loaded_to = fst_addr_of(0);
-    while ((*status = fst_log_cursor_next(cursor, &item)) == FASTER_OK) {
-        struct fst_cut cut;
-        if (fst_header_kind(item.header) == FST_KIND_CONTROL &&
-            fst_cut_decode(fst_log_item_value(&item), item.shape.value_bytes, &cut) &&
-            cut.durable_control_address > pass->last.control_address) {
-            return true;
-        }
+/* True if the bytes at `addr` are a cut that names one beyond `last` as durable. Checksums are
+ * seeded by the address: no other bytes pass for one. */
+static bool knows_more(const struct pass *pass, const unsigned char *bytes, size_t available,
+                       uint64_t addr) {
+    struct fst_record_shape shape;
+    struct fst_cut cut;
+    return available >= FST_RECORD_SMALL_HEADER_BYTES &&
+           fst_header_kind(fst_raw_header(bytes)) == FST_KIND_CONTROL &&
+           fst_record_is_intact(bytes, available, fst_addr_of(addr), pass->store->checksum_seed,
+                                &shape) &&
+           fst_cut_decode(bytes + shape.key_offset_bytes, shape.value_bytes, &cut) &&
+           cut.durable_control_address > pass->last.control_address;
+}
+
+/* Looks for such a cut at every place of [from, the end of its page): beyond a damaged record
+ * nobody knows where the next one begins. */
+static enum faster_status search_page(struct pass *pass, uint64_t from, bool *found) {
+    const uint64_t page_end = (from | (fst_log_page_bytes(pass->store->log) - 1)) + 1;
+    const size_t count = (size_t)(page_end - from);
+    unsigned char *buffer = pass->cursor.buffer;
+    size_t done;
+    enum faster_status status = fst_device_run(pass->store->device, pass->store->queue, FST_IO_READ,
+                                               fst_addr_of(from), buffer, count, &done);
+    if (status == FASTER_MISSING) {
+        return FASTER_OK;
     }
-    return false;
+    for (size_t i = 0; status == FASTER_OK && !*found && i < done; i += FST_RECORD_ALIGN) {
+        *found = knows_more(pass, buffer + i, done - i, from + i);
+    }
+    return status;
 }
 
 /* The first pass stopped at `stop`. Is what it found the end, or was there more? */
@@ -209,18 +227,14 @@ static enum faster_status check_end(struct pass *pass, fst_addr stop, fst_addr e
         stop.raw < fst_min_u64(store->manifest.durable_end, existing_end.raw)) {
         return corrupt(pass, stop.raw, "synced bytes are missing or damaged");
     }
-    fst_addr page = fst_addr_align_up(fst_addr_plus(stop, 1), page_bytes);
-    while (fst_addr_below(page, existing_end)) {
-        enum faster_status status;
-        if (page_knows_more(pass, page, existing_end, &status)) {
-            return corrupt(pass, stop.raw, "a commit was lost: damaged bytes");
-        }
-        if (status != FASTER_END && status != FASTER_CORRUPT) {
-            return status;
-        }
-        page = fst_addr_plus(page, page_bytes);
+    enum faster_status status = FASTER_OK;
+    bool found = false;
+    uint64_t from = stop.raw;
+    while (status == FASTER_OK && !found && from < existing_end.raw) {
+        status = search_page(pass, from, &found);
+        from = (from | (page_bytes - 1)) + 1;
     }
-    return FASTER_OK;
+    return found ? corrupt(pass, stop.raw, "a commit was lost: damaged bytes") : status;
 }
 
 static void init_pass(struct pass *pass, struct faster_session *session, bool index_records,
@@ -256,6 +270,17 @@ static enum faster_status find_end(struct pass *pass, struct fst_commit_point *e
     return status;
 }
 
+/* That the last cut's bytes can be read does not mean that they are safe: if its sync failed, the
+ * page cache may hold them as clean. The first write repeats them. */
+static void note_unsynced(const struct pass *pass, const struct fst_commit_point *end) {
+    struct faster_store *store = pass->store;
+    const uint64_t synced = fst_max_u64(pass->synced_end, store->manifest.durable_row_end);
+    if (synced < end->end) {
+        store->redo_on_disk = (struct fst_address_range){
+            fst_max_u64(synced, fst_log_begin(store->log).raw), end->end};
+    }
+}
+
 /* Second pass: all that the cut covers. */
 static enum faster_status take_all(struct pass *pass, const struct fst_commit_point *end) {
     struct faster_store *store = pass->store;
@@ -270,6 +295,7 @@ static enum faster_status take_all(struct pass *pass, const struct fst_commit_po
     }
     if (status == FASTER_OK) {
         fst_log_resume(store->log, begin, fst_addr_of(end->end));
+        note_unsynced(pass, end);
     }
     return status;
 }

@@ -28,8 +28,9 @@ static enum faster_status sync_existing(struct faster_store *store, fst_addr end
                                        : FASTER_OK;
 }
 
-/* Writes the redo that was found on disk once more, with the same bytes, so that the sync that
- * follows cannot pass over pages that an earlier failed sync left clean. */
+/* Writes the redo that was found on disk, or a direct store's last cut, once more, with the same
+ * bytes, so that the sync that follows cannot pass over pages that an earlier failed sync left
+ * clean. */
 static enum faster_status rewrite_redo(struct faster_store *store) {
     const struct fst_address_range range = store->redo_on_disk;
     const uint64_t page_bytes = fst_log_page_bytes(store->log);

@@ -101,11 +101,19 @@ enum faster_status fst_txn_write_control(struct faster_txn *txn) FASTER_MUST_CHE
 /* A random number that is not 0. OK or IO. */
 enum faster_status fst_draw_nonce(const struct faster_env *env, uint64_t *nonce) FASTER_MUST_CHECK;
 
-/* Appends a record that is in no chain. `end_field` (NULL or inside `value`) gets the
- * address past the record before it is written. Waits for room. [writer], outside the epoch. */
+/* What a control record can say only once its place is known: where it ends, and the index's
+ * bits of now, which are those of every record below it. */
+struct fst_late_fields {
+    uint64_t *end; /* both inside the value */
+    uint32_t *index_bits;
+};
+
+/* Appends a record that is in no chain. `late` (may be NULL) is filled in before it is written.
+ * Waits for room. [writer], outside the epoch. */
 enum faster_status fst_append_unchained(struct faster_session *session, enum fst_record_kind kind,
                                         const void *value, uint32_t value_bytes,
-                                        uint64_t *end_field, fst_addr *addr) FASTER_MUST_CHECK;
+                                        const struct fst_late_fields *late,
+                                        fst_addr *addr) FASTER_MUST_CHECK;
 
 /* The checksum of a decider's row; see FORMAT.md. */
 uint64_t fst_row_checksum(const struct faster_store *store, const struct faster_commit_row *row);

@@ -9,7 +9,7 @@
 
 enum faster_status fst_append_unchained(struct faster_session *session, enum fst_record_kind kind,
                                         const void *value, uint32_t value_bytes,
-                                        uint64_t *end_field, fst_addr *addr) {
+                                        const struct fst_late_fields *late, fst_addr *addr) {
     struct faster_store *store = session->store;
     struct fst_record_shape shape = fst_record_shape_for(0, value_bytes, value_bytes);
     for (;;) {
@@ -17,8 +17,9 @@ enum faster_status fst_append_unchained(struct faster_session *session, enum fst
         fst_epoch_enter(store->epoch, session->slot);
         enum fst_log_result result = fst_log_allocate(store->log, shape.whole_bytes, addr, &memory);
         if (result == FST_LOG_OK) {
-            if (end_field != NULL) {
-                *end_field = addr->raw + shape.whole_bytes;
+            if (late != NULL) {
+                *late->end = addr->raw + shape.whole_bytes;
+                *late->index_bits = fst_hash_index_bits(store->index);
             }
             fst_record_write(memory, &shape, fst_addr_of(0), kind, 0, NULL, value);
         }
@@ -91,17 +92,16 @@ enum faster_status fst_txn_write_control(struct faster_txn *txn) {
                              .previous_control_address = store->committed.control_address,
                              .previous_number = store->committed.number,
                              .abort_list_address = list_address,
-                             .index_bits = fst_hash_index_bits(store->index),
                              .aborted_count = (uint32_t)inlined};
     if (inlined > 0) {
         memcpy(value.ranges, txn->aborted + (txn->aborted_count - inlined),
                inlined * sizeof value.ranges[0]);
     }
+    const struct fst_late_fields late = {&value.control.end, &value.control.index_bits};
     fst_addr addr;
-    status =
-        fst_append_unchained(txn->session, FST_KIND_CONTROL, &value,
-                             (uint32_t)(sizeof value.control + inlined * sizeof value.ranges[0]),
-                             &value.control.end, &addr);
+    status = fst_append_unchained(
+        txn->session, FST_KIND_CONTROL, &value,
+        (uint32_t)(sizeof value.control + inlined * sizeof value.ranges[0]), &late, &addr);
     if (status == FASTER_OK) {
         txn->point = (struct fst_commit_point){value.control.number, nonce, txn->start,
                                                value.control.end, addr.raw};
