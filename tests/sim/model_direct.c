@@ -372,6 +372,7 @@ static void open_store(struct run *run, bool read_only) {
                                      .memory_bytes = FASTER_MEMORY_BYTES_MIN,
                                      .page_bytes = FASTER_PAGE_BYTES_MIN,
                                      .segment_bytes = SEGMENT_BYTES,
+                                     .io_threads = 1, /* one at a time is in a hook */
                                      .read_only = read_only};
     struct faster_error error = {0};
     enum faster_status status = faster_store_open(&options, &run->store, &error);
