@@ -26,6 +26,10 @@ enum faster_status fst_checkpoint_prepare(struct faster_session *session,
     if (durable->number == store->committed.number && durable->nonce != store->committed.nonce) {
         return FASTER_COPY;
     }
+    enum faster_status status = fst_txn_check_newest(session, durable);
+    if (status != FASTER_OK) {
+        return status;
+    }
     return store->writing_started ? FASTER_OK : fst_start_writing(session);
 }
 

@@ -128,11 +128,12 @@ static enum faster_status look_up_records(struct verify *verify) {
 
 /* ---- small files ---- */
 
-static void check_files(struct verify *verify) {
+static enum faster_status check_files(struct verify *verify) {
     const struct faster_store *store = verify->store;
-    if (!store->in_memory && store->files != NULL) {
-        fst_verify_files(store, verify->each, verify->context, &verify->finding_count);
+    if (store->in_memory || store->files == NULL) {
+        return FASTER_OK;
     }
+    return fst_verify_files(store, verify->each, verify->context, &verify->finding_count);
 }
 
 enum faster_status fst_verify(struct faster_session *session, faster_finding_fn *each,
@@ -160,8 +161,10 @@ enum faster_status fst_verify(struct faster_session *session, faster_finding_fn 
     verify.upper = snapshot.upper;
     status = fst_session_open(store, &verify.session);
     if (status == FASTER_OK) {
-        check_files(&verify);
-        status = read_log(&verify);
+        status = check_files(&verify);
+        if (status == FASTER_OK) {
+            status = read_log(&verify);
+        }
         if (status == FASTER_OK && verify.finding_count == 0) {
             status = look_up_records(&verify);
         }

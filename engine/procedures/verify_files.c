@@ -7,7 +7,18 @@ struct file_check {
     faster_finding_fn *each;
     void *context;
     uint64_t *finding_count;
+    enum faster_status failure; /* a file could not be read: nothing is known of it */
 };
+
+/* True if the bytes say nothing, since they could not be had: that is no damage. */
+static bool could_not_read(struct file_check *check, enum faster_status status) {
+    const bool failed = status == FASTER_IO || status == FASTER_NOMEM || status == FASTER_FULL ||
+                        status == FASTER_READ_ONLY;
+    if (failed) {
+        check->failure = status;
+    }
+    return failed;
+}
 
 static void report(const struct file_check *check, const char *what, const char *file) {
     ++*check->finding_count;
@@ -24,13 +35,13 @@ static enum faster_status read_start(const struct file_check *check, const char 
                                capacity, count, NULL);
 }
 
-static void check_manifest(const struct file_check *check, const char *name) {
+static void check_manifest(struct file_check *check, const char *name) {
     unsigned char bytes[sizeof(struct fst_manifest) + 1];
     struct fst_manifest manifest;
     size_t count = 0;
     enum faster_status status = read_start(check, name, bytes, sizeof bytes, &count);
-    if (status == FASTER_MISSING) {
-        return; /* only one has been written so far */
+    if (status == FASTER_MISSING || could_not_read(check, status)) {
+        return; /* missing: only one has been written so far */
     }
     if (status != FASTER_OK ||
         fst_manifest_check(bytes, count, fst_store_files_owner(check->store->files), &manifest) !=
@@ -39,18 +50,21 @@ static void check_manifest(const struct file_check *check, const char *name) {
     }
 }
 
-static void check_identity(const struct file_check *check) {
+static void check_identity(struct file_check *check) {
     unsigned char bytes[sizeof(struct fst_identity) + 1];
     struct fst_identity identity;
     size_t count = 0;
-    if (read_start(check, FST_NAME_IDENTITY, bytes, sizeof bytes, &count) != FASTER_OK ||
-        fst_identity_check(bytes, count, &identity) != FASTER_OK) {
+    enum faster_status status = read_start(check, FST_NAME_IDENTITY, bytes, sizeof bytes, &count);
+    if (could_not_read(check, status)) {
+        return;
+    }
+    if (status != FASTER_OK || fst_identity_check(bytes, count, &identity) != FASTER_OK) {
         report(check, "the identity is damaged", FST_NAME_IDENTITY);
     }
 }
 
 static bool check_segment(void *context, const char *name) {
-    const struct file_check *check = context;
+    struct file_check *check = context;
     const struct faster_store *store = check->store;
     unsigned char bytes[FST_SEGMENT_HEADER_BYTES + 1];
     uint64_t index;
@@ -59,8 +73,8 @@ static bool check_segment(void *context, const char *name) {
         return true;
     }
     enum faster_status status = read_start(check, name, bytes, sizeof bytes, &count);
-    if (status == FASTER_MISSING) {
-        return true; /* truncated meanwhile */
+    if (status == FASTER_MISSING || could_not_read(check, status)) {
+        return status == FASTER_MISSING; /* truncated meanwhile */
     }
     if (status == FASTER_OK && count <= FST_SEGMENT_HEADER_BYTES) {
         return true; /* no log bytes: a creation that a crash cut short */
@@ -74,15 +88,14 @@ static bool check_segment(void *context, const char *name) {
     return true;
 }
 
-void fst_verify_files(const struct faster_store *store, faster_finding_fn *each, void *context,
-                      uint64_t *finding_count) {
-    struct file_check check = {store, each, context, finding_count};
+enum faster_status fst_verify_files(const struct faster_store *store, faster_finding_fn *each,
+                                    void *context, uint64_t *finding_count) {
+    struct file_check check = {store, each, context, finding_count, FASTER_OK};
     const struct faster_env *env = store->env;
     check_identity(&check);
     check_manifest(&check, FST_NAME_MANIFEST_0);
     check_manifest(&check, FST_NAME_MANIFEST_1);
-    if (env->directory_list(env, fst_store_files_directory(store->files), check_segment, &check) !=
-        FASTER_OK) {
-        report(&check, "the directory cannot be listed", "");
-    }
+    enum faster_status status =
+        env->directory_list(env, fst_store_files_directory(store->files), check_segment, &check);
+    return check.failure != FASTER_OK ? check.failure : status;
 }

@@ -51,7 +51,7 @@ enum fst_attempt fst_find_slot(struct faster_session *session, struct faster_op 
 static bool is_of_later_version(const struct faster_session *session,
                                 const struct fst_found *found) {
     const struct faster_store *store = session->store;
-    /* acquire: pairs with the release in fst_cut_raise_version() */
+    /* acquire: pairs with the release in raise_version() of cut.c */
     return store->direct && found->record != NULL &&
            fst_header_version(found->header) == ((session->version + 1) & 0xff) &&
            found->addr.raw >= fst_load_acquire_u64(&store->version_floor);

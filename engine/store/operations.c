@@ -10,7 +10,7 @@ void fst_op_prepare(const struct faster_session *session, struct faster_op *op) 
 enum fst_attempt fst_op_attempt(struct faster_session *session, struct faster_op *op,
                                 const struct fst_pending *walk) {
     if (session->store->direct) {
-        /* acquire: pairs with the release in fst_cut_raise_version() */
+        /* acquire: pairs with the release in raise_version() of cut.c */
         session->version = fst_load_acquire_u64(&session->store->version);
     }
     if (op->kind == FST_OP_LOCATE) {

@@ -172,8 +172,8 @@ static void settle_current(struct faster_store *store) {
 
 /* ---- begin, savepoints ---- */
 
-static enum faster_status check_newest(struct faster_session *session,
-                                       const struct faster_commit_row *newest) {
+enum faster_status fst_txn_check_newest(struct faster_session *session,
+                                        const struct faster_commit_row *newest) {
     struct faster_store *store = session->store;
     uint64_t number = newest == NULL ? 0 : newest->number;
     if (number != store->committed.number) {
@@ -216,7 +216,7 @@ enum faster_status fst_txn_begin(struct faster_session *session,
         return status;
     }
     settle_current(store);
-    status = check_newest(session, newest);
+    status = fst_txn_check_newest(session, newest);
     if (status == FASTER_OK && !store->writing_started) {
         status = fst_start_writing(session);
     }

@@ -74,6 +74,10 @@ enum faster_status fst_txn_enter_write(struct faster_txn *txn) FASTER_MUST_CHECK
 /* All of [writer]. */
 enum faster_status fst_txn_meet_row(struct faster_session *session,
                                     const struct faster_commit_row *newest) FASTER_MUST_CHECK;
+/* The newest row under the decider's write lock is the newest commit the store knows, or the
+ * decider went back: COPY. */
+enum faster_status fst_txn_check_newest(struct faster_session *session,
+                                        const struct faster_commit_row *newest) FASTER_MUST_CHECK;
 enum faster_status fst_txn_begin(struct faster_session *session,
                                  const struct faster_commit_row *newest,
                                  struct faster_txn **txn) FASTER_MUST_CHECK;

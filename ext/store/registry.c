@@ -59,7 +59,16 @@ static atomic_bool registry_is_forked;
  * had run a moment earlier. */
 static atomic_uint_fast64_t registry_generation = 1;
 
+/* With no store open there is nothing to share: the child is as good as a new process. Its one
+ * thread may have forked while another held the mutex; then some store was being opened. */
 static void after_fork_in_child(void) {
+    if (pthread_mutex_trylock(&registry_mutex) == 0) {
+        bool is_empty = registry_entries == NULL;
+        (void)pthread_mutex_unlock(&registry_mutex);
+        if (is_empty) {
+            return;
+        }
+    }
     atomic_store_explicit(&registry_is_forked, true, memory_order_relaxed);
 }
 
