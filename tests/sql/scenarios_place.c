@@ -347,8 +347,16 @@ static void restored_under_open_connections(struct scenario *scenario) {
         functions_agree(scenario, other, "restored by another connection");
         expect(scenario, db_run(db, "INSERT INTO f VALUES('x', 'y', 1)") != SQLITE_OK,
                "a restored database writes to its newer store");
+        expect(scenario, db_run(db, "INSERT INTO f(f) VALUES('checkpoint')") != SQLITE_OK,
+               "a restored database moves what its newer store remembers");
         db_close(other);
         db_close(db);
+        if (checkpoint) { /* the store knows of a commit that the database lacks */
+            db = scenario_open(scenario);
+            expect(scenario, db_run(db, "SELECT count(*) FROM f") == SQLITE_CANTOPEN,
+                   "an old database opens a newer store");
+            db_close(db);
+        }
         db_close(old);
     }
 }
