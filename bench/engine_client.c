@@ -105,14 +105,15 @@ static bool note_op(struct engine_client *client, const struct bench_step *step,
 static enum faster_status run_op(struct engine_client *client, struct faster_op *op) {
     switch (op->kind) {
     case FASTER_OP_READ:
-        return faster_read(&client->snapshot, op);
+        return faster_snapshot_read(&client->snapshot, op);
     case FASTER_OP_UPSERT:
-        return client->txn ? faster_upsert(client->txn, op)
+        return client->txn ? faster_txn_upsert(client->txn, op)
                            : faster_session_upsert(client->session, op);
     case FASTER_OP_RMW:
-        return client->txn ? faster_rmw(client->txn, op) : faster_session_rmw(client->session, op);
+        return client->txn ? faster_txn_rmw(client->txn, op)
+                           : faster_session_rmw(client->session, op);
     default:
-        return client->txn ? faster_delete(client->txn, op)
+        return client->txn ? faster_txn_delete(client->txn, op)
                            : faster_session_delete(client->session, op);
     }
 }
@@ -120,7 +121,7 @@ static enum faster_status run_op(struct engine_client *client, struct faster_op 
 static bool run_single(struct engine_client *client, const struct bench_step *step, uint32_t i) {
     fill_op(client, step, i);
     if (run_op(client, &client->ops[i]) == FASTER_PENDING) {
-        (void)faster_complete_pending(client->session, true);
+        (void)faster_session_complete_pending(client->session, true);
     }
     return note_op(client, step, i);
 }
@@ -134,7 +135,7 @@ static bool run_batch(struct engine_client *client, const struct bench_step *ste
             ? faster_snapshot_batch(&client->snapshot, client->ops, step->count)
             : faster_session_batch(client->session, client->ops, step->count);
     if (status == FASTER_PENDING) {
-        status = faster_complete_pending(client->session, true);
+        status = faster_session_complete_pending(client->session, true);
     }
     if (status != FASTER_OK) {
         return fail(client->session, step->mix->name, status);
@@ -186,7 +187,7 @@ static bool end_transaction(struct engine_client *client) {
 
 static bool commit(struct engine_client *client) {
     client->writes = 0;
-    enum faster_status status = faster_store_commit(client->session);
+    enum faster_status status = faster_session_commit(client->session);
     return status == FASTER_OK || fail(client->session, "commit", status);
 }
 
@@ -252,8 +253,9 @@ static enum faster_status meet_rows(struct engine_client *client) {
     if (!client->engine->options->transactional) {
         return FASTER_OK;
     }
-    return newest->number != 0 ? faster_meet_row(client->session, newest)
-                               : faster_catch_up(client->session, no_rows, NULL, NULL, NULL);
+    return newest->number != 0
+               ? faster_session_meet_row(client->session, newest)
+               : faster_session_catch_up(client->session, no_rows, NULL, NULL, NULL);
 }
 
 struct bench_client *bench_engine_client(struct bench_engine *engine) {

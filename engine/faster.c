@@ -136,8 +136,8 @@ enum faster_status faster_store_list(const struct faster_env *env, const char *p
     return fst_store_files_list(env != NULL ? env : faster_env_posix(), parent, each, context);
 }
 
-enum faster_status faster_place_of(const struct faster_env *env, const char *path,
-                                   struct faster_place *place) {
+enum faster_status faster_place_fill(const struct faster_env *env, const char *path,
+                                     struct faster_place *place) {
     const struct faster_env *used = env != NULL ? env : faster_env_posix();
     struct fst_file_info info;
     memset(place, 0, sizeof *place);
@@ -168,7 +168,7 @@ void faster_session_close(struct faster_session *session) {
     if (session == NULL) {
         return;
     }
-    faster_complete_pending(session, true);
+    faster_session_complete_pending(session, true);
     if (session->txn != NULL) {
         faster_txn_rollback(session->txn);
     }
@@ -179,8 +179,8 @@ const char *faster_session_message(const struct faster_session *session) {
     return session == NULL ? "" : session->message;
 }
 
-enum faster_status faster_meet_row(struct faster_session *session,
-                                   const struct faster_commit_row *newest) {
+enum faster_status faster_session_meet_row(struct faster_session *session,
+                                           const struct faster_commit_row *newest) {
     clear_message(session);
     if (session->store->direct) {
         return FASTER_MISUSE;
@@ -189,9 +189,10 @@ enum faster_status faster_meet_row(struct faster_session *session,
     return locked_result(session->store, fst_txn_meet_row(session, newest));
 }
 
-enum faster_status faster_catch_up(struct faster_session *session, faster_row_source_fn *next,
-                                   void *context, faster_interrupt_fn *interrupt,
-                                   void *interrupt_context) {
+enum faster_status faster_session_catch_up(struct faster_session *session,
+                                           faster_row_source_fn *next, void *context,
+                                           faster_interrupt_fn *interrupt,
+                                           void *interrupt_context) {
     clear_message(session);
     if (session->store->direct) {
         return FASTER_MISUSE;
@@ -303,7 +304,8 @@ static void run(struct faster_session *session, struct faster_op *op,
     }
 }
 
-enum faster_status faster_read(const struct faster_snapshot *snapshot, struct faster_op *op) {
+enum faster_status faster_snapshot_read(const struct faster_snapshot *snapshot,
+                                        struct faster_op *op) {
     op->kind = FASTER_OP_READ;
     op->upper = snapshot->upper;
     fst_op_prepare(snapshot->session, op);
@@ -339,23 +341,23 @@ static enum faster_status write_in_txn(struct faster_txn *txn, struct faster_op 
     return write_in_session(txn->session, op, kind);
 }
 
-enum faster_status faster_upsert(struct faster_txn *txn, struct faster_op *op) {
+enum faster_status faster_txn_upsert(struct faster_txn *txn, struct faster_op *op) {
     return write_in_txn(txn, op, FASTER_OP_UPSERT);
 }
 
-enum faster_status faster_insert(struct faster_txn *txn, struct faster_op *op) {
+enum faster_status faster_txn_insert(struct faster_txn *txn, struct faster_op *op) {
     return write_in_txn(txn, op, FASTER_OP_INSERT);
 }
 
-enum faster_status faster_compare_and_set(struct faster_txn *txn, struct faster_op *op) {
+enum faster_status faster_txn_compare_and_set(struct faster_txn *txn, struct faster_op *op) {
     return write_in_txn(txn, op, FASTER_OP_COMPARE_AND_SET);
 }
 
-enum faster_status faster_rmw(struct faster_txn *txn, struct faster_op *op) {
+enum faster_status faster_txn_rmw(struct faster_txn *txn, struct faster_op *op) {
     return write_in_txn(txn, op, FASTER_OP_RMW);
 }
 
-enum faster_status faster_delete(struct faster_txn *txn, struct faster_op *op) {
+enum faster_status faster_txn_delete(struct faster_txn *txn, struct faster_op *op) {
     op->value = (struct faster_bytes){NULL, 0};
     return write_in_txn(txn, op, FASTER_OP_DELETE);
 }
@@ -416,7 +418,7 @@ enum faster_status faster_session_delete(struct faster_session *session, struct 
     return write_directly(session, op, FASTER_OP_DELETE);
 }
 
-enum faster_status faster_store_commit(struct faster_session *session) {
+enum faster_status faster_session_commit(struct faster_session *session) {
     clear_message(session);
     enum faster_status status = make_writable(session);
     return status == FASTER_OK ? fst_cut(session) : status;
@@ -503,7 +505,7 @@ static void continue_one(struct faster_session *session, struct fst_pending *slo
     }
 }
 
-enum faster_status faster_complete_pending(struct faster_session *session, bool wait) {
+enum faster_status faster_session_complete_pending(struct faster_session *session, bool wait) {
     bool polled = false;
     while (session->pending_count > 0) {
         struct fst_pending *slot = fst_pending_take(session);
@@ -536,7 +538,7 @@ enum faster_status faster_txn_begin(struct faster_session *session,
 /* What was called inside the transaction so far counts to it: no operation may be carried out
  * behind a savepoint, a control record or an end that was set after it. */
 static void complete_writes(struct faster_txn *txn) {
-    faster_complete_pending(txn->session, true);
+    faster_session_complete_pending(txn->session, true);
 }
 
 enum faster_status faster_txn_savepoint(struct faster_txn *txn, int level) {
@@ -606,10 +608,11 @@ void faster_txn_rollback(struct faster_txn *txn) {
     }
 }
 
-enum faster_status faster_checkpoint(struct faster_session *session,
-                                     const struct faster_commit_row *durable,
-                                     uint64_t *obsolete_below, faster_interrupt_fn *interrupt,
-                                     void *interrupt_context) {
+enum faster_status faster_session_checkpoint(struct faster_session *session,
+                                             const struct faster_commit_row *durable,
+                                             uint64_t *obsolete_below,
+                                             faster_interrupt_fn *interrupt,
+                                             void *interrupt_context) {
     struct faster_store *store = session->store;
     clear_message(session);
     *obsolete_below = 0;
@@ -633,7 +636,7 @@ enum faster_status faster_checkpoint(struct faster_session *session,
     return status;
 }
 
-enum faster_status faster_grow(struct faster_session *session) {
+enum faster_status faster_session_grow(struct faster_session *session) {
     struct faster_store *store = session->store;
     clear_message(session);
     enum faster_status status = fst_hash_index_grow(store->index, session->slot);
@@ -704,9 +707,9 @@ void faster_scan_close(struct faster_scan *scan) {
     }
 }
 
-enum faster_status faster_verify(struct faster_session *session, faster_finding_fn *each,
-                                 void *context, faster_interrupt_fn *interrupt,
-                                 void *interrupt_context, uint64_t *finding_count) {
+enum faster_status faster_session_verify(struct faster_session *session, faster_finding_fn *each,
+                                         void *context, faster_interrupt_fn *interrupt,
+                                         void *interrupt_context, uint64_t *finding_count) {
     clear_message(session);
     return fst_verify(session, each, context, interrupt, interrupt_context, finding_count);
 }

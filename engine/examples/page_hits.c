@@ -31,7 +31,7 @@ static enum faster_status count_visit(void *context, const struct faster_bytes *
 static enum faster_status complete(struct faster_session *session, const struct faster_op *op,
                                    enum faster_status status) {
     if (status == FASTER_PENDING) {
-        (void)faster_complete_pending(session, true);
+        (void)faster_session_complete_pending(session, true);
         status = op->status;
     }
     return status;
@@ -53,7 +53,7 @@ static enum faster_status show_totals(struct faster_session *session) {
     }
     enum faster_status status = faster_session_batch(session, ops, PAGE_COUNT);
     if (status == FASTER_PENDING) {
-        status = faster_complete_pending(session, true);
+        status = faster_session_complete_pending(session, true);
     }
     for (size_t i = 0; i < PAGE_COUNT && status == FASTER_OK; i++) {
         uint64_t visits = 0;
@@ -79,7 +79,7 @@ static enum faster_status run(struct faster_session *session, unsigned long visi
         status = show_totals(session);
     }
     /* Visible was everything at once; durable it is from here on. */
-    return status == FASTER_OK ? faster_store_commit(session) : status;
+    return status == FASTER_OK ? faster_session_commit(session) : status;
 }
 
 int main(int argument_count, char **arguments) {

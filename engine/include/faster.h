@@ -64,11 +64,11 @@ enum faster_status {
     FASTER_OK = 0,
 
     /* Outcomes. */
-    FASTER_PENDING = 1,   /* waits for I/O; see faster_complete_pending() */
+    FASTER_PENDING = 1,   /* waits for I/O; see faster_session_complete_pending() */
     FASTER_NOT_FOUND = 2, /* the key does not exist in this view */
     FASTER_EXISTS = 3,    /* insert or compare-and-set met another value */
     FASTER_END = 4,       /* a scan has no more records */
-    FASTER_BEHIND = 5,    /* the store must read more commit rows: faster_catch_up() */
+    FASTER_BEHIND = 5,    /* the store must read more commit rows: faster_session_catch_up() */
 
     /* Failures. */
     FASTER_IO = -1,             /* the operating system reported an error */
@@ -161,8 +161,8 @@ struct faster_place {
 /* Fills `place` from a file's path with stat(); the file is never opened.
  * OK, MISSING, INVALID (path too long), READ_ONLY (not permitted), FOREIGN (a loop of
  * links), NOMEM or IO. */
-FASTER_PUBLIC enum faster_status faster_place_of(const struct faster_env *env, const char *path,
-                                                 struct faster_place *place) FASTER_MUST_CHECK;
+FASTER_PUBLIC enum faster_status faster_place_fill(const struct faster_env *env, const char *path,
+                                                   struct faster_place *place) FASTER_MUST_CHECK;
 
 /* How a store is written; chosen when it is created, for ever.
  *
@@ -170,9 +170,9 @@ FASTER_PUBLIC enum faster_status faster_place_of(const struct faster_env *env, c
  *                writer at a time, any number of readers with snapshots.
  * DIRECT         every write is atomic on its key and visible at once, from any number of
  *                sessions at a time (faster_session_upsert() and the like). Durable with the next
- *                faster_store_commit(), which also a clean close makes. After a crash each session
- *                keeps a prefix of what it did, up to the last commit at least.
- *                Source: FASTER (SIGMOD 2018), CPR (SIGMOD 2019). */
+ *                faster_session_commit(), which also a clean close makes. After a crash each
+ * session keeps a prefix of what it did, up to the last commit at least. Source: FASTER (SIGMOD
+ * 2018), CPR (SIGMOD 2019). */
 enum faster_writes { FASTER_WRITES_TRANSACTIONAL = 1, FASTER_WRITES_DIRECT = 2 };
 
 /* How a store on disk reads and writes its log. */
@@ -212,7 +212,7 @@ struct faster_options {
                                         36; a store that holds commits starts with as many as
                                         memory allows */
     uint32_t index_load_percent;     /* used entries per 100 places at which the index doubles
-                                        [90]; FASTER_INDEX_LOAD_NEVER: by faster_grow() only */
+                                        [90]; FASTER_INDEX_LOAD_NEVER: by faster_session_grow() only */
     bool read_only;                  /* nothing on disk is created or changed */
     const char *owner_path;          /* create: mode and owner of new files follow this file */
     struct faster_place place;       /* the decider's file, or zeroes */
@@ -237,11 +237,10 @@ FASTER_PUBLIC enum faster_status faster_store_create(const struct faster_options
                                                      struct faster_error *error) FASTER_MUST_CHECK;
 
 /* Opens a store and takes its lock (one process at a time). Writes nothing else.
- * A transactional store knows no commit yet: the first faster_meet_row() reads them. A direct
- * store is recovered to its last commit.
- * Blocks up to lock_wait_ns. Any thread. On OK the caller owns *store.
- * OK, MISSING, FOREIGN, VERSION_NEWER, CORRUPT, COPY, BUSY, INVALID, NOMEM, IO, FULL,
- * READ_ONLY (may not be written here, and read_only is not set), INTERRUPTED, MISUSE. */
+ * A transactional store knows no commit yet: the first faster_session_meet_row() reads them. A
+ * direct store is recovered to its last commit. Blocks up to lock_wait_ns. Any thread. On OK the
+ * caller owns *store. OK, MISSING, FOREIGN, VERSION_NEWER, CORRUPT, COPY, BUSY, INVALID, NOMEM, IO,
+ * FULL, READ_ONLY (may not be written here, and read_only is not set), INTERRUPTED, MISUSE. */
 FASTER_PUBLIC enum faster_status faster_store_open(const struct faster_options *options,
                                                    struct faster_store **store,
                                                    struct faster_error *error) FASTER_MUST_CHECK;
@@ -343,13 +342,13 @@ typedef enum faster_status faster_row_source_fn(void *context, struct faster_com
 /* Tells the store the newest row in the caller's snapshot of the decider (NULL: there
  * is none). Whoever reads a row calls this: a commit of another session that is
  * prepared, or in doubt, becomes committed by it. Redo is not looked at.
- * OK: the store knows every commit up to it. BEHIND: call faster_catch_up().
+ * OK: the store knows every commit up to it. BEHIND: call faster_session_catch_up().
  * COPY: the row contradicts what the store knows (an old backup, or a copy).
- * Does no I/O, but waits for a lock that faster_catch_up() and the first
+ * Does no I/O, but waits for a lock that faster_session_catch_up() and the first
  * faster_txn_begin() hold throughout. */
 FASTER_PUBLIC enum faster_status
-faster_meet_row(struct faster_session *session,
-                const struct faster_commit_row *newest) FASTER_MUST_CHECK;
+faster_session_meet_row(struct faster_session *session,
+                        const struct faster_commit_row *newest) FASTER_MUST_CHECK;
 
 /* Reads all rows of the caller's snapshot and makes memory know every commit up to
  * the newest: redo bytes are applied, the log above the last known commit is read and
@@ -357,10 +356,10 @@ faster_meet_row(struct faster_session *session,
  * OK, CORRUPT (a gap or a damaged byte below the newest end), COPY, FULL (index or redo
  * does not fit `memory`), NOMEM, IO, INTERRUPTED. After a failure the store keeps what
  * it knew and the call may be repeated. */
-FASTER_PUBLIC enum faster_status faster_catch_up(struct faster_session *session,
-                                                 faster_row_source_fn *next, void *context,
-                                                 faster_interrupt_fn *interrupt,
-                                                 void *interrupt_context) FASTER_MUST_CHECK;
+FASTER_PUBLIC enum faster_status faster_session_catch_up(struct faster_session *session,
+                                                         faster_row_source_fn *next, void *context,
+                                                         faster_interrupt_fn *interrupt,
+                                                         void *interrupt_context) FASTER_MUST_CHECK;
 
 /* ------------------------------------------------------------- snapshots */
 
@@ -443,8 +442,8 @@ struct faster_op {
  * when the record is on disk. OK (with the value in `result`), NOT_FOUND, PENDING,
  * CORRUPT, IO, NOMEM, FULL (no file descriptor is left), or what a damaged segment file
  * gives: FOREIGN, VERSION_NEWER. */
-FASTER_PUBLIC enum faster_status faster_read(const struct faster_snapshot *snapshot,
-                                             struct faster_op *op) FASTER_MUST_CHECK;
+FASTER_PUBLIC enum faster_status faster_snapshot_read(const struct faster_snapshot *snapshot,
+                                                      struct faster_op *op) FASTER_MUST_CHECK;
 
 /* Writes inside a transaction. All may block for room in the log.
  *
@@ -458,16 +457,16 @@ FASTER_PUBLIC enum faster_status faster_read(const struct faster_snapshot *snaps
  * OK, the outcomes above, PENDING (insert, cas, rmw), TOO_BIG, FULL (index or disk; the
  * session's message says which), FAILED, IO, CORRUPT, NOMEM, MISUSE. A failed write has
  * no effect and leaves the transaction usable, except after FAILED. */
-FASTER_PUBLIC enum faster_status faster_upsert(struct faster_txn *txn,
-                                               struct faster_op *op) FASTER_MUST_CHECK;
-FASTER_PUBLIC enum faster_status faster_insert(struct faster_txn *txn,
-                                               struct faster_op *op) FASTER_MUST_CHECK;
-FASTER_PUBLIC enum faster_status faster_compare_and_set(struct faster_txn *txn,
-                                                        struct faster_op *op) FASTER_MUST_CHECK;
-FASTER_PUBLIC enum faster_status faster_rmw(struct faster_txn *txn,
-                                            struct faster_op *op) FASTER_MUST_CHECK;
-FASTER_PUBLIC enum faster_status faster_delete(struct faster_txn *txn,
-                                               struct faster_op *op) FASTER_MUST_CHECK;
+FASTER_PUBLIC enum faster_status faster_txn_upsert(struct faster_txn *txn,
+                                                   struct faster_op *op) FASTER_MUST_CHECK;
+FASTER_PUBLIC enum faster_status faster_txn_insert(struct faster_txn *txn,
+                                                   struct faster_op *op) FASTER_MUST_CHECK;
+FASTER_PUBLIC enum faster_status faster_txn_compare_and_set(struct faster_txn *txn,
+                                                            struct faster_op *op) FASTER_MUST_CHECK;
+FASTER_PUBLIC enum faster_status faster_txn_rmw(struct faster_txn *txn,
+                                                struct faster_op *op) FASTER_MUST_CHECK;
+FASTER_PUBLIC enum faster_status faster_txn_delete(struct faster_txn *txn,
+                                                   struct faster_op *op) FASTER_MUST_CHECK;
 
 /* Writes of a direct store; each takes effect at once. As above, but for what is said about
  * transactions; operations of several sessions on one key have one order (they are
@@ -488,10 +487,9 @@ FASTER_PUBLIC enum faster_status faster_session_delete(struct faster_session *se
 /* Batches. Each operation's `kind` is set by the caller (enum faster_op_kind); hashing, the
  * index and the records of a group of operations are prefetched before they are touched, and
  * reads from disk are under way together. Their order among each other is not defined. When
- * the call returns each op->status is final or PENDING: faster_complete_pending() ends these.
- * Reads see `snapshot`; the others are as the single calls. Any count.
- * OK, PENDING (at least one is); or nothing was done: MISUSE (a kind that does not fit),
- * TOO_BIG, READ_ONLY, FAILED. */
+ * the call returns each op->status is final or PENDING: faster_session_complete_pending() ends
+ * these. Reads see `snapshot`; the others are as the single calls. Any count. OK, PENDING (at least
+ * one is); or nothing was done: MISUSE (a kind that does not fit), TOO_BIG, READ_ONLY, FAILED. */
 FASTER_PUBLIC enum faster_status faster_snapshot_batch(const struct faster_snapshot *snapshot,
                                                        struct faster_op *ops,
                                                        size_t count) FASTER_MUST_CHECK;
@@ -503,19 +501,20 @@ FASTER_PUBLIC enum faster_status faster_session_batch(struct faster_session *ses
  * sessions. Callers at the same time share one sync. Nobody else waits. Blocks. OK, FULL (the
  * disk; may be repeated), FAILED, IO (now failed), NOMEM, READ_ONLY, MISUSE. */
 FASTER_PUBLIC enum faster_status
-faster_store_commit(struct faster_session *session) FASTER_MUST_CHECK;
+faster_session_commit(struct faster_session *session) FASTER_MUST_CHECK;
 
 /* Completes the session's pending operations: those whose I/O is done, or, with `wait`,
  * all of them. Each completed operation's status is set. OK: none is left. PENDING: some
  * are (only without `wait`). Never fails as a whole. A pending write whose transaction was
  * settled meanwhile, by another session's begin, completes with MISUSE. */
-FASTER_PUBLIC enum faster_status faster_complete_pending(struct faster_session *session, bool wait);
+FASTER_PUBLIC enum faster_status faster_session_complete_pending(struct faster_session *session,
+                                                                 bool wait);
 
 /* ---------------------------------------------------------- transactions */
 
 /* Writes belong to the transaction as it was when they were called. So
  * faster_txn_savepoint(), _rollback_to(), _prepare(), _commit() and _rollback() first wait for
- * the session's pending operations, as faster_complete_pending() does: look at their
+ * the session's pending operations, as faster_session_complete_pending() does: look at their
  * statuses afterwards. */
 struct faster_txn;
 
@@ -557,13 +556,13 @@ FASTER_PUBLIC enum faster_status faster_txn_prepare(struct faster_txn *txn,
                                                     uint64_t *obsolete_below) FASTER_MUST_CHECK;
 
 /* Second phase: the decider has committed the row. Idempotent against
- * faster_meet_row() by another session. Writes that no row was made for are undone.
+ * faster_session_meet_row() by another session. Writes that no row was made for are undone.
  * Consumes txn. Never fails. */
 FASTER_PUBLIC void faster_txn_commit(struct faster_txn *txn);
 
 /* The decider has rolled back. Before prepare: the writes are undone. After prepare: the
  * outcome is unknown (a failed sync may still have written the row), so the transaction
- * is in doubt until a row settles it; see faster_meet_row() and faster_txn_begin().
+ * is in doubt until a row settles it; see faster_session_meet_row() and faster_txn_begin().
  * Consumes txn. Never fails. */
 FASTER_PUBLIC void faster_txn_rollback(struct faster_txn *txn);
 
@@ -574,11 +573,10 @@ FASTER_PUBLIC void faster_txn_rollback(struct faster_txn *txn);
  * here. Rows with number < *obsolete_below may be deleted. Blocks; asks `interrupt`.
  * OK, BEHIND, BUSY (no session is left), COPY (the row is not the store's), FAILED, FULL, IO,
  * CORRUPT, NOMEM, READ_ONLY, INTERRUPTED. */
-FASTER_PUBLIC enum faster_status faster_checkpoint(struct faster_session *session,
-                                                   const struct faster_commit_row *durable,
-                                                   uint64_t *obsolete_below,
-                                                   faster_interrupt_fn *interrupt,
-                                                   void *interrupt_context) FASTER_MUST_CHECK;
+FASTER_PUBLIC enum faster_status
+faster_session_checkpoint(struct faster_session *session, const struct faster_commit_row *durable,
+                          uint64_t *obsolete_below, faster_interrupt_fn *interrupt,
+                          void *interrupt_context) FASTER_MUST_CHECK;
 
 /* Doubles the hash index, or carries a doubling that is under way to its end. The index also
  * grows by itself, as keys are added; this is for whoever knows that many will follow. Works
@@ -586,7 +584,8 @@ FASTER_PUBLIC enum faster_status faster_checkpoint(struct faster_session *sessio
  * FULL (it has the largest size that the memory budget allows, nothing is changed); BUSY (another
  * thread has a part of it in hand: it will end by itself). Source: FASTER (SIGMOD 2018), section
  * 3, resizing; here in place and without a pause. */
-FASTER_PUBLIC enum faster_status faster_grow(struct faster_session *session) FASTER_MUST_CHECK;
+FASTER_PUBLIC enum faster_status
+faster_session_grow(struct faster_session *session) FASTER_MUST_CHECK;
 
 /* ------------------------------------------------------------------ scan */
 
@@ -623,11 +622,11 @@ typedef void faster_finding_fn(void *context, const struct faster_finding *findi
  * beside readers and writers. *finding_count gets the number of findings; `each` may be
  * NULL. Blocks; asks `interrupt`. OK (also with findings), BEHIND, BUSY (too
  * many snapshots or sessions), IO, NOMEM, INTERRUPTED. */
-FASTER_PUBLIC enum faster_status faster_verify(struct faster_session *session,
-                                               faster_finding_fn *each, void *context,
-                                               faster_interrupt_fn *interrupt,
-                                               void *interrupt_context,
-                                               uint64_t *finding_count) FASTER_MUST_CHECK;
+FASTER_PUBLIC enum faster_status faster_session_verify(struct faster_session *session,
+                                                       faster_finding_fn *each, void *context,
+                                                       faster_interrupt_fn *interrupt,
+                                                       void *interrupt_context,
+                                                       uint64_t *finding_count) FASTER_MUST_CHECK;
 
 /* One figure. The strings are constants. */
 struct faster_stat {

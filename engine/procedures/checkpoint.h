@@ -4,7 +4,7 @@
 
 #include "store/store.h"
 
-/* First part of faster_checkpoint(): the commit is one the store knows, the tail is fixed.
+/* First part of faster_session_checkpoint(): the commit is one the store knows, the tail is fixed.
  * [writer] */
 enum faster_status
 fst_checkpoint_prepare(struct faster_session *session,

@@ -4,7 +4,7 @@
 
 #include "store/store.h"
 
-/* faster_catch_up(). [writer] */
+/* faster_session_catch_up(). [writer] */
 enum faster_status fst_catch_up(struct faster_session *session, faster_row_source_fn *next,
                                 void *context, faster_interrupt_fn *interrupt,
                                 void *interrupt_context) FASTER_MUST_CHECK;

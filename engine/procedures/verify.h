@@ -4,7 +4,7 @@
 
 #include "store/store.h"
 
-/* See faster_verify(). Takes no lock; works on the commits known when it begins. */
+/* See faster_session_verify(). Takes no lock; works on the commits known when it begins. */
 enum faster_status fst_verify(struct faster_session *session, faster_finding_fn *each,
                               void *context, faster_interrupt_fn *interrupt,
                               void *interrupt_context, uint64_t *finding_count) FASTER_MUST_CHECK;

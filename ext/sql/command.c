@@ -201,7 +201,7 @@ static int run_merge(struct row_write *row, enum command command, sqlite3_value 
     }
     struct faster_op op = {
         .key = row_buffer_bytes(&row->values->key), .merge = merge_row, .context = &merge};
-    enum faster_status status = point_write(row->attachment, faster_rmw, &op);
+    enum faster_status status = point_write(row->attachment, faster_txn_rmw, &op);
     if (merge.code != SQLITE_OK) {
         return merge.code;
     }
@@ -223,7 +223,7 @@ static int run_insert(struct row_write *row) {
     }
     rc = row_input_encode(row->table, row->values);
     row->conflict = SQLITE_IGNORE;
-    rc = rc == SQLITE_OK ? row_write_put(row, faster_insert) : rc;
+    rc = rc == SQLITE_OK ? row_write_put(row, faster_txn_insert) : rc;
     return rc == SQLITE_CONSTRAINT ? SQLITE_OK : rc;
 }
 
@@ -270,8 +270,8 @@ static int run_checkpoint(struct table *table) {
     }
     uint64_t obsolete_below = 0;
     held_release_idle(&attachment->held);
-    enum faster_status status = faster_checkpoint(attachment->session, &row, &obsolete_below,
-                                                  connection_interrupted, table->connection);
+    enum faster_status status = faster_session_checkpoint(
+        attachment->session, &row, &obsolete_below, connection_interrupted, table->connection);
     if (status != FASTER_OK) {
         return table_engine_error(table, status);
     }
@@ -285,7 +285,7 @@ static int run_grow(struct table *table) {
     if (rc != SQLITE_OK) {
         return rc;
     }
-    enum faster_status status = faster_grow(attachment->session);
+    enum faster_status status = faster_session_grow(attachment->session);
     return status == FASTER_OK ? SQLITE_OK : table_engine_error(table, status);
 }
 
@@ -317,8 +317,8 @@ int command_verify(struct table *table, uint64_t *finding_count, char **text) {
     }
     struct findings findings = {.text = sqlite3_str_new(table->connection->db)};
     enum faster_status status =
-        faster_verify(attachment->session, note_finding, &findings, connection_interrupted,
-                      table->connection, finding_count);
+        faster_session_verify(attachment->session, note_finding, &findings, connection_interrupted,
+                              table->connection, finding_count);
     *text = sqlite3_str_finish(findings.text);
     return status == FASTER_OK ? SQLITE_OK : table_engine_error(table, status);
 }

@@ -125,12 +125,12 @@ static int read_batch(struct cursor *cursor) {
         read->value.size_bytes = 0;
         read->op = (struct faster_op){.key = plan_keys_at(&cursor->keys, cursor->key_next++),
                                       .result = cursor->key_only ? NULL : &read->value};
-        enum faster_status status = faster_read(&cursor->view.snapshot, &read->op);
+        enum faster_status status = faster_snapshot_read(&cursor->view.snapshot, &read->op);
         read->op.status = status;
         pending = pending || status == FASTER_PENDING;
     }
     if (pending) {
-        (void)faster_complete_pending(cursor->view.attachment->session, true);
+        (void)faster_session_complete_pending(cursor->view.attachment->session, true);
     }
     return read_failure(cursor);
 }

@@ -130,7 +130,7 @@ int row_write_put(const struct row_write *row, point_write_fn *write) {
 int row_write_remove(struct table *table, struct attachment *attachment,
                      const struct row_buffer *key) {
     struct faster_op op = {.key = row_buffer_bytes(key)};
-    enum faster_status status = point_write(attachment, faster_delete, &op);
+    enum faster_status status = point_write(attachment, faster_txn_delete, &op);
     int64_t rowid;
     if (status != FASTER_OK && status != FASTER_NOT_FOUND) {
         return table_engine_error(table, status);
@@ -143,7 +143,8 @@ int row_write_remove(struct table *table, struct attachment *attachment,
 
 point_write_fn *row_write_function(const struct row_write *row) {
     /* A chosen rowid is free if the bound in the commit row is right: that is not trusted. */
-    return row->conflict == SQLITE_REPLACE && !row->rowid_is_free ? faster_upsert : faster_insert;
+    return row->conflict == SQLITE_REPLACE && !row->rowid_is_free ? faster_txn_upsert
+                                                                  : faster_txn_insert;
 }
 
 /* An UPDATE that changes the key. */

@@ -73,7 +73,7 @@ static int update_row(struct row_write *row, sqlite3_value **argv) {
     }
     bool same_key = values->key.size_bytes == values->old_key.size_bytes &&
                     memcmp(values->key.data, values->old_key.data, values->key.size_bytes) == 0;
-    return same_key ? row_write_put(row, faster_upsert) : row_write_move(row);
+    return same_key ? row_write_put(row, faster_txn_upsert) : row_write_move(row);
 }
 
 static int delete_row(struct table *table, struct attachment *attachment, sqlite3_value *key) {

@@ -253,8 +253,8 @@ static int engine_error(const struct attachment *attachment, const struct commit
 
 static int catch_up(struct attachment *attachment, struct commit_rows *rows) {
     struct commit_rows_reader reader = {.rows = rows};
-    enum faster_status status = faster_catch_up(attachment->session, commit_rows_read, &reader,
-                                                connection_interrupted, rows->connection);
+    enum faster_status status = faster_session_catch_up(
+        attachment->session, commit_rows_read, &reader, connection_interrupted, rows->connection);
     commit_rows_reader_finish(&reader);
     if (status == FASTER_OK) {
         return SQLITE_OK;
@@ -267,7 +267,8 @@ static int catch_up(struct attachment *attachment, struct commit_rows *rows) {
 
 static int tell_store(struct attachment *attachment, struct commit_rows *rows,
                       const struct stored_row *row, bool found) {
-    enum faster_status status = faster_meet_row(attachment->session, found ? &row->commit : NULL);
+    enum faster_status status =
+        faster_session_meet_row(attachment->session, found ? &row->commit : NULL);
     if (status == FASTER_BEHIND) {
         return catch_up(attachment, rows);
     }

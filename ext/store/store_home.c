@@ -28,7 +28,7 @@ int store_home_of(struct connection *connection, const char *schema_name, struct
         home->memory_identity = memory_identity_of(connection, schema_name);
         return SQLITE_OK;
     }
-    enum faster_status status = faster_place_of(faster_env_posix(), file_name, &home->place);
+    enum faster_status status = faster_place_fill(faster_env_posix(), file_name, &home->place);
     if (status == FASTER_MISSING) {
         place_of_name(file_name, &home->place);
         return SQLITE_OK;

@@ -4,9 +4,9 @@
 int point_read(struct table *table, const struct view *view, struct faster_bytes key,
                struct faster_buffer *value, bool *found) {
     struct faster_op op = {.key = key, .result = value};
-    enum faster_status status = faster_read(&view->snapshot, &op);
+    enum faster_status status = faster_snapshot_read(&view->snapshot, &op);
     if (status == FASTER_PENDING) {
-        (void)faster_complete_pending(view->attachment->session, true);
+        (void)faster_session_complete_pending(view->attachment->session, true);
         status = op.status;
     }
     *found = status == FASTER_OK;
@@ -25,7 +25,7 @@ enum faster_status point_write(struct attachment *attachment, point_write_fn *wr
                                struct faster_op *op) {
     enum faster_status status = write(attachment->txn, op);
     if (status == FASTER_PENDING) {
-        (void)faster_complete_pending(attachment->session, true);
+        (void)faster_session_complete_pending(attachment->session, true);
         status = op->status;
     }
     return status;

@@ -77,7 +77,7 @@ static enum faster_status call(uint32_t fibre, struct faster_op *op, enum lin_ki
     struct faster_session *session = world.sessions[fibre];
     switch (kind) {
     case LIN_READ:
-        return faster_read(&world.views[fibre], op);
+        return faster_snapshot_read(&world.views[fibre], op);
     case LIN_UPSERT:
         return faster_session_upsert(session, op);
     case LIN_DELETE:
@@ -115,7 +115,7 @@ static uint64_t operate(uint32_t fibre, enum lin_kind kind, char key, size_t cou
                             .call = ++world.clock};
     enum faster_status status = call(fibre, &op, kind);
     if (status == FASTER_PENDING) {
-        faster_complete_pending(world.sessions[fibre], true);
+        faster_session_complete_pending(world.sessions[fibre], true);
         status = op.status;
     }
     sched_expect(status == FASTER_OK || status == FASTER_EXISTS || status == FASTER_NOT_FOUND,
@@ -161,7 +161,7 @@ static uint64_t version_of(uint32_t fibre, char key) {
 /* What this fibre alone has written to `key` is covered. */
 static void commit(uint32_t fibre, char key) {
     uint64_t version = version_of(fibre, key);
-    enum faster_status status = faster_store_commit(world.sessions[fibre]);
+    enum faster_status status = faster_session_commit(world.sessions[fibre]);
     sched_expect(status == FASTER_OK, "a commit failed");
     sched_expect(version <= fst_load_acquire_u64(&world.store->committed_number),
                  "a commit left out what was done before it");
@@ -180,7 +180,7 @@ static void fill_up(enum fill fill) {
             abort();
         }
     }
-    if (fill == FILL_COMMITTED && faster_store_commit(world.sessions[0]) != FASTER_OK) {
+    if (fill == FILL_COMMITTED && faster_session_commit(world.sessions[0]) != FASTER_OK) {
         abort();
     }
 }

@@ -151,7 +151,7 @@ static enum faster_status start(struct run *run, struct model_op *call) {
     struct faster_session *session = run->sessions[call->session];
     switch ((enum faster_op_kind)call->op.kind) {
     case FASTER_OP_READ:
-        return faster_read(&run->now_seen[call->session], &call->op);
+        return faster_snapshot_read(&run->now_seen[call->session], &call->op);
     case FASTER_OP_UPSERT:
         return faster_session_upsert(session, &call->op);
     case FASTER_OP_INSERT:
@@ -202,7 +202,7 @@ static void settle(struct run *run, struct model_op *call) {
 /* Ends what was left pending: each of another key, so that the order does not count. */
 static void complete(struct run *run) {
     for (uint32_t i = 0; i < run->pending_count; i++) {
-        faster_complete_pending(run->sessions[run->pending[i].session], true);
+        faster_session_complete_pending(run->sessions[run->pending[i].session], true);
         settle(run, &run->pending[i]);
     }
     run->pending_count = 0;
@@ -292,7 +292,7 @@ static enum faster_status commit(struct run *run) {
     }
     memcpy(before, run->now, sizeof before);
     remember_cut(run);
-    enum faster_status status = faster_store_commit(run->sessions[run->committer]);
+    enum faster_status status = faster_session_commit(run->sessions[run->committer]);
     fst_test_env_hook(run->test, FST_TEST_RANDOM, NULL, NULL);
     run->cut_is_open = status != FASTER_OK;
     if (status == FASTER_OK) {
@@ -312,8 +312,8 @@ static void read_map(struct run *run, model_map map) {
         snprintf(call.key, sizeof call.key, "key-%05u", i);
         call.result.env = faster_env_posix();
         call.op = (struct faster_op){.key = {call.key, strlen(call.key)}, .result = &call.result};
-        if (faster_read(&run->now_seen[0], &call.op) == FASTER_PENDING) {
-            faster_complete_pending(run->sessions[0], true);
+        if (faster_snapshot_read(&run->now_seen[0], &call.op) == FASTER_PENDING) {
+            faster_session_complete_pending(run->sessions[0], true);
         }
         map[i] = 0;
         CHECK(run, call.op.status == FASTER_OK || call.op.status == FASTER_NOT_FOUND, "a read",
@@ -352,7 +352,8 @@ static void check_scan(struct run *run, const model_map map) {
 
 static void verify(struct run *run) {
     uint64_t findings = 0;
-    enum faster_status status = faster_verify(run->sessions[0], NULL, NULL, NULL, NULL, &findings);
+    enum faster_status status =
+        faster_session_verify(run->sessions[0], NULL, NULL, NULL, NULL, &findings);
     CHECK(run, status == FASTER_OK && findings == 0, "verify", status);
 }
 

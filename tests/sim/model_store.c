@@ -42,7 +42,7 @@ static void settle_pending(struct run *run) {
 }
 
 static void complete_pending(struct run *run) {
-    faster_complete_pending(run->session, true);
+    faster_session_complete_pending(run->session, true);
     settle_pending(run);
 }
 
@@ -69,12 +69,12 @@ static enum faster_status call_write(struct run *run, struct faster_txn *txn,
     switch (draw(run, 6)) {
     case 0:
         write->value = 0;
-        return faster_delete(txn, op);
+        return faster_txn_delete(txn, op);
     case 1:
         write->expected = now != 0 ? FASTER_EXISTS : FASTER_OK;
-        return faster_insert(txn, op);
+        return faster_txn_insert(txn, op);
     case 2:
-        return faster_rmw(txn, op);
+        return faster_txn_rmw(txn, op);
     case 3: {
         uint32_t guess = draw(run, 3) == 0 ? now + 1 : now;
         op->expected = (struct faster_bytes){write->old, value_bytes_of(guess, write->old)};
@@ -83,10 +83,10 @@ static enum faster_status call_write(struct run *run, struct faster_txn *txn,
         } else if (guess != now) {
             write->expected = FASTER_EXISTS;
         }
-        return faster_compare_and_set(txn, op);
+        return faster_txn_compare_and_set(txn, op);
     }
     default:
-        return faster_upsert(txn, op);
+        return faster_txn_upsert(txn, op);
     }
 }
 
@@ -105,7 +105,7 @@ static enum faster_status write_one(struct run *run, struct faster_txn *txn) {
         run->pending_count++;
         status = write->expected;
     } else if (status == FASTER_PENDING) {
-        faster_complete_pending(run->session, true);
+        faster_session_complete_pending(run->session, true);
         status = write->op.status;
     }
     if (status < 0 && run->with_faults) {
@@ -259,7 +259,7 @@ static void checkpoint(struct run *run) {
     struct faster_txn *txn; /* the decider's write lock; settles what is in doubt */
     enum faster_status status = ledger_begin(&run->ledger, run->session, &txn);
     CHECK(run, status == FASTER_OK, "begin", status);
-    status = faster_checkpoint(run->session, newest, &obsolete, NULL, NULL);
+    status = faster_session_checkpoint(run->session, newest, &obsolete, NULL, NULL);
     CHECK(run, status == FASTER_OK, "checkpoint", status);
     faster_txn_rollback(txn);
     run->durable_number = newest_number(run);
@@ -288,7 +288,7 @@ static void toggle_snapshot(struct run *run) {
 
 /* The index doubles, perhaps while older records lie on disk. */
 static void grow(struct run *run) {
-    enum faster_status status = faster_grow(run->session);
+    enum faster_status status = faster_session_grow(run->session);
     CHECK(run, status == FASTER_OK || status == FASTER_FULL, "grow", status);
     run->growths += status == FASTER_OK;
 }

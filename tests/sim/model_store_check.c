@@ -8,9 +8,9 @@ static void check_key(struct run *run, const struct faster_snapshot *snapshot,
     key_of(index, key);
     struct faster_buffer value = {.env = faster_env_posix()};
     struct faster_op op = {.key = {key, strlen(key)}, .result = &value};
-    enum faster_status status = faster_read(snapshot, &op);
+    enum faster_status status = faster_snapshot_read(snapshot, &op);
     if (status == FASTER_PENDING) {
-        faster_complete_pending(snapshot->session, true);
+        faster_session_complete_pending(snapshot->session, true);
         status = op.status;
     }
     run->reads++;
@@ -83,6 +83,7 @@ void model_check_ledger(struct run *run, struct ledger *ledger, bool all) {
 
 void model_verify(struct run *run) {
     uint64_t findings = 0;
-    enum faster_status status = faster_verify(run->session, NULL, NULL, NULL, NULL, &findings);
+    enum faster_status status =
+        faster_session_verify(run->session, NULL, NULL, NULL, NULL, &findings);
     CHECK(run, status == FASTER_OK && findings == 0, "verify", status);
 }

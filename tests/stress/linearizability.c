@@ -168,7 +168,7 @@ static enum faster_status start(struct worker *worker, const struct faster_snaps
                                 struct faster_op *op) {
     switch ((enum faster_op_kind)op->kind) {
     case FASTER_OP_READ:
-        return faster_read(now, op);
+        return faster_snapshot_read(now, op);
     case FASTER_OP_UPSERT:
         return faster_session_upsert(worker->session, op);
     case FASTER_OP_INSERT:
@@ -220,7 +220,7 @@ static void run_alone(struct worker *worker, const struct faster_snapshot *now, 
     call->what.call = tick(worker->history);
     if (start(worker, now, &call->op) == FASTER_PENDING) {
         fst_add_relaxed_u64(&pending_count, 1);
-        faster_complete_pending(worker->session, true);
+        faster_session_complete_pending(worker->session, true);
     }
     end(worker, call);
 }
@@ -243,7 +243,7 @@ static void run_several(struct worker *worker, const struct faster_snapshot *now
         CHECK(status == FASTER_OK || status == FASTER_PENDING, "batch", status);
         fst_add_relaxed_u64(&batch_count, 1);
     }
-    faster_complete_pending(worker->session, true);
+    faster_session_complete_pending(worker->session, true);
     for (uint32_t i = 0; i < count; i++) {
         worker->calls[i].op.status = ops[i].status;
         end(worker, &worker->calls[i]);
@@ -286,7 +286,7 @@ static void lose_update(struct worker *worker, const struct faster_snapshot *now
     set_call(worker, write, key, FASTER_OP_UPSERT);
     call->what.call = tick(worker->history);
     if (start(worker, now, &call->op) == FASTER_PENDING) {
-        faster_complete_pending(worker->session, true);
+        faster_session_complete_pending(worker->session, true);
     }
     sched_yield();
     CHECK(start(worker, now, &write->op) == FASTER_OK, "upsert", write->op.status);
@@ -306,7 +306,7 @@ static void insert_twice(struct worker *worker, const struct faster_snapshot *no
     set_call(worker, write, key, FASTER_OP_UPSERT);
     call->what.call = tick(worker->history);
     if (start(worker, now, &call->op) == FASTER_PENDING) {
-        faster_complete_pending(worker->session, true);
+        faster_session_complete_pending(worker->session, true);
     }
     sched_yield();
     call->what.kind = LIN_INSERT;
@@ -323,7 +323,7 @@ static void insert_twice(struct worker *worker, const struct faster_snapshot *no
 static void step(struct worker *worker, const struct faster_snapshot *now) {
     uint32_t dice = draw(worker, 1000);
     if (dice < 4) {
-        enum faster_status status = faster_store_commit(worker->session);
+        enum faster_status status = faster_session_commit(worker->session);
         CHECK(status == FASTER_OK, "commit", status);
         fst_add_relaxed_u64(&commit_count, 1);
     } else if (dice < 5) {

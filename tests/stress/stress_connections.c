@@ -13,7 +13,7 @@
  * faster_get() agrees, and a second look shows the same (P1, P4). Only BUSY, LOCKED,
  * INTERRUPT, SCHEMA, and for the tables that come and go "no such table", may fail a
  * statement, or, if the reader's snapshot is older than the DROP, "there is no store". At the
- * end no connection is left and faster_verify() is clean.
+ * end no connection is left and faster_session_verify() is clean.
  *
  * Replay. The seed fixes what each thread does, not how they interleave.
  */

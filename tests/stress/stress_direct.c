@@ -181,7 +181,7 @@ static void call_one(struct worker *worker, const struct faster_snapshot *now, s
     enum faster_status status = FASTER_MISUSE;
     switch ((enum faster_op_kind)call->op.kind) {
     case FASTER_OP_READ:
-        status = faster_read(now, &call->op);
+        status = faster_snapshot_read(now, &call->op);
         break;
     case FASTER_OP_UPSERT:
         status = faster_session_upsert(worker->session, &call->op);
@@ -241,8 +241,8 @@ static void read_now(struct worker *worker, struct call *call) {
     struct faster_snapshot now;
     enum faster_status status = faster_snapshot_open_newest(worker->session, &now);
     CHECK(status == FASTER_OK, "snapshot", status);
-    if (faster_read(&now, &call->op) == FASTER_PENDING) {
-        faster_complete_pending(worker->session, true);
+    if (faster_snapshot_read(&now, &call->op) == FASTER_PENDING) {
+        faster_session_complete_pending(worker->session, true);
     }
     faster_snapshot_close(&now);
 }
@@ -262,7 +262,7 @@ static void swap(struct worker *worker, struct call *call) {
     call->op.value = (struct faster_bytes){call->value, NUMBER_BYTES};
     call->op.kind = exists ? FASTER_OP_COMPARE_AND_SET : FASTER_OP_INSERT;
     call_one(worker, NULL, call);
-    faster_complete_pending(worker->session, true);
+    faster_session_complete_pending(worker->session, true);
     check_call(call);
 }
 
@@ -285,7 +285,8 @@ static void run_group(struct worker *worker, struct call *calls) {
         status = faster_session_batch(worker->session, ops, count);
         CHECK(status == FASTER_OK || status == FASTER_PENDING, "batch", status);
     }
-    while (faster_complete_pending(worker->session, draw(worker, 2) == 0) == FASTER_PENDING) {
+    while (faster_session_complete_pending(worker->session, draw(worker, 2) == 0) ==
+           FASTER_PENDING) {
     }
     for (uint32_t i = 0; i < count; i++) {
         if (is_batch) {
@@ -327,13 +328,13 @@ static void step(struct worker *worker, struct call *calls) {
     uint32_t dice = draw(worker, 1000);
     enum faster_status status = FASTER_OK;
     if (dice < 10) {
-        status = faster_store_commit(worker->session);
+        status = faster_session_commit(worker->session);
         fst_add_relaxed_u64(&shared.commits, 1);
     } else if (dice < 12) {
         scan(worker);
     } else if (dice < 13) {
         uint64_t findings;
-        status = faster_verify(worker->session, NULL, NULL, NULL, NULL, &findings);
+        status = faster_session_verify(worker->session, NULL, NULL, NULL, NULL, &findings);
         CHECK(findings == 0, "verify has findings", 0);
     } else if (dice < 30) {
         faster_session_close(worker->session);
@@ -398,7 +399,8 @@ static void check_all(const char *when) {
               call->op.status);
     }
     scan(&worker);
-    enum faster_status status = faster_verify(worker.session, NULL, NULL, NULL, NULL, &findings);
+    enum faster_status status =
+        faster_session_verify(worker.session, NULL, NULL, NULL, NULL, &findings);
     CHECK(status == FASTER_OK && findings == 0, "verify", status);
     faster_buffer_finish(&call->result);
     free(call);

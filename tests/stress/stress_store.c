@@ -56,9 +56,9 @@ static uint64_t read_one(const struct faster_snapshot *snapshot, uint32_t index,
                          struct faster_buffer *buffer) {
     struct value value;
     struct faster_op op = {.key = {&index, sizeof index}, .result = buffer};
-    enum faster_status status = faster_read(snapshot, &op);
+    enum faster_status status = faster_snapshot_read(snapshot, &op);
     if (status == FASTER_PENDING) {
-        faster_complete_pending(snapshot->session, true);
+        faster_session_complete_pending(snapshot->session, true);
         status = op.status;
     }
     if (status == FASTER_NOT_FOUND) {
@@ -139,7 +139,8 @@ static void put(struct faster_session *session, struct faster_txn *txn, uint32_t
     struct value value = {.count = count, .number = number};
     memset(value.filler, (int)(number & 255), sizeof value.filler);
     struct faster_op op = {.key = {&index, sizeof index}, .value = {&value, sizeof value}};
-    enum faster_status status = count == 0 ? faster_delete(txn, &op) : faster_upsert(txn, &op);
+    enum faster_status status =
+        count == 0 ? faster_txn_delete(txn, &op) : faster_txn_upsert(txn, &op);
     CHECK(status == FASTER_OK, faster_session_message(session), status);
 }
 
@@ -177,7 +178,7 @@ static void transact(struct faster_session *session, struct ledger *ledger, uint
 static void checkpoint(struct faster_session *session, struct ledger *ledger) {
     uint64_t obsolete_below;
     enum faster_status status =
-        faster_checkpoint(session, ledger_newest(ledger), &obsolete_below, NULL, NULL);
+        faster_session_checkpoint(session, ledger_newest(ledger), &obsolete_below, NULL, NULL);
     CHECK(status == FASTER_OK, "checkpoint", status);
     ledger_delete_below(ledger, obsolete_below);
 }

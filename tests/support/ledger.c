@@ -84,10 +84,10 @@ enum faster_status ledger_next(void *context, struct faster_commit_row *row) {
 }
 
 enum faster_status ledger_meet(struct ledger *ledger, struct faster_session *session) {
-    enum faster_status status = faster_meet_row(session, ledger_newest(ledger));
+    enum faster_status status = faster_session_meet_row(session, ledger_newest(ledger));
     if (status == FASTER_BEHIND) {
         ledger_rewind(ledger);
-        status = faster_catch_up(session, ledger_next, ledger, NULL, NULL);
+        status = faster_session_catch_up(session, ledger_next, ledger, NULL, NULL);
     }
     return status;
 }

@@ -115,14 +115,14 @@ static inline enum faster_status rig_put(struct faster_txn *txn, const char *key
     unsigned char *bytes = calloc(1, size + sizeof number);
     memcpy(bytes, &number, sizeof number);
     struct faster_op op = {.key = {key, strlen(key)}, .value = {bytes, size + sizeof number}};
-    enum faster_status status = faster_upsert(txn, &op);
+    enum faster_status status = faster_txn_upsert(txn, &op);
     free(bytes);
     return status;
 }
 
 static inline enum faster_status rig_delete(struct faster_txn *txn, const char *key) {
     struct faster_op op = {.key = {key, strlen(key)}};
-    return faster_delete(txn, &op);
+    return faster_txn_delete(txn, &op);
 }
 
 static inline void rig_commit(struct rig *rig, struct faster_txn *txn) {
@@ -143,7 +143,8 @@ static inline void rig_commit_delete(struct rig *rig, const char *key) {
 
 static inline enum faster_status rig_checkpoint(struct rig *rig, uint64_t *obsolete_below) {
     *obsolete_below = 0;
-    return faster_checkpoint(rig->session, ledger_newest(&rig->ledger), obsolete_below, NULL, NULL);
+    return faster_session_checkpoint(rig->session, ledger_newest(&rig->ledger), obsolete_below,
+                                     NULL, NULL);
 }
 
 /* ---- reading ---- */
@@ -154,9 +155,9 @@ static inline unsigned rig_read(const struct rig *rig, const struct faster_snaps
     struct faster_buffer value = {.env = fst_test_env_get(rig->test)};
     struct faster_op op = {.key = {key, strlen(key)}, .result = &value};
     unsigned number = 0;
-    enum faster_status status = faster_read(snapshot, &op);
+    enum faster_status status = faster_snapshot_read(snapshot, &op);
     if (status == FASTER_PENDING) {
-        faster_complete_pending(snapshot->session, true);
+        faster_session_complete_pending(snapshot->session, true);
         status = op.status;
     }
     if (status != FASTER_NOT_FOUND) {
@@ -198,7 +199,7 @@ static inline unsigned rig_count(struct rig *rig) {
 static inline void rig_verify(struct rig *rig) {
     uint64_t findings = 0;
     ASSERT_OK(ledger_meet(&rig->ledger, rig->session));
-    ASSERT_OK(faster_verify(rig->session, NULL, NULL, NULL, NULL, &findings));
+    ASSERT_OK(faster_session_verify(rig->session, NULL, NULL, NULL, NULL, &findings));
     cr_assert(findings == 0, "%llu findings", (unsigned long long)findings);
 }
 

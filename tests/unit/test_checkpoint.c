@@ -15,8 +15,8 @@ Test(checkpoint, interrupted_in_the_dead_prefix_changes_nothing) {
         rig_commit_put(&rig, "a", i, 2000);
     }
     uint64_t begin = rig_stat(&rig, "log_begin");
-    ASSERT_STATUS(faster_checkpoint(rig.session, ledger_newest(&rig.ledger), &obsolete,
-                                    stop_at_third, &asked),
+    ASSERT_STATUS(faster_session_checkpoint(rig.session, ledger_newest(&rig.ledger), &obsolete,
+                                            stop_at_third, &asked),
                   FASTER_INTERRUPTED);
     cr_assert_eq(asked, 3);
     cr_assert_eq(obsolete, 0);

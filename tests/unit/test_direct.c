@@ -33,7 +33,7 @@ static enum faster_status finish(struct faster_session *session, const struct fa
     if (status != FASTER_PENDING) {
         return status;
     }
-    faster_complete_pending(session, true);
+    faster_session_complete_pending(session, true);
     return op->status;
 }
 
@@ -57,7 +57,7 @@ static const char *get(const char *key) {
     struct faster_buffer result = {.env = rig.options.env};
     struct faster_op op = {.key = {key, strlen(key)}, .result = &result};
     ASSERT_OK(faster_snapshot_open_newest(rig.session, &now));
-    enum faster_status status = finish(rig.session, &op, faster_read(&now, &op));
+    enum faster_status status = finish(rig.session, &op, faster_snapshot_read(&now, &op));
     faster_snapshot_close(&now);
     if (status == FASTER_OK) {
         snprintf(text, sizeof text, "%.*s", (int)result.size_bytes, (const char *)result.data);
@@ -125,7 +125,7 @@ static void evict(void) {
 }
 
 static void commit(void) {
-    ASSERT_OK(faster_store_commit(rig.session));
+    ASSERT_OK(faster_session_commit(rig.session));
 }
 
 /* ---- operations ---- */
@@ -210,7 +210,7 @@ Test(direct, pending_rmw_goes_on_from_what_was_written_meanwhile) {
     evict();
     ASSERT_STATUS(faster_session_rmw(rig.session, &op), FASTER_PENDING);
     ASSERT_STATUS(faster_session_rmw(rig.session, &other), FASTER_PENDING);
-    faster_complete_pending(rig.session, true);
+    faster_session_complete_pending(rig.session, true);
     cr_assert_eq(number_of("count"), 3);
 }
 
@@ -254,7 +254,7 @@ Test(direct, batch_reads_from_disk_together) {
     evict();
     ASSERT_OK(faster_snapshot_open_newest(rig.session, &now));
     ASSERT_STATUS(faster_snapshot_batch(&now, ops, 200), FASTER_PENDING);
-    faster_complete_pending(rig.session, true);
+    faster_session_complete_pending(rig.session, true);
     for (unsigned i = 0; i < 200; i++) {
         ASSERT_OK(ops[i].status);
         cr_assert(results[i].size_bytes == strlen(keys[i]) &&
@@ -296,7 +296,7 @@ Test(direct, scan_shows_what_there_was_when_it_was_opened) {
 
 Test(direct, calls_of_transactional_stores_are_refused) {
     struct faster_txn *txn;
-    ASSERT_STATUS(faster_meet_row(rig.session, NULL), FASTER_MISUSE);
+    ASSERT_STATUS(faster_session_meet_row(rig.session, NULL), FASTER_MISUSE);
     ASSERT_STATUS(faster_txn_begin(rig.session, NULL, &txn), FASTER_MISUSE);
 }
 
@@ -308,7 +308,7 @@ Test(direct, transactional_store_refuses_direct_writes) {
     ASSERT_OK(faster_store_open(&options, &store, NULL));
     ASSERT_OK(faster_session_open(store, &session));
     ASSERT_STATUS(faster_session_upsert(session, &op), FASTER_MISUSE);
-    ASSERT_STATUS(faster_store_commit(session), FASTER_MISUSE);
+    ASSERT_STATUS(faster_session_commit(session), FASTER_MISUSE);
     faster_session_close(session);
     faster_store_close(store);
 }
@@ -519,7 +519,7 @@ Test(direct, read_only_store_shows_the_last_commit) {
     rig_open(&rig);
     want("a", "1");
     ASSERT_STATUS(put("a", "2"), FASTER_READ_ONLY);
-    ASSERT_STATUS(faster_store_commit(rig.session), FASTER_READ_ONLY);
+    ASSERT_STATUS(faster_session_commit(rig.session), FASTER_READ_ONLY);
 }
 
 Test(direct, verify_finds_nothing_wrong) {
@@ -528,6 +528,6 @@ Test(direct, verify_finds_nothing_wrong) {
     evict();
     add("count");
     commit();
-    ASSERT_OK(faster_verify(rig.session, NULL, NULL, NULL, NULL, &findings));
+    ASSERT_OK(faster_session_verify(rig.session, NULL, NULL, NULL, NULL, &findings));
     cr_assert_eq(findings, 0);
 }

@@ -47,7 +47,7 @@ static void expect_keys(struct rig *rig, unsigned count) {
 static unsigned grow_all(struct rig *rig) {
     unsigned count = 0;
     enum faster_status status;
-    while ((status = faster_grow(rig->session)) == FASTER_OK) {
+    while ((status = faster_session_grow(rig->session)) == FASTER_OK) {
         count++;
     }
     ASSERT_STATUS(status, FASTER_FULL);
@@ -60,7 +60,7 @@ Test(index_growth, in_memory_keeps_every_key) {
     start(&rig, FASTER_INDEX_LOAD_NEVER);
     commit_keys(&rig, 0, 300, 10);
     cr_assert_eq(rig_stat(&rig, "index_buckets"), 16);
-    ASSERT_OK(faster_grow(rig.session));
+    ASSERT_OK(faster_session_grow(rig.session));
     cr_assert_eq(rig_stat(&rig, "index_buckets"), 32);
     cr_assert_eq(rig_stat(&rig, "index_growths"), 1);
     cr_assert_eq(rig_stat(&rig, "index_phase"), 0);
@@ -80,7 +80,7 @@ Test(index_growth, trap_25_keys_on_disk_are_found_after_growth_and_reopen) {
     cr_assert_gt(rig_stat(&rig, "log_head"), 100 * VALUE_BYTES, "nothing was evicted");
     cr_assert_eq(rig_stat(&rig, "index_buckets"), 16);
     for (unsigned i = 0; i < 3; i++) {
-        ASSERT_OK(faster_grow(rig.session));
+        ASSERT_OK(faster_session_grow(rig.session));
         expect_keys(&rig, KEYS);
     }
     commit_keys(&rig, KEYS, 50, 10);
@@ -102,7 +102,7 @@ Test(index_growth, load_makes_it_grow_before_pages_are_evicted) {
     start(&rig, 0);
     commit_keys(&rig, 0, KEYS, VALUE_BYTES);
     cr_assert_eq(rig_stat(&rig, "index_phase"), 0);
-    ASSERT_STATUS(faster_grow(rig.session), FASTER_FULL);
+    ASSERT_STATUS(faster_session_grow(rig.session), FASTER_FULL);
     expect_keys(&rig, KEYS);
     rig_finish(&rig);
 }
@@ -113,12 +113,12 @@ Test(index_growth, within_a_transaction_then_a_crash_recovers_all) {
     rig_commit_put(&rig, key_of(0), 1, 10);
     struct faster_txn *txn = rig_begin(&rig);
     put(&rig, txn, 0, 40, 10);
-    ASSERT_OK(faster_grow(rig.session));
+    ASSERT_OK(faster_session_grow(rig.session));
     put(&rig, txn, 20, 40, 10);
-    ASSERT_OK(faster_grow(rig.session));
+    ASSERT_OK(faster_session_grow(rig.session));
     put(&rig, txn, 50, 100, 10);
     rig_commit(&rig, txn);
-    ASSERT_OK(faster_grow(rig.session)); /* after the control record */
+    ASSERT_OK(faster_session_grow(rig.session)); /* after the control record */
     rig_commit_put(&rig, key_of(150), 151, 10);
     expect_keys(&rig, 151);
     rig_crash(&rig);
@@ -136,15 +136,15 @@ Test(index_growth, commits_in_rows_only_are_linked_with_enough_bits) {
     for (unsigned i = 0; i < 100; i++) {
         rig_commit_put(&rig, key_of(i), i + 1, 10);
         if (i % 30 == 29) {
-            ASSERT_OK(faster_grow(rig.session));
+            ASSERT_OK(faster_session_grow(rig.session));
         }
     }
     rig_crash(&rig);
     rig_open(&rig);
     cr_assert_eq(rig_stat(&rig, "index_buckets"), 16);
-    ASSERT_OK(faster_grow(rig.session)); /* even then */
+    ASSERT_OK(faster_session_grow(rig.session)); /* even then */
     expect_keys(&rig, 100);
-    ASSERT_STATUS(faster_grow(rig.session), FASTER_FULL);
+    ASSERT_STATUS(faster_session_grow(rig.session), FASTER_FULL);
     rig_commit_put(&rig, key_of(100), 101, 10);
     expect_keys(&rig, 101);
     rig_finish(&rig);
@@ -155,12 +155,12 @@ Test(index_growth, rolled_back_writes_of_a_larger_index_stay_hidden) {
     start(&rig, FASTER_INDEX_LOAD_NEVER);
     commit_keys(&rig, 0, 60, 10);
     struct faster_txn *txn = rig_begin(&rig);
-    ASSERT_OK(faster_grow(rig.session));
+    ASSERT_OK(faster_session_grow(rig.session));
     for (unsigned i = 0; i < 60; i++) {
         ASSERT_OK(rig_put(txn, key_of(i), 9999, 10));
     }
     faster_txn_rollback(txn);
-    ASSERT_OK(faster_grow(rig.session));
+    ASSERT_OK(faster_session_grow(rig.session));
     expect_keys(&rig, 60);
     rig_crash(&rig);
     rig_open(&rig);

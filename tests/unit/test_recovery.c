@@ -151,7 +151,7 @@ Test(recovery, snapshot_older_than_the_last_truncation_is_gone) {
     cr_assert_eq(rig_get(&rig, "k0"), 1000);
     /* A reader whose snapshot of the decider is older than the checkpoint. */
     struct faster_snapshot snapshot;
-    ASSERT_OK(faster_meet_row(rig.session, ledger_newest(&old)));
+    ASSERT_OK(faster_session_meet_row(rig.session, ledger_newest(&old)));
     ASSERT_STATUS(faster_snapshot_open(rig.session, ledger_newest(&old), &snapshot),
                   FASTER_SNAPSHOT_GONE);
     ledger_finish(&old);
@@ -233,8 +233,9 @@ Test(recovery, interrupted_catch_up_leaves_the_old_snapshot_right) {
     ASSERT_OK(ledger_meet(&old, rig.session));
     int asked = 0;
     ledger_rewind(&rig.ledger);
-    ASSERT_STATUS(faster_catch_up(rig.session, ledger_next, &rig.ledger, stop_at_third, &asked),
-                  FASTER_INTERRUPTED);
+    ASSERT_STATUS(
+        faster_session_catch_up(rig.session, ledger_next, &rig.ledger, stop_at_third, &asked),
+        FASTER_INTERRUPTED);
     struct faster_snapshot before;
     ASSERT_OK(faster_snapshot_open(rig.session, ledger_newest(&old), &before));
     for (unsigned i = 0; i < 10; i++) {
@@ -257,10 +258,10 @@ Test(recovery, catch_up_beside_a_writer_finds_nothing_new) {
     fill(&rig, 0, 3);
     rig_reopen(&rig);
     ASSERT_OK(faster_session_open(rig.store, &other));
-    ASSERT_STATUS(faster_meet_row(other, ledger_newest(&rig.ledger)), FASTER_BEHIND);
+    ASSERT_STATUS(faster_session_meet_row(other, ledger_newest(&rig.ledger)), FASTER_BEHIND);
     struct faster_txn *txn = rig_begin(&rig);
     ledger_rewind(&rig.ledger);
-    ASSERT_OK(faster_catch_up(other, ledger_next, &rig.ledger, NULL, NULL));
+    ASSERT_OK(faster_session_catch_up(other, ledger_next, &rig.ledger, NULL, NULL));
     faster_txn_rollback(txn);
     faster_session_close(other);
     rig_finish(&rig);

@@ -16,7 +16,7 @@ static void push_out(struct rig *rig) {
 
 static enum faster_status settle(struct rig *rig, struct faster_op *op, enum faster_status status) {
     if (status == FASTER_PENDING) {
-        faster_complete_pending(rig->session, true);
+        faster_session_complete_pending(rig->session, true);
     }
     return op->status;
 }
@@ -47,16 +47,16 @@ Test(store, operations_on_keys_on_disk_see_them) {
     unsigned seven = 7, nine = 9;
     struct faster_txn *txn = rig_begin(&rig);
     struct faster_op op = {.key = {"k0", 2}, .merge = append_x};
-    ASSERT_OK(settle(&rig, &op, faster_rmw(txn, &op)));
+    ASSERT_OK(settle(&rig, &op, faster_txn_rmw(txn, &op)));
     op = (struct faster_op){.key = {"k1", 2}, .value = {&nine, sizeof nine}};
-    ASSERT_STATUS(settle(&rig, &op, faster_insert(txn, &op)), FASTER_EXISTS);
+    ASSERT_STATUS(settle(&rig, &op, faster_txn_insert(txn, &op)), FASTER_EXISTS);
     op = (struct faster_op){
         .key = {"k2", 2}, .value = {&nine, sizeof nine}, .expected = {&seven, sizeof seven}};
-    ASSERT_OK(settle(&rig, &op, faster_compare_and_set(txn, &op)));
+    ASSERT_OK(settle(&rig, &op, faster_txn_compare_and_set(txn, &op)));
     op = (struct faster_op){.key = {"k3", 2}};
-    ASSERT_OK(settle(&rig, &op, faster_delete(txn, &op)));
+    ASSERT_OK(settle(&rig, &op, faster_txn_delete(txn, &op)));
     op = (struct faster_op){.key = {"k4", 2}, .value = {&nine, sizeof nine}};
-    ASSERT_OK(settle(&rig, &op, faster_insert(txn, &op)));
+    ASSERT_OK(settle(&rig, &op, faster_txn_insert(txn, &op)));
     rig_commit(&rig, txn);
     for (int i = 0; i < 2; i++) {
         static const unsigned EXPECTED[] = {8, 7, 9, 0, 9};
@@ -81,8 +81,8 @@ Test(store, failed_read_is_an_error_and_can_be_repeated) {
     struct faster_op op = {.key = {"a", 1}};
     ASSERT_OK(faster_snapshot_open(rig.session, ledger_newest(&rig.ledger), &snapshot));
     fst_test_env_fail(rig.test, FST_TEST_FILE_READ, 1, 1, FASTER_IO);
-    ASSERT_STATUS(settle(&rig, &op, faster_read(&snapshot, &op)), FASTER_IO);
-    ASSERT_OK(settle(&rig, &op, faster_read(&snapshot, &op)));
+    ASSERT_STATUS(settle(&rig, &op, faster_snapshot_read(&snapshot, &op)), FASTER_IO);
+    ASSERT_OK(settle(&rig, &op, faster_snapshot_read(&snapshot, &op)));
     cr_assert_eq(rig_read(&rig, &snapshot, "a"), 5);
     faster_snapshot_close(&snapshot);
     rig_finish(&rig);
@@ -101,7 +101,7 @@ Test(store, largest_value_fits_and_one_byte_more_is_refused) {
         ASSERT_OK(faster_txn_savepoint(txn, 0));
     }
     struct faster_op op = {.key = {"", 0}, .value = {"", 0}};
-    ASSERT_OK(faster_upsert(txn, &op));
+    ASSERT_OK(faster_txn_upsert(txn, &op));
     rig_commit(&rig, txn);
     for (int i = 0; i < 2; i++) {
         cr_assert_eq(rig_get(&rig, "a"), 79);
@@ -414,7 +414,7 @@ Test(store, record_that_lost_its_race_counts_for_nothing) {
     struct faster_op op = {.key = {"a", 1}, .merge = add_one_late, .context = &race};
     struct faster_txn *txn = rig_begin(&rig);
     uint64_t appended = rig_stat(&rig, "appended_records");
-    ASSERT_OK(settle(&rig, &op, faster_rmw(txn, &op)));
+    ASSERT_OK(settle(&rig, &op, faster_txn_rmw(txn, &op)));
     cr_assert_eq(race.calls, 2);
     cr_assert_leq(rig_stat(&rig, "appended_records"), appended + 2);
     rig_commit(&rig, txn);

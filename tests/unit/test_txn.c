@@ -65,7 +65,7 @@ Test(txn, in_doubt_is_settled_by_the_row_a_reader_brings) {
     faster_txn_rollback(txn);
     cr_assert_eq(rig_get(&rig, "a"), 0);
     ledger_insert(&rig.ledger, &row, 0); /* copies the redo while it is there */
-    ASSERT_OK(faster_meet_row(reader, ledger_newest(&rig.ledger)));
+    ASSERT_OK(faster_session_meet_row(reader, ledger_newest(&rig.ledger)));
     cr_assert_eq(rig_get(&rig, "a"), 1);
     faster_session_close(reader);
     rig_finish(&rig);
@@ -145,7 +145,7 @@ static struct faster_txn *start_pending(struct rig *rig, struct faster_op *op) {
     struct faster_txn *txn = rig_begin(rig);
     ASSERT_OK(rig_put(txn, "b", 1, 10));
     *op = (struct faster_op){.key = {"a", 1}, .merge = merge_number, .context = &ten};
-    ASSERT_STATUS(faster_rmw(txn, op), FASTER_PENDING);
+    ASSERT_STATUS(faster_txn_rmw(txn, op), FASTER_PENDING);
     return txn;
 }
 
@@ -155,7 +155,7 @@ Test(txn, pending_write_is_undone_by_a_rollback) {
     faster_txn_rollback(start_pending(&rig, &op));
     ASSERT_OK(op.status);
     struct faster_txn *next = rig_begin(&rig);
-    faster_complete_pending(rig.session, true);
+    faster_session_complete_pending(rig.session, true);
     cr_assert_not(faster_txn_has_writes(next));
     ASSERT_OK(rig_put(next, "c", 1, 10));
     rig_commit(&rig, next);
@@ -172,7 +172,7 @@ Test(txn, pending_write_of_a_lost_transaction_is_misuse) {
     struct faster_txn *first = start_pending(&rig, &op);
     ASSERT_OK(faster_session_open(rig.store, &other));
     ASSERT_OK(ledger_begin(&rig.ledger, other, &second));
-    faster_complete_pending(rig.session, true);
+    faster_session_complete_pending(rig.session, true);
     ASSERT_STATUS(op.status, FASTER_MISUSE);
     faster_txn_rollback(first);
     rig_commit(&rig, second);
@@ -190,7 +190,7 @@ Test(txn, pending_write_is_part_of_what_is_prepared) {
     struct faster_txn *txn = start_pending(&rig, &op);
     ASSERT_OK(faster_txn_prepare(txn, &row, &obsolete));
     ASSERT_OK(op.status);
-    faster_complete_pending(rig.session, true);
+    faster_session_complete_pending(rig.session, true);
     ledger_insert(&rig.ledger, &row, obsolete);
     faster_txn_commit(txn);
     cr_assert_eq(rig_get(&rig, "a"), 11);
@@ -220,10 +220,10 @@ Test(txn, pending_write_is_undone_by_an_earlier_savepoint) {
     push_out(&rig);
     txn = rig_begin(&rig);
     ASSERT_OK(faster_txn_savepoint(txn, 0));
-    ASSERT_STATUS(faster_rmw(txn, &op), FASTER_PENDING);
+    ASSERT_STATUS(faster_txn_rmw(txn, &op), FASTER_PENDING);
     ASSERT_OK(faster_txn_rollback_to(txn, 0));
     ASSERT_OK(op.status);
-    faster_complete_pending(rig.session, true);
+    faster_session_complete_pending(rig.session, true);
     cr_assert_not(faster_txn_has_writes(txn));
     ASSERT_OK(rig_put(txn, "c", 1, 10));
     rig_commit(&rig, txn);
@@ -261,9 +261,9 @@ Test(txn, pending_operations_beyond_the_pool_all_complete, .timeout = 60) {
     struct faster_op *ops = calloc(COUNT, sizeof *ops);
     for (int i = 0; i < COUNT; i++) {
         ops[i] = (struct faster_op){.key = {"a", 1}, .merge = merge_number, .context = &one};
-        cr_assert_geq(faster_rmw(txn, &ops[i]), 0);
+        cr_assert_geq(faster_txn_rmw(txn, &ops[i]), 0);
     }
-    faster_complete_pending(rig.session, true);
+    faster_session_complete_pending(rig.session, true);
     for (int i = 0; i < COUNT; i++) {
         ASSERT_OK(ops[i].status);
     }

@@ -48,7 +48,7 @@ Test(verify, names_every_record_that_its_chain_lost) {
     for (unsigned i = 0; i < 3; i++) {
         addresses[i] = cut_off(&rig, LOST[i]);
     }
-    ASSERT_OK(faster_verify(rig.session, collect, &findings, NULL, NULL, &count));
+    ASSERT_OK(faster_session_verify(rig.session, collect, &findings, NULL, NULL, &count));
     cr_assert_eq(count, 3);
     cr_assert_eq(findings.count, 3);
     for (unsigned i = 0; i < 3; i++) {
