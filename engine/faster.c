@@ -185,6 +185,9 @@ enum faster_status faster_session_meet_row(struct faster_session *session,
     if (session->store->direct) {
         return FASTER_MISUSE;
     }
+    if (fst_txn_row_is_known(session->store, newest)) {
+        return FASTER_OK;
+    }
     lock_writer(session->store);
     return locked_result(session->store, fst_txn_meet_row(session, newest));
 }

@@ -344,8 +344,8 @@ typedef enum faster_status faster_row_source_fn(void *context, struct faster_com
  * prepared, or in doubt, becomes committed by it. Redo is not looked at.
  * OK: the store knows every commit up to it. BEHIND: call faster_session_catch_up().
  * COPY: the row contradicts what the store knows (an old backup, or a copy).
- * Does no I/O, but waits for a lock that faster_session_catch_up() and the first
- * faster_txn_begin() hold throughout. */
+ * Does no I/O, and no waiting for a row that is known already. For a new one it waits for a lock
+ * that faster_session_catch_up() and the first faster_txn_begin() hold throughout. */
 FASTER_PUBLIC enum faster_status
 faster_session_meet_row(struct faster_session *session,
                         const struct faster_commit_row *newest) FASTER_MUST_CHECK;

@@ -103,6 +103,7 @@ struct faster_store {
      * in place; readers acquire. */
     fst_atomic_u64 committed_number;
     fst_atomic_u64 committed_end;
+    fst_atomic_u64 committed_nonce;
     fst_atomic_u64 knows_rows; /* 0 until a decider's snapshot has been read */
 
     /* Catch-up links records into chains before the log's positions cover them. All below

@@ -82,8 +82,10 @@ enum faster_status fst_txn_enter_write(struct faster_txn *txn) {
 void fst_publish_commit(struct faster_store *store, const struct fst_commit_point *point) {
     store->committed = *point;
     /* release: a reader that acquires the number finds index, aborted list and end in place.
-     * Pairs with the acquires in fst_snapshot_open_newest() and fst_snapshot_open_row(). */
+     * Pairs with the acquires in fst_snapshot_open_newest(), fst_snapshot_open_row() and
+     * fst_txn_row_is_known(). */
     fst_store_release_u64(&store->committed_end, point->end);
+    fst_store_release_u64(&store->committed_nonce, point->nonce);
     fst_store_release_u64(&store->committed_number, point->number);
     fst_store_release_u64(&store->knows_rows, 1);
 }
@@ -127,6 +129,25 @@ static enum faster_status meet_no_row(const struct faster_store *store) {
         return FASTER_BEHIND;
     }
     return FASTER_OK;
+}
+
+/* End and nonce are published before their number, and belong to it or to a later commit: if
+ * both are the row's, so is the commit. An older row than the newest commit is one of its
+ * predecessors, as far as anybody can tell. */
+bool fst_txn_row_is_known(const struct faster_store *store,
+                          const struct faster_commit_row *newest) {
+    /* acquire, all: pairs with the releases in fst_publish_commit() */
+    if (fst_load_acquire_u64(&store->knows_rows) == 0) {
+        return false;
+    }
+    const uint64_t number = fst_load_acquire_u64(&store->committed_number);
+    if (newest == NULL || newest->number < number) {
+        return true;
+    }
+    /* acquire, both: pairs as above */
+    const uint64_t end = fst_load_acquire_u64(&store->committed_end);
+    const uint64_t nonce = fst_load_acquire_u64(&store->committed_nonce);
+    return newest->number == number && newest->end == end && newest->nonce == nonce;
 }
 
 enum faster_status fst_txn_meet_row(struct faster_session *session,

@@ -71,6 +71,10 @@ bool fst_txn_is_live(const struct faster_txn *txn);
 /* Before a write: OPEN stays, PREPARED reopens; else MISUSE. */
 enum faster_status fst_txn_enter_write(struct faster_txn *txn) FASTER_MUST_CHECK;
 
+/* True if the store knows the commit of the row, so that there is nothing to settle. Any
+ * thread, without the writer role. */
+bool fst_txn_row_is_known(const struct faster_store *store, const struct faster_commit_row *newest);
+
 /* All of [writer]. */
 enum faster_status fst_txn_meet_row(struct faster_session *session,
                                     const struct faster_commit_row *newest) FASTER_MUST_CHECK;

@@ -1,6 +1,8 @@
 /* test_txn.c - transactions, and what disk and memory do to them (P1, P4, P5, P6, P7, P9). */
 #include "store_rig.h"
 
+#include "store/store.h"
+
 #include "base/env.h"
 
 /* ---- two phases ---- */
@@ -32,6 +34,23 @@ Test(txn, prepared_again_and_again_commits_once) {
         rig_verify(&rig);
         rig_finish(&rig);
     }
+}
+
+/* Whoever holds the writer role may be in the middle of long work. */
+Test(txn, known_row_is_met_without_the_writer_role) {
+    struct rig rig;
+    struct faster_commit_row other;
+    rig_start(&rig, 4096);
+    rig_commit_put(&rig, "a", 1, 0);
+    rig_commit_put(&rig, "a", 2, 0);
+    rig.store->env->mutex_lock(rig.store->env, rig.store->lock);
+    ASSERT_OK(faster_session_meet_row(rig.session, ledger_newest(&rig.ledger)));
+    ASSERT_OK(faster_session_meet_row(rig.session, NULL));
+    rig.store->env->mutex_unlock(rig.store->env, rig.store->lock);
+    other = *ledger_newest(&rig.ledger);
+    other.nonce++;
+    ASSERT_STATUS(faster_session_meet_row(rig.session, &other), FASTER_COPY);
+    rig_finish(&rig);
 }
 
 Test(txn, without_writes_leaves_no_row) {
