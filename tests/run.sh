@@ -274,7 +274,7 @@ suite build-gcc        240 build gcc -Dbuildtype=debugoptimized -Dbench=true
 suite gcc-unit         180 tests_of gcc "$scale" unit
 suite without-uring    240 without_uring
 suite gcc-stress-sim   240 tests_of gcc "$scale" stress sim
-suite gcc-sql          600 tests_of gcc "$scale" sql
+suite gcc-sql          900 tests_of gcc "$scale" sql
 suite gcc-crash        300 tests_of gcc "$scale" crash
 suite gcc-bench        130 tests_of gcc "$scale" bench
 suite layers             60 "$tests_directory/check_layers.py" "$build_root/build-gcc"

@@ -7,20 +7,53 @@ static uint64_t page_bytes_of(const struct fst_log_cursor *cursor) {
     return fst_log_page_bytes(cursor->session->store->log);
 }
 
+static void *take_spare(struct faster_store *store, size_t i) {
+    /* acq_rel: pairs with itself, as below: who used the buffer before has left it */
+    return fst_exchange_acq_rel_ptr(&store->spare_buffers[i], NULL);
+}
+
+/* The buffers of the last scan are kept for the next one: fresh memory costs a page fault for each
+ * 4 KiB of it, more than reading them. */
+static void *take_buffer(struct faster_store *store) {
+    void *buffer = NULL;
+    for (size_t i = 0; buffer == NULL && i < FST_SPARE_BUFFERS; i++) {
+        buffer = take_spare(store, i);
+    }
+    return buffer != NULL ? buffer
+                          : store->env->map(store->env, (size_t)fst_log_page_bytes(store->log));
+}
+
+static void give_buffer(struct faster_store *store, void *buffer) {
+    for (size_t i = 0; buffer != NULL && i < FST_SPARE_BUFFERS; i++) {
+        /* acq_rel: pairs with take_spare() */
+        buffer = fst_exchange_acq_rel_ptr(&store->spare_buffers[i], buffer);
+    }
+    if (buffer != NULL) {
+        store->env->unmap(store->env, buffer, (size_t)fst_log_page_bytes(store->log));
+    }
+}
+
+void fst_log_cursor_release_spares(struct faster_store *store) {
+    for (size_t i = 0; i < FST_SPARE_BUFFERS; i++) {
+        void *buffer = take_spare(store, i);
+        if (buffer != NULL) {
+            store->env->unmap(store->env, buffer, (size_t)fst_log_page_bytes(store->log));
+        }
+    }
+}
+
 enum faster_status fst_log_cursor_init(struct fst_log_cursor *cursor,
                                        struct faster_session *session, fst_addr from,
                                        fst_addr until, bool with_read_ahead) {
     struct faster_store *store = session->store;
-    const struct faster_env *env = store->env;
-    size_t page = (size_t)fst_log_page_bytes(store->log);
     *cursor = (struct fst_log_cursor){.session = session, .at = from, .until = until};
     enum faster_status status = store->device->ops->queue_open(store->device, &cursor->queue);
     if (status != FASTER_OK) {
         return status;
     }
-    cursor->buffer = env->map(env, page);
+    cursor->buffer = take_buffer(store);
     if (with_read_ahead) {
-        cursor->ahead_buffer = env->map(env, page);
+        cursor->ahead_buffer = take_buffer(store);
     }
     if (cursor->buffer == NULL || (with_read_ahead && cursor->ahead_buffer == NULL)) {
         fst_log_cursor_finish(cursor);
@@ -41,14 +74,9 @@ void fst_log_cursor_finish(struct fst_log_cursor *cursor) {
         return;
     }
     struct faster_store *store = cursor->session->store;
-    size_t page = (size_t)page_bytes_of(cursor);
     wait_for_ahead(cursor);
-    if (cursor->buffer != NULL) {
-        store->env->unmap(store->env, cursor->buffer, page);
-    }
-    if (cursor->ahead_buffer != NULL) {
-        store->env->unmap(store->env, cursor->ahead_buffer, page);
-    }
+    give_buffer(store, cursor->buffer);
+    give_buffer(store, cursor->ahead_buffer);
     store->device->ops->queue_close(store->device, cursor->queue);
     *cursor = (struct fst_log_cursor){0};
 }

@@ -43,6 +43,9 @@ enum faster_status fst_log_cursor_init(struct fst_log_cursor *cursor,
                                        fst_addr until, bool with_read_ahead) FASTER_MUST_CHECK;
 void fst_log_cursor_finish(struct fst_log_cursor *cursor);
 
+/* Before the log is destroyed: the buffers that are kept for the next cursor go. */
+void fst_log_cursor_release_spares(struct faster_store *store);
+
 /* The next record that is no pad. OK, END at `until`, IO, FAILED, or CORRUPT: there is no
  * intact record at cursor->at. After CORRUPT the position stays. */
 enum faster_status fst_log_cursor_next(struct fst_log_cursor *cursor,

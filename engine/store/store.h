@@ -73,6 +73,8 @@ static inline void fst_session_count(fst_atomic_u64 *counter, uint64_t more) {
     fst_store_relaxed_u64(counter, fst_load_relaxed_u64(counter) + more);
 }
 
+#define FST_SPARE_BUFFERS 2 /* what a scan with read-ahead needs; the budget provides for it */
+
 struct faster_store {
     const struct faster_env *env;
     struct fst_diagnostics diagnostics;
@@ -98,6 +100,8 @@ struct faster_store {
     bool index_grows;           /* by itself; read-only once open */
     struct fst_aborted aborted; /* changed by [writer] */
     struct fst_pins pins;
+    /* Page-sized, of the last log cursor, for the next one; whoever exchanges one owns it. */
+    fst_atomic_ptr spare_buffers[FST_SPARE_BUFFERS];
 
     /* Written by [writer] with release after everything a reader of that commit needs is
      * in place; readers acquire. */

@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/uuid.h"
 #include "store/index_growth.h"
+#include "store/log_cursor.h"
 
 static const struct faster_env *env_of(const struct faster_options *options) {
     return options->env != NULL ? options->env : faster_env_posix();
@@ -264,6 +265,9 @@ enum faster_status fst_store_release(struct faster_store *store, bool remove,
         fst_epoch_drain(store->epoch);
     }
     close_locks(store);
+    if (store->log != NULL) {
+        fst_log_cursor_release_spares(store);
+    }
     fst_hash_index_destroy(store->index);
     fst_log_destroy(store->log);
     if (store->queue != NULL) {
