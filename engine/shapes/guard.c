@@ -92,9 +92,8 @@ static void store_words(unsigned char *to, const unsigned char *from, size_t cou
     }
 }
 
-static unsigned char *value_of(const struct fst_record *record,
-                               const struct fst_record_shape *shape) {
-    return (unsigned char *)(uintptr_t)record + shape->key_offset_bytes + shape->key_bytes;
+static size_t value_offset(const struct fst_record_shape *shape) {
+    return (size_t)shape->key_offset_bytes + shape->key_bytes;
 }
 
 bool fst_guard_copy(const struct fst_record *record, const struct fst_record_shape *shape,
@@ -108,7 +107,7 @@ bool fst_guard_copy(const struct fst_record *record, const struct fst_record_sha
     if (*value_bytes > shape->value_capacity_bytes) {
         return false;
     }
-    load_words(out, value_of(record, shape), *value_bytes);
+    load_words(out, (const unsigned char *)record + value_offset(shape), *value_bytes);
     /* Stays behind the loads above: each of them is an acquire. */
     return fst_load_relaxed_u32(&record->guard) == before;
 }
@@ -120,5 +119,5 @@ void fst_guard_write(struct fst_record *record, const struct fst_record_shape *s
     if (value_bytes != old_bytes) {
         set_size(record, shape, value_bytes);
     }
-    store_words(value_of(record, shape), value, value_bytes, whole_bytes);
+    store_words((unsigned char *)record + value_offset(shape), value, value_bytes, whole_bytes);
 }
