@@ -84,8 +84,9 @@
  * only their records are divided anew.
  *
  * Claim 10: READY is counted once for each high bucket, by the one that held SPLITTING. The
- * counters of a growth are reset in settle_growth(), which runs once per growth (asked_generation)
- * and when no thread of the last growth is inside.
+ * counters of a growth are reset in settle_growth(), which runs once per growth and when no thread
+ * of the last growth is inside: asked_generation only rises, except that who set it takes it back
+ * if the epoch's list is full, and no later growth ends before this one is settled.
  */
 #include "structures/hash_index_internal.h"
 
@@ -151,7 +152,8 @@ static void ask_to_settle(struct fst_hash_index *index, uint64_t level) {
     const uint64_t generation = level >> FST_INDEX_GENERATION_SHIFT;
     uint64_t asked = fst_load_relaxed_u64(&index->asked_generation);
 
-    if (asked == generation || !fst_cas_relaxed_u64(&index->asked_generation, &asked, generation)) {
+    /* A later one was asked for: this level is not of now, and its growth is settled. */
+    if (asked >= generation || !fst_cas_relaxed_u64(&index->asked_generation, &asked, generation)) {
         return;
     }
     /* Counted before it can run; pairs with the load of whoever destroys the index. */
