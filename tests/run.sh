@@ -188,7 +188,7 @@ valgrind_tests() {
   mkdir "$logs/memcheck"
   # valgrind does not see that io_uring fills buffers.
   build threads -Dbuildtype=debugoptimized -During=disabled || return 1
-  meson_tests threads "$tenth" --suite unit --no-suite long-double --timeout-multiplier 10 \
+  meson_tests threads "$tenth" --suite unit --no-suite long-double --no-suite shell --timeout-multiplier 10 \
     --wrap "valgrind --quiet --trace-children=yes --leak-check=full --show-leak-kinds=definite \
       --errors-for-leak-kinds=definite --log-file=$logs/memcheck/%p"
   code=$?
