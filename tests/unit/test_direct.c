@@ -425,6 +425,39 @@ Test(direct, damage_below_an_acknowledged_commit_is_never_a_shorter_log) {
     rig.store = NULL;
 }
 
+/* The cuts that tell of it may stand in the page where the intact log ends. */
+Test(direct, damage_before_a_later_commit_of_the_same_page_is_noticed) {
+    ASSERT_OK(put("a", "1"));
+    commit();
+    uint64_t place = stat_of("log_tail");
+    ASSERT_OK(put("b", "2"));
+    commit();
+    ASSERT_OK(put("c", "3"));
+    commit();
+    cr_assert_eq(place / RIG_PAGE_BYTES, (stat_of("log_tail") - 1) / RIG_PAGE_BYTES);
+    rig_crash(&rig);
+    damage_at(place + 20);
+    ASSERT_STATUS(rig_try_open(&rig), FASTER_CORRUPT);
+    rig.store = NULL;
+}
+
+/* Its sync may have failed: the first write repeats it. */
+Test(direct, last_commit_found_after_a_crash_is_to_be_written_again) {
+    ASSERT_OK(put("a", "1"));
+    commit();
+    uint64_t synced = rig.store->committed.end;
+    ASSERT_OK(put("b", "2"));
+    commit();
+    rig_crash(&rig);
+    rig_open(&rig);
+    cr_assert_eq(rig.store->redo_on_disk.start, synced);
+    cr_assert_eq(rig.store->redo_on_disk.end, rig.store->committed.end);
+    rig_reopen(&rig);
+    ASSERT_OK(put("c", "3"));
+    rig_reopen(&rig);
+    cr_assert_eq(rig.store->redo_on_disk.end, 0);
+}
+
 Test(direct, damage_after_a_clean_close_is_reported) {
     ASSERT_OK(put("a", "1"));
     rig_close(&rig);

@@ -60,3 +60,15 @@ Test(verify, names_every_record_that_its_chain_lost) {
     }
     rig_finish(&rig);
 }
+
+Test(verify, file_that_cannot_be_opened_is_a_failure_and_no_finding) {
+    struct rig rig;
+    uint64_t count = 1;
+    rig_start(&rig, 4096);
+    rig_commit_put(&rig, "a", 1, 0);
+    fst_test_env_fail(rig.test, FST_TEST_FILE_OPEN, 1, 1, FASTER_FULL);
+    ASSERT_STATUS(faster_session_verify(rig.session, NULL, NULL, NULL, NULL, &count), FASTER_FULL);
+    cr_assert_eq(count, 0);
+    rig_verify(&rig);
+    rig_finish(&rig);
+}
