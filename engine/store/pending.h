@@ -4,7 +4,7 @@
  * session's pool and reads the record: the sectors that hold its first
  * FST_READ_FIRST_BYTES, then the rest if it is longer. Every record read is checked
  * (shape, checksum). The walk goes on from it on disk until the visible version is found
- * or the chain ends; then the operation is continued by faster.c or fst_finish_reads().
+ * or the chain ends; then the operation is continued by layer 7 or fst_finish_reads().
  *
  * All of it happens on the session's own thread, in fst_pending_poll().
  */

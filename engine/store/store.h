@@ -2,7 +2,7 @@
  *
  * Threads. Readers (store_read.c, scan.c) take no lock: they use the epoch, atomics and
  * their own session. Everything marked [writer] is changed by one thread at a time, the
- * one that holds the writer role: faster.c gives it out with one lock. Nothing below
+ * one that holds the writer role: layer 7 (api.h) gives it out with one lock. Nothing below
  * layer 7 takes that lock, waits for I/O while it is needed elsewhere, or knows of it.
  */
 #ifndef FST_STORE_STORE_H
@@ -136,7 +136,7 @@ struct faster_store {
     uint64_t covered_changes; /* [cut] by sessions before the last durable cut's version ended */
     bool has_void_records;    /* [open] below the last cut lie records of the version after it */
 
-    struct fst_mutex *lock;          /* faster.c's, nobody else's */
+    struct fst_mutex *lock;          /* of layer 7, nobody else's */
     struct fst_mutex *sessions_lock; /* protects the list and the sum of what has closed */
     struct faster_session *sessions;
     struct fst_session_counters closed_sessions;

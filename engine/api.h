@@ -1,0 +1,41 @@
+/* api.h - what the files of the public calls share (layer 7).
+ *
+ * The lock gives out the writer role of store.h. It is held for one attempt of one
+ * operation and for the steps of a transaction, and never while an operation waits for a
+ * record on disk or for room in the log, nor while a commit is synced. Catch-up and the
+ * first begin hold it throughout. Readers do not take it.
+ */
+#ifndef FST_API_H
+#define FST_API_H
+
+#include "faster.h"
+#include "store/store.h"
+
+static inline void fst_lock_writer(struct faster_store *store) {
+    store->env->mutex_lock(store->env, store->lock);
+}
+
+static inline void fst_unlock_writer(struct faster_store *store) {
+    store->env->mutex_unlock(store->env, store->lock);
+}
+
+static inline enum faster_status fst_locked_result(struct faster_store *store,
+                                                   enum faster_status status) {
+    fst_unlock_writer(store);
+    return status;
+}
+
+static inline void fst_clear_message(struct faster_session *session) {
+    session->message[0] = '\0';
+}
+
+/* One operation of the session from its sizes on; op->txn_serial is set in a transactional
+ * store. The operation's status. */
+enum faster_status fst_write(struct faster_session *session, struct faster_op *op,
+                             enum faster_op_kind kind) FASTER_MUST_CHECK;
+
+/* OK if the session's store is direct and can be written: its first write fixes the tail.
+ * READ_ONLY, MISUSE (it is transactional), and what the start of writing gives. */
+enum faster_status fst_make_writable(struct faster_session *session) FASTER_MUST_CHECK;
+
+#endif

@@ -1,0 +1,213 @@
+/* faster_operations.c - the public calls: reads and writes, singly and in batches (layer 7). */
+#include "faster.h"
+
+#include "api.h"
+#include "store/batch.h"
+#include "store/operations.h"
+#include "store/session.h"
+#include "store/txn.h"
+
+static enum fst_attempt attempt_locked(struct faster_session *session, struct faster_op *op,
+                                       const struct fst_pending *walk) {
+    fst_lock_writer(session->store);
+    /* The transaction may be over: another session that has the decider's lock now may have
+     * settled it while the operation was pending. No operation outlives its transaction's
+     * handle, see complete_writes(); should one, it must not get into the next transaction. */
+    bool has_it = session->txn != NULL && session->txn->serial == op->txn_serial;
+    enum faster_status status = has_it ? fst_txn_enter_write(session->txn) : FASTER_MISUSE;
+    enum fst_attempt attempt =
+        status == FASTER_OK ? fst_op_try(session, op, walk) : fst_op_done(op, status);
+    fst_unlock_writer(session->store);
+    return attempt;
+}
+
+/* Readers, and everybody in a direct store, take no lock. */
+static enum fst_attempt attempt_once(struct faster_session *session, struct faster_op *op,
+                                     const struct fst_pending *walk) {
+    const struct faster_store *store = session->store;
+    if (!fst_op_writes(op)) {
+        return fst_op_try(session, op, walk);
+    }
+    if (!store->direct) {
+        return attempt_locked(session, op, walk);
+    }
+    return fst_log_health(store->log) == FASTER_FAILED ? fst_op_done(op, FASTER_FAILED)
+                                                       : fst_op_try(session, op, walk);
+}
+
+/* What a failed operation means to a person. */
+static void explain(struct faster_session *session, const struct faster_op *op) {
+    bool index_full = session->index_full;
+    session->index_full = false;
+    if (op->status == FASTER_FOREIGN) {
+        fst_session_fail_foreign(session, op->at);
+    }
+    if (!fst_op_writes(op)) {
+        return;
+    }
+    if (op->status == FASTER_FULL && index_full) {
+        fst_session_fail(session, FASTER_FULL, "the index is full: raise memory (now %llu bytes)",
+                         (unsigned long long)session->store->budget.memory_bytes);
+    } else if (op->status == FASTER_FULL) {
+        fst_session_fail(session, FASTER_FULL, "the disk is full, or no file descriptor is left");
+    } else if (op->status == FASTER_FAILED) {
+        fst_session_fail(session, FASTER_FAILED,
+                         "an earlier write or sync failed: close the store and open it again");
+    }
+}
+
+/* Attempts an operation until it is done or waits for a record. */
+static void run(struct faster_session *session, struct faster_op *op,
+                const struct fst_pending *walk) {
+    for (;;) {
+        switch (attempt_once(session, op, walk)) {
+        case FST_ATTEMPT_DONE:
+            explain(session, op);
+            return;
+        case FST_ATTEMPT_IO:
+            return;
+        case FST_ATTEMPT_ROOM: {
+            enum faster_status status = fst_log_help(session->store->log);
+            if (status != FASTER_OK) {
+                op->status = status;
+                explain(session, op);
+                return;
+            }
+            break;
+        }
+        case FST_ATTEMPT_BUSY:
+            session->store->env->yield(session->store->env);
+            break;
+        case FST_ATTEMPT_FOUND:
+        case FST_ATTEMPT_AGAIN:
+            break;
+        }
+    }
+}
+
+enum faster_status faster_snapshot_read(const struct faster_snapshot *snapshot,
+                                        struct faster_op *op) {
+    op->kind = FASTER_OP_READ;
+    op->upper = snapshot->upper;
+    fst_op_prepare(snapshot->session, op);
+    fst_clear_message(snapshot->session);
+    run(snapshot->session, op, NULL);
+    return op->status;
+}
+
+static enum faster_status check_sizes(struct faster_session *session, const struct faster_op *op) {
+    if (op->key.size_bytes <= FASTER_KEY_BYTES_MAX &&
+        op->value.size_bytes <= faster_value_bytes_max(session->store, op->key.size_bytes)) {
+        return FASTER_OK;
+    }
+    return fst_fail_too_big(session, op->key.size_bytes, op->value.size_bytes);
+}
+
+enum faster_status fst_write(struct faster_session *session, struct faster_op *op,
+                             enum faster_op_kind kind) {
+    op->status = check_sizes(session, op);
+    if (op->status != FASTER_OK) {
+        return op->status;
+    }
+    op->kind = (int32_t)kind;
+    fst_op_prepare(session, op);
+    run(session, op, NULL);
+    return op->status;
+}
+
+/* ---- batches ---- */
+
+static bool is_batch_kind(const struct faster_op *op, bool reads_only) {
+    return op->kind >= FASTER_OP_READ &&
+           op->kind <= (reads_only ? FASTER_OP_READ : FASTER_OP_DELETE);
+}
+
+/* Whatever the group's attempt left open goes on by itself. True if one is PENDING. */
+static bool run_group(struct faster_session *session, struct faster_op *ops, size_t count) {
+    enum fst_attempt attempts[FST_BATCH_GROUP];
+    bool is_pending = false;
+    fst_batch_try(session, ops, count, attempts);
+    for (size_t i = 0; i < count; i++) {
+        if (attempts[i] == FST_ATTEMPT_DONE) {
+            explain(session, &ops[i]);
+        } else if (attempts[i] != FST_ATTEMPT_IO) {
+            run(session, &ops[i], NULL);
+        }
+        is_pending |= ops[i].status == FASTER_PENDING;
+    }
+    return is_pending;
+}
+
+static enum faster_status run_batch(struct faster_session *session, struct faster_op *ops,
+                                    size_t count) {
+    bool is_pending = false;
+    for (size_t done = 0; done < count;) {
+        size_t group = count - done < FST_BATCH_GROUP ? count - done : FST_BATCH_GROUP;
+        is_pending |= run_group(session, ops + done, group);
+        done += group;
+    }
+    return is_pending ? FASTER_PENDING : FASTER_OK;
+}
+
+enum faster_status faster_snapshot_batch(const struct faster_snapshot *snapshot,
+                                         struct faster_op *ops, size_t count) {
+    fst_clear_message(snapshot->session);
+    for (size_t i = 0; i < count; i++) {
+        if (!is_batch_kind(&ops[i], true)) {
+            return FASTER_MISUSE;
+        }
+        ops[i].upper = snapshot->upper;
+    }
+    return run_batch(snapshot->session, ops, count);
+}
+
+/* Checks all before it does any: sizes that cannot be are the operation's own failure. */
+enum faster_status faster_session_batch(struct faster_session *session, struct faster_op *ops,
+                                        size_t count) {
+    fst_clear_message(session);
+    for (size_t i = 0; i < count; i++) {
+        if (!is_batch_kind(&ops[i], false)) {
+            return FASTER_MISUSE;
+        }
+        ops[i].upper = FST_UPPER_ALL;
+        if (ops[i].kind == FASTER_OP_DELETE || ops[i].kind == FASTER_OP_READ) {
+            ops[i].value = (struct faster_bytes){NULL, 0};
+        }
+        enum faster_status status = check_sizes(session, &ops[i]);
+        if (status != FASTER_OK) {
+            return status;
+        }
+    }
+    enum faster_status status = fst_make_writable(session);
+    if (status == FASTER_OK && fst_log_health(session->store->log) == FASTER_FAILED) {
+        status = FASTER_FAILED;
+    }
+    return status == FASTER_OK ? run_batch(session, ops, count) : status;
+}
+
+/* ---- completion ---- */
+
+static void continue_one(struct faster_session *session, struct fst_pending *slot) {
+    run(session, slot->op, slot);
+    fst_pending_release(slot);
+    struct faster_op *waiting;
+    while ((waiting = fst_pending_next_waiting(session)) != NULL) {
+        run(session, waiting, NULL);
+    }
+}
+
+enum faster_status faster_session_complete_pending(struct faster_session *session, bool wait) {
+    bool polled = false;
+    while (session->pending_count > 0) {
+        struct fst_pending *slot = fst_pending_take(session);
+        if (slot != NULL) {
+            continue_one(session, slot);
+        } else if (wait || !polled) {
+            fst_pending_poll(session, wait ? FST_POLL_NS : 0);
+            polled = true;
+        } else {
+            return FASTER_PENDING;
+        }
+    }
+    return FASTER_OK;
+}
