@@ -606,6 +606,52 @@ FASTER_PUBLIC enum faster_status faster_scan_next(struct faster_scan *scan,
 /* Waits for its reads in flight and releases the scan. */
 FASTER_PUBLIC void faster_scan_close(struct faster_scan *scan);
 
+/* ----------------------------------------------------------- the raw log */
+
+/* What a record of the log is. */
+enum faster_record_kind {
+    FASTER_RECORD_NONE = 0,
+    FASTER_RECORD_VALUE = 1,      /* a key and its value */
+    FASTER_RECORD_DELETE = 2,     /* a key that is deleted from here on */
+    FASTER_RECORD_COMMIT = 3,     /* ends a transaction, or a version of a direct store */
+    FASTER_RECORD_ABORT_LIST = 4, /* ranges that a transaction undid by savepoints */
+    FASTER_RECORD_JUMP = 5,       /* the log goes on elsewhere: it was opened after a crash */
+    FASTER_RECORD_CHUNK = 6       /* a part of a value */
+};
+
+/* One record as it stands in the log; engine/FORMAT.md explains each field. */
+struct faster_record {
+    enum faster_record_kind kind;
+    bool counts;       /* false: aborted, or it lost its race for the chain */
+    uint64_t address;  /* logical */
+    uint64_t previous; /* address of the record before it in its hash chain, 0: none */
+    uint64_t whole_bytes;
+    struct faster_bytes key;
+    struct faster_bytes value;
+};
+
+struct faster_records;
+
+/* Opens an iteration over the records with addresses in [from, until) below the end of
+ * `snapshot`, oldest first: old versions, deletions and what never counted as well; only padding
+ * is left out. For tools: faster_scan_open() gives each key's value. 0 and UINT64_MAX are the
+ * whole log. Where a record begins is known from the one before it alone, so the log is read
+ * from its beginning whatever `from` is. Memory: two read-ahead buffers of a page. The snapshot
+ * must outlive the iteration, which takes a session of its own. OK, NOMEM, FULL (no file
+ * descriptor is left), BUSY (no session is left). */
+FASTER_PUBLIC enum faster_status
+faster_records_open(const struct faster_snapshot *snapshot, uint64_t from, uint64_t until,
+                    struct faster_records **records) FASTER_MUST_CHECK;
+
+/* The next record; its bytes are valid until the next call. A checkpoint that truncates the log
+ * meanwhile takes records away before they are reached. Blocks. OK, END, CORRUPT (there is no
+ * intact record where the next one should be), IO, NOMEM, FULL (no file descriptor is left). */
+FASTER_PUBLIC enum faster_status
+faster_records_next(struct faster_records *records, struct faster_record *record) FASTER_MUST_CHECK;
+
+/* Waits for its reads in flight and releases the iteration. */
+FASTER_PUBLIC void faster_records_close(struct faster_records *records);
+
 /* --------------------------------------------------- verify and counters */
 
 /* One thing found wrong. Strings and bytes live for the call only. */

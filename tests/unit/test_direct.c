@@ -564,3 +564,21 @@ Test(direct, verify_finds_nothing_wrong) {
     ASSERT_OK(faster_session_verify(rig.session, NULL, NULL, NULL, NULL, &findings));
     cr_assert_eq(findings, 0);
 }
+
+/* Records that may still change in place are shown as of the opening. */
+Test(direct, raw_records_do_not_change_under_the_iteration) {
+    struct faster_snapshot now;
+    struct faster_records *records;
+    struct faster_record record;
+    ASSERT_OK(put("k", "before"));
+    ASSERT_OK(faster_snapshot_open_newest(rig.session, &now));
+    ASSERT_OK(faster_records_open(&now, 0, UINT64_MAX, &records));
+    ASSERT_OK(put("k", "behind"));
+    ASSERT_OK(faster_records_next(records, &record));
+    cr_assert(record.kind == FASTER_RECORD_VALUE && record.counts);
+    cr_assert(record.value.size_bytes == 6 && memcmp(record.value.data, "before", 6) == 0);
+    ASSERT_STATUS(faster_records_next(records, &record), FASTER_END);
+    faster_records_close(records);
+    faster_snapshot_close(&now);
+    cr_assert_str_eq(get("k"), "behind");
+}
