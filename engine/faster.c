@@ -30,12 +30,11 @@ static enum faster_status recover_direct(struct faster_store *store,
     struct faster_session *session;
     enum faster_status status = fst_session_open(store, &session);
     if (status != FASTER_OK) {
-        return fst_error_set(error, status, "out of memory");
+        return fst_error_set(error, status, "%s", faster_status_name(status));
     }
     status = fst_recover_direct(session, options->interrupt, options->interrupt_context);
     if (status == FASTER_FULL && session->index_full) {
-        (void)fst_session_fail(session, status, "the index is full: raise memory (now %llu bytes)",
-                               (unsigned long long)store->budget.memory_bytes);
+        (void)fst_session_fail_index_full(session);
     }
     if (status != FASTER_OK) {
         (void)fst_error_set(error, status, "%s",

@@ -46,8 +46,7 @@ static void explain(struct faster_session *session, const struct faster_op *op) 
         return;
     }
     if (op->status == FASTER_FULL && index_full) {
-        fst_session_fail(session, FASTER_FULL, "the index is full: raise memory (now %llu bytes)",
-                         (unsigned long long)session->store->budget.memory_bytes);
+        fst_session_fail_index_full(session);
     } else if (op->status == FASTER_FULL) {
         fst_session_fail(session, FASTER_FULL, "the disk is full, or no file descriptor is left");
     } else if (op->status == FASTER_FAILED) {

@@ -11,7 +11,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LINES_BEFORE = 8
-CALL = re.compile(r"\bfst_\w+_(?:acquire|release|acq_rel|seq_cst)_(?:u32|u64|ptr)\(")
+CALL = re.compile(r"\bfst_\w+_(?:acquire|release|acq_rel|seq_cst)_(?:u8|u32|u64|ptr)\(")
 TABLE = "The orders that pair"
 
 

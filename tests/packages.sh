@@ -1,8 +1,8 @@
 # packages.sh - finds and installs what the project needs. Sourced, not run.
 #
-# require_packages PACKAGE=PROBE... (want_packages: those it can do without) installs the missing ones on Debian (as root or with
-# sudo) and elsewhere names them and exits. A probe is cmd:NAME (a command), pc:NAME (a
-# pkg-config module) or h:NAME (a header the C compiler finds).
+# require_packages PACKAGE=PROBE... installs the missing ones on Debian (as root or with sudo) and
+# elsewhere names them and exits; want_packages goes on without those it cannot have. A probe is
+# cmd:NAME (a command), pc:NAME (a pkg-config module) or h:NAME (a header the C compiler finds).
 
 probe_package() {
   case $1 in
@@ -58,7 +58,7 @@ require_packages() {
 # The same for what the project can do without: installed on Debian where that is allowed.
 want_packages() {
   if is_debian && { [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; }; then
-    require_packages "$@"
+    (require_packages "$@") || echo "going on without: $(missing_packages "$@")" >&2
   fi
 }
 

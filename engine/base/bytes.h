@@ -57,6 +57,10 @@ static inline uint64_t fst_align_down_u64(uint64_t value, uint64_t unit) {
     return value & ~(unit - 1);
 }
 
+/* The end of the aligned block of `unit` bytes, a power of two, that holds the byte at `value`. */
+static inline uint64_t fst_block_end_u64(uint64_t value, uint64_t unit) {
+    return (value | (unit - 1)) + 1;
+}
 static inline uint64_t fst_min_u64(uint64_t a, uint64_t b) {
     return a < b ? a : b;
 }

@@ -35,9 +35,9 @@ struct fst_file_info {
 #define FST_OPEN_WRITE 2u  /* reading and writing */
 #define FST_OPEN_CREATE 4u /* with WRITE: create if missing, mode `mode` */
 #define FST_OPEN_NEW 8u    /* with CREATE: fail with EXISTS if it is there */
-#define FST_OPEN_DIRECT                                                                            \
-    16u /* past the system's cache: offsets, sizes and memory in whole blocks;                     \
-           INVALID where the file system or the system cannot */
+/* Past the system's cache: offsets, sizes and memory in whole blocks; INVALID where the file
+ * system or the system cannot. */
+#define FST_OPEN_DIRECT 16u
 
 /* Called with each name in a directory except "." and ".."; false ends the listing. */
 typedef bool fst_name_fn(void *context, const char *name);

@@ -171,8 +171,9 @@ FASTER_PUBLIC enum faster_status faster_place_fill(const struct faster_env *env,
  * DIRECT         every write is atomic on its key and visible at once, from any number of
  *                sessions at a time (faster_session_upsert() and the like). Durable with the next
  *                faster_session_commit(), which also a clean close makes. After a crash each
- * session keeps a prefix of what it did, up to the last commit at least. Source: FASTER (SIGMOD
- * 2018), CPR (SIGMOD 2019). */
+ *                session keeps a prefix of what it did, up to the last commit at least.
+ *
+ * Source: FASTER (SIGMOD 2018), CPR (SIGMOD 2019). */
 enum faster_writes { FASTER_WRITES_TRANSACTIONAL = 1, FASTER_WRITES_DIRECT = 2 };
 
 /* How a store on disk reads and writes its log. */
@@ -489,7 +490,8 @@ FASTER_PUBLIC enum faster_status faster_session_delete(struct faster_session *se
  * reads from disk are under way together. Their order among each other is not defined. When
  * the call returns each op->status is final or PENDING: faster_session_complete_pending() ends
  * these. Reads see `snapshot`; the others are as the single calls. Any count. OK, PENDING (at least
- * one is); or nothing was done: MISUSE (a kind that does not fit), TOO_BIG, READ_ONLY, FAILED. */
+ * one is); or nothing was done: MISUSE (a kind that does not fit), TOO_BIG, READ_ONLY, FAILED, or,
+ * from the first write after an open, FULL, IO, CORRUPT, NOMEM. */
 FASTER_PUBLIC enum faster_status faster_snapshot_batch(const struct faster_snapshot *snapshot,
                                                        struct faster_op *ops,
                                                        size_t count) FASTER_MUST_CHECK;
@@ -499,7 +501,7 @@ FASTER_PUBLIC enum faster_status faster_session_batch(struct faster_session *ses
 
 /* Makes every operation on a direct store durable that has completed before the call, of all
  * sessions. Callers at the same time share one sync. Nobody else waits. Blocks. OK, FULL (the
- * disk; may be repeated), FAILED, IO (now failed), NOMEM, READ_ONLY, MISUSE. */
+ * disk; may be repeated), FAILED, IO (now failed), CORRUPT, NOMEM, READ_ONLY, MISUSE. */
 FASTER_PUBLIC enum faster_status
 faster_session_commit(struct faster_session *session) FASTER_MUST_CHECK;
 
@@ -523,7 +525,7 @@ struct faster_txn;
  * still open or prepared is settled by that row: it lost the lock, so it is over. The
  * first begin after an unclean end writes and syncs (a jump record). Blocks.
  * On OK the caller owns *txn until faster_txn_commit() or faster_txn_rollback().
- * OK, BEHIND, COPY, FAILED, READ_ONLY, FULL, IO, NOMEM, MISUSE (the session has one). */
+ * OK, BEHIND, COPY, FAILED, READ_ONLY, FULL, IO, CORRUPT, NOMEM, MISUSE (the session has one). */
 FASTER_PUBLIC enum faster_status faster_txn_begin(struct faster_session *session,
                                                   const struct faster_commit_row *newest,
                                                   struct faster_txn **txn) FASTER_MUST_CHECK;
@@ -667,7 +669,7 @@ typedef void faster_finding_fn(void *context, const struct faster_finding *findi
  * checksum, chain and reachable record, the files' headers and the manifests. Works
  * beside readers and writers. *finding_count gets the number of findings; `each` may be
  * NULL. Blocks; asks `interrupt`. OK (also with findings), BEHIND, BUSY (too
- * many snapshots or sessions), IO, NOMEM, INTERRUPTED. */
+ * many snapshots or sessions), IO, FULL (no file descriptor is left), NOMEM, INTERRUPTED. */
 FASTER_PUBLIC enum faster_status faster_session_verify(struct faster_session *session,
                                                        faster_finding_fn *each, void *context,
                                                        faster_interrupt_fn *interrupt,

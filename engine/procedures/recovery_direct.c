@@ -232,7 +232,7 @@ static enum faster_status check_end(struct pass *pass, fst_addr stop, fst_addr e
     uint64_t from = stop.raw;
     while (status == FASTER_OK && !found && from < existing_end.raw) {
         status = search_page(pass, from, &found);
-        from = (from | (page_bytes - 1)) + 1;
+        from = fst_block_end_u64(from, page_bytes);
     }
     return found ? corrupt(pass, stop.raw, "a commit was lost: damaged bytes") : status;
 }

@@ -7,6 +7,7 @@
  */
 #include "procedures/verify.h"
 
+#include "base/bytes.h"
 #include "procedures/scan.h"
 #include "store/session.h"
 
@@ -67,7 +68,7 @@ static void check_item(struct verify *verify, const struct fst_log_item *item) {
 /* After a damaged record the next page is tried: records do not cross pages. */
 static bool skip_page(const struct verify *verify, struct fst_log_cursor *cursor) {
     uint64_t page_bytes = fst_log_page_bytes(verify->store->log);
-    cursor->at = fst_addr_of((cursor->at.raw | (page_bytes - 1)) + 1);
+    cursor->at = fst_addr_of(fst_block_end_u64(cursor->at.raw, page_bytes));
     return fst_addr_below(cursor->at, cursor->until);
 }
 

@@ -19,8 +19,8 @@ typedef struct {
 #define FST_ADDR_MASK ((UINT64_C(1) << FST_ADDR_BITS) - 1)
 #define FST_ADDR_READ_CACHE (UINT64_C(1) << 47)
 #define FST_ADDR_MAX (FST_ADDR_READ_CACHE - 1)
-/* The unit in which the log is written and synced: no unit is written twice, except the
- * one in which a recovered log ends. */
+/* The unit in which the log is written and synced: no unit ever changes, except the one in
+ * which a recovered log ends. */
 #define FST_WRITE_UNIT_BYTES 4096u
 #define FST_ADDR_FIRST_RAW ((uint64_t)FST_WRITE_UNIT_BYTES)
 

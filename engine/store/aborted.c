@@ -40,14 +40,14 @@ void fst_aborted_init(struct fst_aborted *aborted, const struct faster_env *env,
                       struct fst_epoch *epoch) {
     aborted->env = env;
     aborted->epoch = epoch;
-    /* release, as always: pairs with present(); nobody else knows the store yet */
+    /* release, as always: pairs with fst_aborted_contains(); nobody else knows the store yet */
     fst_store_release_ptr(&aborted->array, NULL);
 }
 
 void fst_aborted_finish(struct fst_aborted *aborted) {
     if (aborted->env != NULL) {
         aborted->env->release(aborted->env, present(aborted));
-        /* release, as always: pairs with present(); nobody else uses the store any more */
+        /* release, as always: pairs with fst_aborted_contains(); nobody else uses the store any more */
         fst_store_release_ptr(&aborted->array, NULL);
     }
 }

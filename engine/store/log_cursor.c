@@ -1,6 +1,7 @@
 /* log_cursor.c - reading the log record by record, from memory and disk (layer 4). */
 #include "store/log_cursor.h"
 
+#include "base/bytes.h"
 #include "shapes/format_codec.h"
 
 static uint64_t page_bytes_of(const struct fst_log_cursor *cursor) {
@@ -88,7 +89,7 @@ static void ahead_completed(struct fst_io_request *request) {
 
 /* The end of the stretch that starts at `at`: its page's end, or `until`. */
 static fst_addr stretch_end(const struct fst_log_cursor *cursor, fst_addr at) {
-    fst_addr page_end = fst_addr_of((at.raw | (page_bytes_of(cursor) - 1)) + 1);
+    fst_addr page_end = fst_addr_of(fst_block_end_u64(at.raw, page_bytes_of(cursor)));
     return fst_addr_min(page_end, cursor->until);
 }
 
@@ -145,7 +146,7 @@ static enum faster_status load_from_disk(struct fst_log_cursor *cursor, fst_addr
         return status == FASTER_MISSING ? FASTER_CORRUPT : status;
     }
     cursor->from_disk = true;
-    submit_ahead(cursor, fst_addr_of((cursor->at.raw | (page_bytes_of(cursor) - 1)) + 1));
+    submit_ahead(cursor, fst_addr_of(fst_block_end_u64(cursor->at.raw, page_bytes_of(cursor))));
     return FASTER_OK;
 }
 

@@ -181,16 +181,11 @@ void fst_pending_start(struct faster_session *session, struct faster_op *op) {
     session->waiting_last = op;
 }
 
-unsigned fst_pending_poll(struct faster_session *session, uint64_t timeout_ns) {
+void fst_pending_poll(struct faster_session *session, uint64_t timeout_ns) {
     struct fst_device *device = session->store->device;
     if (session->done_first == NULL) {
         device->ops->poll(device, session->queue, timeout_ns);
     }
-    unsigned count = 0;
-    for (struct fst_pending *slot = session->done_first; slot != NULL; slot = slot->next) {
-        count++;
-    }
-    return count;
 }
 
 struct fst_pending *fst_pending_take(struct faster_session *session) {

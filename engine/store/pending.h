@@ -33,9 +33,9 @@ struct fst_pending {
  * operation until a slot of the pool is free. op->status becomes PENDING. Outside the epoch. */
 void fst_pending_start(struct faster_session *session, struct faster_op *op);
 
-/* Collects finished I/O, waiting at most timeout_ns for the first. Returns how many walks
- * have come to their end and wait in fst_pending_take(). Outside the epoch. */
-unsigned fst_pending_poll(struct faster_session *session, uint64_t timeout_ns);
+/* Collects finished I/O, waiting at most timeout_ns for the first. Walks that
+ * have come to their end wait in fst_pending_take(). Outside the epoch. */
+void fst_pending_poll(struct faster_session *session, uint64_t timeout_ns);
 
 /* A walk that has ended, in order of completion, or NULL. */
 struct fst_pending *fst_pending_take(struct faster_session *session);

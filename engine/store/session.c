@@ -27,6 +27,12 @@ enum faster_status fst_session_fail_foreign(struct faster_session *session, uint
                             name);
 }
 
+enum faster_status fst_session_fail_index_full(struct faster_session *session) {
+    return fst_session_fail(session, FASTER_FULL,
+                            "the index is full: raise memory (now %llu bytes)",
+                            (unsigned long long)session->store->budget.memory_bytes);
+}
+
 static void join_list(struct faster_session *session) {
     struct faster_store *store = session->store;
     store->env->mutex_lock(store->env, store->sessions_lock);

@@ -45,7 +45,7 @@ static enum faster_status rewrite_redo(struct faster_store *store) {
     uint64_t at = fst_align_down_u64(range.start, FST_WRITE_UNIT_BYTES);
     const uint64_t end = fst_align_up_u64(range.end, FST_WRITE_UNIT_BYTES);
     while (status == FASTER_OK && at < end) {
-        size_t count = (size_t)(fst_min_u64(end, (at | (page_bytes - 1)) + 1) - at);
+        size_t count = (size_t)(fst_min_u64(end, fst_block_end_u64(at, page_bytes)) - at);
         size_t done;
         status = fst_device_run(store->device, store->queue, FST_IO_READ, fst_addr_of(at), buffer,
                                 count, &done);

@@ -146,9 +146,8 @@ struct faster_store {
 /* How long one poll of a device queue waits before its caller looks around. */
 #define FST_POLL_NS UINT64_C(50000000)
 #define FST_SESSION_IO_MAX 64u
-#define FST_READ_FIRST_BYTES                                                                       \
-    1024u /* the first read of a record on disk; one more follows if                               \
-             the record is longer */
+/* The first read of a record on disk; one more follows if the record is longer. */
+#define FST_READ_FIRST_BYTES 1024u
 
 struct faster_session {
     struct faster_store *store;
@@ -182,6 +181,9 @@ enum faster_status fst_session_fail(struct faster_session *session, enum faster_
                                     const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* FOREIGN: the segment file that holds the address is none of this store's. */
 enum faster_status fst_session_fail_foreign(struct faster_session *session, uint64_t address);
+
+/* FULL: no place in the index, which has the largest size that the memory budget allows. */
+enum faster_status fst_session_fail_index_full(struct faster_session *session);
 
 /* Results of one attempt that never leave the engine. */
 enum fst_attempt {

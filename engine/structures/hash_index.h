@@ -162,11 +162,10 @@ void fst_hash_index_get_stats(const struct fst_hash_index *index,
 /* At least as many as any entry was published under, by this thread or before a moment that it
  * synchronized with. */
 uint32_t fst_hash_index_bits(const struct fst_hash_index *index);
-uint32_t fst_hash_index_bits_max(const struct fst_hash_index *index);
 
 /* Calls `each` with every used entry's bucket, tag and address (0: nothing published yet;
- * never below begin) until it returns false. For audits: entries that change meanwhile may
- * be seen either way, and of a bucket that a growth has yet to split only the low half has
+ * never below begin) until it returns false. For the audits of tests: entries that change meanwhile
+ * may be seen either way, and of a bucket that a growth has yet to split only the low half has
  * entries, which are those of both. */
 typedef bool fst_index_entry_fn(void *context, uint64_t bucket, uint32_t tag, fst_addr addr);
 void fst_hash_index_walk(const struct fst_hash_index *index, fst_index_entry_fn *each,

@@ -97,10 +97,6 @@ uint32_t fst_hash_index_bits(const struct fst_hash_index *index) {
     return fst_index_level_bits(fst_load_acquire_u64(&index->level));
 }
 
-uint32_t fst_hash_index_bits_max(const struct fst_hash_index *index) {
-    return index->bits_max;
-}
-
 static bool is_live(const struct fst_hash_index *index, uint64_t word) {
     return fst_index_is_final(word) && !fst_index_is_dead(index, word);
 }

@@ -300,7 +300,7 @@ void fst_log_shift_head(struct fst_hybrid_log *log) {
     const uint64_t page = fst_log_page_of(log, fst_load_relaxed_u64(&log->tail)) + 1;
     const uint64_t flushed = fst_load_relaxed_u64(&log->flushed);
     const uint64_t written = fst_log_page_start(log, fst_log_page_of(log, flushed));
-    const uint64_t to = fst_log_min(fst_log_head_needed(log, page), written);
+    const uint64_t to = fst_min_u64(fst_log_head_needed(log, page), written);
     const uint64_t head = fst_load_relaxed_u64(&log->head);
     fst_log_raise_head(log, to > head ? to : head);
 }

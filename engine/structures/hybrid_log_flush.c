@@ -83,7 +83,7 @@ static bool copy_part(const struct fst_hybrid_log *log, unsigned char *buffer, u
             const uint64_t body = addr + header_bytes(header);
             const uint64_t kept = end == page_end ? fst_log_unit_up(body) : end;
             memset(buffer + fst_log_page_offset(log, body), 0, (size_t)(kept - body));
-            *write_end = end == page_end ? fst_log_min(kept, to) : to;
+            *write_end = end == page_end ? fst_min_u64(kept, to) : to;
         }
         *walk_from = end <= to ? end : addr;
         addr = end;
@@ -115,7 +115,7 @@ bool fst_log_image(struct fst_hybrid_log *log, fst_addr from, fst_addr to, void 
     fst_epoch_enter(log->epoch, log->slot);
     bool done = from.raw >= fst_log_head(log).raw && to.raw <= fst_log_tail(log).raw;
     for (uint64_t addr = from.raw; done && addr < to.raw;) {
-        const uint64_t end = fst_log_min(to.raw, fst_log_page_end(log, addr));
+        const uint64_t end = fst_min_u64(to.raw, fst_log_page_end(log, addr));
         done = image_part(log, addr, end, bytes + (addr - from.raw));
         addr = end;
     }
@@ -232,7 +232,7 @@ static void start_flights(struct fst_hybrid_log *log) {
         if (safe <= log->submitted) {
             return;
         }
-        const uint64_t to = fst_log_min(safe, fst_log_page_end(log, log->submitted));
+        const uint64_t to = fst_min_u64(safe, fst_log_page_end(log, log->submitted));
         if (!start_flight(log, to)) {
             set_health(log, FST_LOG_BROKEN);
         }

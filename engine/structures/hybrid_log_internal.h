@@ -14,6 +14,7 @@
 
 #include <assert.h>
 
+#include "base/bytes.h"
 #include "structures/hybrid_log.h"
 
 /* How long one wait for the device, or one sleep between two tries, may take. */
@@ -117,7 +118,7 @@ static inline uint64_t fst_log_page_start(const struct fst_hybrid_log *log, uint
 }
 /* The end of the page that holds `addr`. */
 static inline uint64_t fst_log_page_end(const struct fst_hybrid_log *log, uint64_t addr) {
-    return (addr | (log->page_bytes - 1)) + 1;
+    return fst_block_end_u64(addr, log->page_bytes);
 }
 static inline unsigned char *fst_log_memory(const struct fst_hybrid_log *log, uint64_t addr) {
     const uint64_t page = fst_log_page_of(log, addr);
@@ -125,13 +126,10 @@ static inline unsigned char *fst_log_memory(const struct fst_hybrid_log *log, ui
     return log->frames + (frame << log->page_bits) + fst_log_page_offset(log, addr);
 }
 static inline uint64_t fst_log_unit_down(uint64_t addr) {
-    return addr & ~(uint64_t)(FST_WRITE_UNIT_BYTES - 1);
+    return fst_align_down_u64(addr, FST_WRITE_UNIT_BYTES);
 }
 static inline uint64_t fst_log_unit_up(uint64_t addr) {
-    return fst_log_unit_down(addr + FST_WRITE_UNIT_BYTES - 1);
-}
-static inline uint64_t fst_log_min(uint64_t a, uint64_t b) {
-    return a < b ? a : b;
+    return fst_align_up_u64(addr, FST_WRITE_UNIT_BYTES);
 }
 
 /* ---- positions ---- */

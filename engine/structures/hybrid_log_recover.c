@@ -57,7 +57,7 @@ static bool make_room(struct fst_hybrid_log *log, uint64_t last_page) {
 static void copy_to_frames(struct fst_hybrid_log *log, uint64_t from, uint64_t to,
                            const unsigned char *bytes) {
     for (uint64_t addr = from; addr < to;) {
-        const uint64_t end = fst_log_min(to, fst_log_page_end(log, addr));
+        const uint64_t end = fst_min_u64(to, fst_log_page_end(log, addr));
         memcpy(fst_log_memory(log, addr), bytes + (addr - from), (size_t)(end - addr));
         addr = end;
     }
@@ -66,7 +66,7 @@ static void copy_to_frames(struct fst_hybrid_log *log, uint64_t from, uint64_t t
 /* Turns checksums back into guards. False if the bytes are not a sequence of whole records. */
 static bool reset_guards(struct fst_hybrid_log *log, uint64_t from, uint64_t to) {
     for (uint64_t addr = from; addr < to;) {
-        const uint64_t end = fst_log_min(to, fst_log_page_end(log, addr));
+        const uint64_t end = fst_min_u64(to, fst_log_page_end(log, addr));
         struct fst_record *record = fst_log_at(log, fst_addr_of(addr));
         struct fst_record_shape shape;
         if (!fst_record_parse(record, (size_t)(end - addr), &shape) || shape.whole_bytes == 0 ||

@@ -38,7 +38,9 @@ static void commit_with_failing_sync(struct scenario *scenario) {
     fault_vfs_fail_sync(failing.file, failing.skip, failing.manner);
     int code = db_run(db, "COMMIT");
     bool fired = fault_vfs_clear();
-    expect(scenario, fired || code == SQLITE_OK, "COMMIT: %d %s", code, sqlite3_errmsg(db));
+    expect(scenario, fired, "COMMIT made no sync number %u of file %d", failing.skip,
+           (int)failing.file);
+    expect(scenario, code != SQLITE_OK, "COMMIT succeeds though its sync failed");
     if (!sqlite3_get_autocommit(db)) {
         same_rows(scenario, db, -1, "still inside");
         db_must(db, "ROLLBACK");
@@ -77,22 +79,38 @@ static void read_after_failed_sync(struct scenario *scenario) {
     db_close(db);
 }
 
-static void commit_with_failing_fsync(struct scenario *scenario) {
+/* The syncs that a COMMIT makes; `skip` good ones of the file come before. */
+struct commit_sync {
+    enum fault_file file;
+    unsigned skip;
+};
+
+static void fail_one_sync(struct scenario *scenario, struct commit_sync sync) {
     static const char *const stores[] = {"", ", inline_commit=0"};
-    bool wal = strcmp(scenario->mode, "wal") == 0;
-    for (unsigned i = 0; i < 2u * 2 * 2 * AFTERMATH_COUNT * 2; i++) {
-        unsigned rest = i;
-        failing.file = rest % 2 ? FAULT_DATABASE : wal ? FAULT_WAL : FAULT_JOURNAL;
-        failing.skip = (rest /= 2) % 2;
-        failing.manner = (rest /= 2) % 2 ? FAULT_AFTER_SYNC : FAULT_WITHOUT_SYNC;
-        failing.store_options = stores[(rest /= 2) % 2];
-        failing.aftermath = (enum aftermath)(rest / 2);
-        path_format(scenario->path, "%s/fault%u.db", scenario->directory, i);
+    for (unsigned i = 0; i < 2u * 2 * AFTERMATH_COUNT; i++) {
+        failing.file = sync.file;
+        failing.skip = sync.skip;
+        failing.manner = i % 2 ? FAULT_AFTER_SYNC : FAULT_WITHOUT_SYNC;
+        failing.store_options = stores[i / 2 % 2];
+        failing.aftermath = (enum aftermath)(i / 4);
+        path_format(scenario->path, "%s/fault%d-%u-%u.db", scenario->directory, (int)sync.file,
+                    sync.skip, i);
         run_phase(scenario, commit_with_failing_sync, failing.aftermath != CLOSES);
         /* The frames are in the file, so whoever recovers the WAL finds the commit. */
-        row_came_back = wal && failing.file == FAULT_WAL && failing.skip == 0 &&
-                        failing.aftermath == DIES_AT_ONCE;
+        row_came_back = sync.file == FAULT_WAL && failing.aftermath == DIES_AT_ONCE;
         run_phase(scenario, read_after_failed_sync, false);
+    }
+}
+
+static void commit_with_failing_fsync(struct scenario *scenario) {
+    static const struct commit_sync rollback[] = {
+        {FAULT_JOURNAL, 0}, {FAULT_JOURNAL, 1}, {FAULT_DATABASE, 0}};
+    if (strcmp(scenario->mode, "wal") == 0) {
+        fail_one_sync(scenario, (struct commit_sync){FAULT_WAL, 0});
+        return;
+    }
+    for (size_t i = 0; i < sizeof rollback / sizeof rollback[0]; i++) {
+        fail_one_sync(scenario, rollback[i]);
     }
 }
 
@@ -214,8 +232,10 @@ static void syncs_per_small_commit(struct scenario *scenario) {
                levels[i], both, ordinary);
         expect(scenario, alone <= ordinary, "synchronous %s: %u syncs for FASTER alone, %u without",
                levels[i], alone, ordinary);
-        expect(scenario, i == 0 || ordinary > 0 || strcmp(scenario->mode, "wal") == 0,
-               "synchronous %s: no syncs were counted", levels[i]);
+        /* In WAL mode NORMAL leaves the syncs to the checkpoints. */
+        bool may_sync_nothing = i == 0 || (i == 1 && strcmp(scenario->mode, "wal") == 0);
+        expect(scenario, may_sync_nothing || ordinary > 0, "synchronous %s: no syncs were counted",
+               levels[i]);
         db_close(db);
     }
 }

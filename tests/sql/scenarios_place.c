@@ -93,7 +93,7 @@ static void copy_pair(const struct scenario *scenario, char path[TEST_PATH_BYTES
 static void open_copy_beside(struct scenario *scenario) {
     char copy[TEST_PATH_BYTES];
     copy_file_beside(scenario, copy);
-    open_refused(scenario, copy, "f");
+    open_refused(scenario, copy, "no store");
 }
 
 static void copied_database_beside_its_original(struct scenario *scenario) {
@@ -146,7 +146,7 @@ static void moved_database(struct scenario *scenario) {
 }
 
 static void open_restored(struct scenario *scenario) {
-    open_refused(scenario, scenario->path, "f");
+    open_refused(scenario, scenario->path, "old backup");
 }
 
 /* A backup of the database alone, put back after the store has gone on. */

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 static struct {
-    unsigned count[FAULT_FILE_COUNT];
     bool armed;
     bool fired;
     enum fault_file file;
@@ -45,7 +44,6 @@ static int fault_truncate(sqlite3_file *file, sqlite3_int64 size) {
 }
 static int fault_sync(sqlite3_file *file, int flags) {
     struct fault_handle *handle = (struct fault_handle *)file;
-    faults.count[handle->kind]++;
     bool fail = faults.armed && faults.file == handle->kind && faults.skip-- == 0;
     if (fail) {
         faults.armed = false;
@@ -168,10 +166,6 @@ void fault_vfs_fail_sync(enum fault_file file, unsigned skip, enum fault_manner 
 bool fault_vfs_clear(void) {
     faults.armed = false;
     return faults.fired;
-}
-
-unsigned fault_vfs_sync_count(enum fault_file file) {
-    return faults.count[file];
 }
 
 /* ------------------------------------------------- the calls of the whole process */

@@ -14,7 +14,7 @@
 
 #include <sqlite3.h>
 
-enum fault_file { FAULT_DATABASE, FAULT_JOURNAL, FAULT_WAL, FAULT_OTHER, FAULT_FILE_COUNT };
+enum fault_file { FAULT_DATABASE, FAULT_JOURNAL, FAULT_WAL, FAULT_OTHER };
 
 /* What a failing sync does before it returns SQLITE_IOERR_FSYNC. */
 enum fault_manner {
@@ -28,8 +28,6 @@ void fault_vfs_register(void);
 void fault_vfs_fail_sync(enum fault_file file, unsigned skip, enum fault_manner manner);
 /* Takes back a fault that has not come yet. True if it has come. */
 bool fault_vfs_clear(void);
-/* xSync calls so far. */
-unsigned fault_vfs_sync_count(enum fault_file file);
 
 /* All fsync() and fdatasync() calls of this process so far. */
 unsigned fault_process_sync_count(void);

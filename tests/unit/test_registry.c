@@ -12,8 +12,8 @@
 #define ROUNDS 60
 
 struct rig {
-    char parent[64];
-    char directory[128];
+    char parent[256];
+    char directory[300];
     struct faster_options options;
     struct registry_entry *entry;
     pthread_barrier_t start;
@@ -37,7 +37,10 @@ static void *release(void *context) {
 
 /* The moment moves through the release, which closes the store and syncs files. */
 Test(registry, drop_during_close_removes_the_files) {
-    struct rig rig = {.parent = "/tmp/registry.XXXXXX"};
+    struct rig rig = {0};
+    const char *temporary = getenv("TMPDIR");
+    (void)snprintf(rig.parent, sizeof rig.parent, "%s/registry.XXXXXX",
+                   temporary != NULL ? temporary : "/tmp");
     registry_initialise();
     cr_assert_not_null(mkdtemp(rig.parent));
     (void)snprintf(rig.directory, sizeof rig.directory, "%s/store", rig.parent);
