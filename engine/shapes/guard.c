@@ -23,7 +23,8 @@ void fst_guard_give(struct fst_record *record, bool changed) {
 
 void fst_guard_seal(struct fst_record *record) {
     uint64_t header = fst_load_relaxed_u64(&record->header);
-    /* release: pairs with the acquire of fst_guard_try_take(), through the guard; the header's address is read at any time */
+    /* release: pairs with the acquire of fst_guard_try_take(), through the guard; the header's
+     * address is read at any time */
     fst_store_release_u64(&record->header, header | FST_HEADER_SEALED);
 }
 
