@@ -55,6 +55,17 @@ static void explain(struct faster_session *session, const struct faster_op *op) 
     }
 }
 
+/* Back-pressure: the page that would be overwritten has not reached the disk. Every writer helps,
+ * and whoever finds no turn naps; a page that gets free has room for many of them. */
+static enum faster_status wait_for_room(struct faster_session *session) {
+    const struct faster_env *env = session->store->env;
+    uint64_t since_ns = env->monotonic_ns(env);
+    enum faster_status status = fst_log_help(session->store->log);
+    fst_session_count(&session->counters.log_waits, 1);
+    fst_session_count(&session->counters.log_wait_ns, env->monotonic_ns(env) - since_ns);
+    return status;
+}
+
 /* Attempts an operation until it is done or waits for a record. */
 static void run(struct faster_session *session, struct faster_op *op,
                 const struct fst_pending *walk) {
@@ -66,7 +77,7 @@ static void run(struct faster_session *session, struct faster_op *op,
         case FST_ATTEMPT_IO:
             return;
         case FST_ATTEMPT_ROOM: {
-            enum faster_status status = fst_log_help(session->store->log);
+            enum faster_status status = wait_for_room(session);
             if (status != FASTER_OK) {
                 op->status = status;
                 explain(session, op);

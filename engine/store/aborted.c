@@ -47,7 +47,8 @@ void fst_aborted_init(struct fst_aborted *aborted, const struct faster_env *env,
 void fst_aborted_finish(struct fst_aborted *aborted) {
     if (aborted->env != NULL) {
         aborted->env->release(aborted->env, present(aborted));
-        /* release, as always: pairs with fst_aborted_contains(); nobody else uses the store any more */
+        /* release, as always: pairs with fst_aborted_contains(); nobody else uses the store
+         * any more */
         fst_store_release_ptr(&aborted->array, NULL);
     }
 }

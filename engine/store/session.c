@@ -51,6 +51,8 @@ static void add_counters(struct fst_session_counters *sum,
     fst_session_count(&sum->disk_read_bytes, fst_load_relaxed_u64(&more->disk_read_bytes));
     fst_session_count(&sum->in_place_updates, fst_load_relaxed_u64(&more->in_place_updates));
     fst_session_count(&sum->appended_records, fst_load_relaxed_u64(&more->appended_records));
+    fst_session_count(&sum->log_waits, fst_load_relaxed_u64(&more->log_waits));
+    fst_session_count(&sum->log_wait_ns, fst_load_relaxed_u64(&more->log_wait_ns));
 }
 
 static void leave_list(struct faster_session *session) {

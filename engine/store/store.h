@@ -67,6 +67,8 @@ struct fst_session_counters {
     fst_atomic_u64 disk_read_bytes;
     fst_atomic_u64 in_place_updates;
     fst_atomic_u64 appended_records;
+    fst_atomic_u64 log_waits; /* turns in which an operation waited for a free page */
+    fst_atomic_u64 log_wait_ns;
 };
 
 static inline void fst_session_count(fst_atomic_u64 *counter, uint64_t more) {

@@ -74,6 +74,10 @@ static void add_operations(struct figures *figures, const struct faster_store *s
         "since open");
     add(figures, "in_place_updates", fst_load_relaxed_u64(&sum.in_place_updates), "count",
         "since open");
+    add(figures, "log_waits", fst_load_relaxed_u64(&sum.log_waits), "count",
+        "turns in which a write waited for a free page, since open");
+    add(figures, "log_wait_ns", fst_load_relaxed_u64(&sum.log_wait_ns), "ns",
+        "that writes waited so, summed over threads, since open");
     add(figures, "disk_reads", fst_load_relaxed_u64(&sum.disk_reads), "count",
         "reads of single records since open");
     add(figures, "disk_read_bytes", fst_load_relaxed_u64(&sum.disk_read_bytes), "bytes",

@@ -582,3 +582,15 @@ Test(direct, raw_records_do_not_change_under_the_iteration) {
     faster_snapshot_close(&now);
     cr_assert_str_eq(get("k"), "behind");
 }
+
+/* A writer that is faster than the disk has to wait, and the figures tell for how long. */
+Test(direct, waits_for_the_disk_are_counted) {
+    char key[16];
+    cr_assert(rig_stat(&rig, "log_waits") == 0);
+    for (unsigned i = 0; i < 60000 && rig_stat(&rig, "log_waits") == 0; i++) {
+        snprintf(key, sizeof key, "k%u", i % 1000);
+        ASSERT_OK(put_sized(key, "value", 4000));
+    }
+    cr_assert(rig_stat(&rig, "log_waits") > 0);
+    cr_assert(rig_stat(&rig, "log_wait_ns") > 0);
+}
