@@ -218,7 +218,7 @@ static int probe_choices(struct cursor *cursor, const struct plan *plan, sqlite3
         *answer = one == PLAN_ALL || too_many ? PLAN_ALL : one == PLAN_EXACT ? one : *answer;
         return rc;
     }
-    if ((plan->lists >> part & 1) == 0) {
+    if (!plan_has_list(plan, part)) {
         values[part] = argv[part];
         return probe_choices(cursor, plan, argv, values, part + 1, answer);
     }

@@ -46,8 +46,9 @@
 /* At most this many lookups instead of a scan for one set of values. */
 #define LOOKUP_COUNT_MAX 8u
 
-/* Bits of plan.lists. */
-#define LIST_COUNT_MAX 64
+/* Of this many constraints of a query SQLite tells whether they are an IN, and hands it over as a
+ * whole. */
+#define TOLD_COUNT_MAX 32
 
 /* Costs in SQLite's unit, about the effort of one step in a B-tree. */
 #define COST_LOOKUP 4.0
@@ -91,24 +92,6 @@ static bool is_collation_usable(const struct table_schema *schema, sqlite3_index
     return sqlite3_stricmp(collation, collation_name(schema->key[part].collation)) == 0;
 }
 
-/* The constraint that gives part `part` its value, or -1. One value is better than an IN. */
-static int find_constraint(const struct table_schema *schema, sqlite3_index_info *info, int part) {
-    int found = -1;
-    for (int i = 0; i < info->nConstraint; i++) {
-        if (info->aConstraint[i].usable == 0 ||
-            info->aConstraint[i].op != SQLITE_INDEX_CONSTRAINT_EQ ||
-            !is_key_column(schema, info->aConstraint[i].iColumn, part) ||
-            !is_collation_usable(schema, info, i, part)) {
-            continue;
-        }
-        if (!sqlite3_vtab_in(info, i, -1)) {
-            return i;
-        }
-        found = i;
-    }
-    return found;
-}
-
 static bool is_numeric_part(const struct table_schema *schema, int part) {
     if (schema_has_rowid(schema)) {
         return true;
@@ -123,6 +106,33 @@ static bool is_numeric_part(const struct table_schema *schema, int part) {
         return true;
     }
     return false;
+}
+
+/* An equality that may as well be an IN whose values arrive one by one. */
+static bool may_hide_list(sqlite3_index_info *info, int constraint) {
+    sqlite3_value *value = NULL;
+    return constraint >= TOLD_COUNT_MAX &&
+           (sqlite3_vtab_rhs_value(info, constraint, &value) != SQLITE_OK || value == NULL);
+}
+
+/* The constraint that gives part `part` its value, or -1. One value is better than an IN, and an
+ * IN that does not arrive as a whole is none for a part that may hold text: see take_lists(). */
+static int find_constraint(const struct table_schema *schema, sqlite3_index_info *info, int part) {
+    int found = -1;
+    for (int i = 0; i < info->nConstraint; i++) {
+        if (info->aConstraint[i].usable == 0 ||
+            info->aConstraint[i].op != SQLITE_INDEX_CONSTRAINT_EQ ||
+            !is_key_column(schema, info->aConstraint[i].iColumn, part) ||
+            !is_collation_usable(schema, info, i, part) ||
+            (may_hide_list(info, i) && !is_numeric_part(schema, part))) {
+            continue;
+        }
+        if (!sqlite3_vtab_in(info, i, -1)) {
+            return i;
+        }
+        found = i;
+    }
+    return found;
 }
 
 /* Whether one lookup is sure to answer, whatever value arrives. A known text or blob is
@@ -140,14 +150,23 @@ static bool is_single_lookup(const struct table_schema *schema, sqlite3_index_in
     return type == SQLITE_TEXT || type == SQLITE_BLOB;
 }
 
-/* Passes the values on in the key's order. False if a part has none. */
+/* Passes the values on in the key's order. False if a part has none, or if the values of one list
+ * would be tried with each value of another, which SQLite offers one by one. */
 static bool use_key(const struct table_schema *schema, sqlite3_index_info *info, bool *is_unique) {
     int count = plan_argument_count(schema);
+    bool has_list = false;
+    bool may_have_hidden = false;
     *is_unique = true;
     for (int part = 0; part < count; part++) {
-        if (find_constraint(schema, info, part) < 0) {
+        int constraint = find_constraint(schema, info, part);
+        if (constraint < 0) {
             return false;
         }
+        has_list = has_list || sqlite3_vtab_in(info, constraint, -1);
+        may_have_hidden = may_have_hidden || may_hide_list(info, constraint);
+    }
+    if (has_list && may_have_hidden) {
+        return false;
     }
     for (int part = 0; part < count; part++) {
         int constraint = find_constraint(schema, info, part);
@@ -162,7 +181,7 @@ static bool use_key(const struct table_schema *schema, sqlite3_index_info *info,
  * not be found by `key IN (SELECT integer_column ...)`. */
 static uint64_t take_lists(const struct table_schema *schema, sqlite3_index_info *info) {
     uint64_t lists = 0;
-    for (int part = 0; part < plan_argument_count(schema) && part < LIST_COUNT_MAX; part++) {
+    for (int part = 0; part < plan_argument_count(schema) && part < PLAN_LIST_COUNT_MAX; part++) {
         if (sqlite3_vtab_in(info, find_constraint(schema, info, part), 1)) {
             lists |= UINT64_C(1) << part;
         }

@@ -31,6 +31,13 @@ struct plan {
                               sqlite3_vtab_in_first() and sqlite3_vtab_in_next() */
 };
 
+/* Bits of plan.lists: an IN on a later part is left to SQLite. */
+#define PLAN_LIST_COUNT_MAX 64
+
+static inline bool plan_has_list(const struct plan *plan, int part) {
+    return part < PLAN_LIST_COUNT_MAX && (plan->lists >> part & 1) != 0;
+}
+
 /* xBestIndex. `row_count` is an estimate (0: unknown). Fills `info`, idxStr included.
  * An unusable constraint is simply not used: a scan never needs one, so no combination
  * is refused with SQLITE_CONSTRAINT. SQLITE_OK, SQLITE_NOMEM. */

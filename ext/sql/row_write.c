@@ -49,6 +49,9 @@ int row_write_rowid_of_insert(struct row_write *row, sqlite3_value *given) {
 /* The rowid after an UPDATE; SET rowid = ... shows in `given`, SET id = ... in the column. */
 int row_write_rowid_of_update(struct row_write *row, int64_t old, sqlite3_value *given) {
     const struct row_scalar *scalar = rowid_scalar(row);
+    if (sqlite3_value_type(given) == SQLITE_NULL) {
+        return row_write_mismatch(row->table); /* SET rowid = NULL */
+    }
     row->rowid = sqlite3_value_int64(given);
     if (scalar != NULL && (scalar->type != ROW_INTEGER || scalar->integer != old)) {
         int rc = rowid_of_scalar(row->table, scalar, &row->rowid);

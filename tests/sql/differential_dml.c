@@ -203,7 +203,9 @@ static void update_values(struct generator *generator, struct text *sql) {
 static void update_one_key(struct generator *generator, struct text *sql) {
     const struct plan *plan = generator->plan;
     text_add(sql, "UPDATE%s $T SET ", conflict_clause(generator));
-    if (plan->key_count == 0) {
+    if (plan->key_count == 0 && random_percent(&generator->random, 5)) {
+        text_add(sql, "rowid = NULL");
+    } else if (plan->key_count == 0) {
         text_add(sql, "rowid = %u", 1 + random_below(&generator->random, 60));
     } else {
         const struct column *column =

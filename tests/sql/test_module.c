@@ -520,6 +520,83 @@ static void in_list_of_many_keys(struct world *world) {
     db_close(db);
 }
 
+/* "c0<separator>c1<separator>...", each with what follows its name. */
+static void add_columns(struct text *text, int count, const char *after, const char *separator) {
+    for (int i = 0; i < count; i++) {
+        text_add(text, "%sc%d%s", i > 0 ? separator : "", i, after);
+    }
+}
+
+static sqlite3 *open_wide(const struct world *world, int column_count, const char *type) {
+    sqlite3 *db = open_at(world);
+    struct text sql = {0};
+    text_add(&sql, "CREATE VIRTUAL TABLE f USING faster(");
+    add_columns(&sql, column_count, type, ", ");
+    text_add(&sql, ", v, PRIMARY KEY(");
+    add_columns(&sql, column_count, "", ", ");
+    text_add(&sql, ")); INSERT INTO f VALUES(");
+    for (int i = 0; i < column_count; i++) {
+        text_add(&sql, "1, ");
+    }
+    text_add(&sql, "9)");
+    db_must(db, "%s", sql.data);
+    text_finish(&sql);
+    return db;
+}
+
+/* SQLite hands over whole lists only for the first constraints of a query, and a plan has bits for
+ * a limited number of them. */
+static void lists_on_keys_of_many_columns(struct world *world) {
+    static const int counts[] = {31, 32, 33, 40, 64, 65, 100};
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        struct text sql = {0};
+        path_format(world->path, "%s/wide%d.db", world->directory, counts[i]);
+        sqlite3 *db = open_wide(world, counts[i], "");
+        text_add(&sql, "SELECT v FROM f WHERE c0 IN (1, 2) AND ");
+        add_columns(&sql, counts[i], " = 1", " AND ");
+        want(db, "9", sql.data);
+        text_finish(&sql);
+        sql = (struct text){0};
+        text_add(&sql, "SELECT v FROM f WHERE ");
+        add_columns(&sql, counts[i], " IN (1, 2)", " AND ");
+        want(db, "9", sql.data);
+        text_finish(&sql);
+        db_close(db);
+    }
+}
+
+/* Values that SQLite would offer one by one lose the affinity of where they come from. */
+static void list_behind_many_constraints(struct world *world) {
+    sqlite3 *db = open_at(world);
+    struct text sql = {0};
+    db_must(db, "CREATE VIRTUAL TABLE f USING faster(k TEXT PRIMARY KEY, v); "
+                "INSERT INTO f VALUES('1.0', 9); CREATE TABLE o(i INTEGER); "
+                "INSERT INTO o VALUES(1)");
+    text_add(&sql, "SELECT v FROM f WHERE ");
+    for (int i = 0; i < 40; i++) {
+        text_add(&sql, "v >= %d AND ", -i);
+    }
+    text_add(&sql, "k IN (SELECT i FROM o)");
+    want(db, "9", sql.data);
+    text_finish(&sql);
+    db_close(db);
+}
+
+/* As with an ordinary table; it moved the row to rowid 0 once. */
+static void rowid_cannot_become_null(struct world *world) {
+    sqlite3 *db = open_at(world);
+    db_must(db, "CREATE VIRTUAL TABLE f USING faster(a); INSERT INTO f VALUES(1), (2), (3); "
+                "CREATE VIRTUAL TABLE g USING faster(id INTEGER PRIMARY KEY, a); "
+                "INSERT INTO g(a) VALUES(1), (2), (3)");
+    refused(db, SQLITE_MISMATCH, "datatype mismatch", "UPDATE OR REPLACE f SET rowid = NULL");
+    refused(db, SQLITE_MISMATCH, "datatype mismatch", "UPDATE f SET rowid = NULL WHERE a = 2");
+    refused(db, SQLITE_MISMATCH, "datatype mismatch", "UPDATE g SET rowid = NULL WHERE a = 3");
+    refused(db, SQLITE_MISMATCH, "datatype mismatch", "UPDATE g SET id = NULL WHERE a = 3");
+    want(db, "1|1 2|2 3|3", "SELECT rowid, a FROM f ORDER BY 1");
+    want(db, "1|1 2|2 3|3", "SELECT id, a FROM g ORDER BY 1");
+    db_close(db);
+}
+
 /* The test program itself is what leaves a statement open at the first close. */
 static void close_with_an_open_statement(struct world *world) {
     sqlite3 *db = open_at(world);
@@ -632,6 +709,9 @@ static const struct {
     {"fork_is_refused", fork_is_refused},
     {"other_encodings_and_vacuum", other_encodings_and_vacuum},
     {"in_list_of_many_keys", in_list_of_many_keys},
+    {"lists_on_keys_of_many_columns", lists_on_keys_of_many_columns},
+    {"list_behind_many_constraints", list_behind_many_constraints},
+    {"rowid_cannot_become_null", rowid_cannot_become_null},
     {"close_with_an_open_statement", close_with_an_open_statement},
     {"shared_cache_in_memory", shared_cache_in_memory},
     {"threads_share_a_store", threads_share_a_store},
