@@ -34,8 +34,10 @@ static bool interrupted(const struct catch_up *work) {
 }
 
 static enum faster_status corrupt(const struct catch_up *work, fst_addr at, const char *what) {
-    return fst_session_fail(work->session, FASTER_CORRUPT, "%s at log address %llu", what,
-                            (unsigned long long)at.raw);
+    return fst_session_fail(work->session, FASTER_CORRUPT,
+                            "%s at log address %llu; if database and store come from backups, they "
+                            "are not of the same moment: bring back both together",
+                            what, (unsigned long long)at.raw);
 }
 
 static enum faster_status pass_item(struct catch_up *work, const struct fst_log_item *item) {

@@ -170,10 +170,12 @@ static enum faster_status refuse_second_place(const struct registry_entry *entry
                                               const struct faster_options *options,
                                               struct faster_error *error) {
     error->status = FASTER_COPY;
-    (void)sqlite3_snprintf((int)sizeof(error->message), error->message,
-                           "%.200s is a copy of %.200s, which is open in this process; both name "
-                           "the same store. Nothing was changed",
-                           options->place.path, entry->place.path);
+    (void)sqlite3_snprintf(
+        (int)sizeof(error->message), error->message,
+        "%.200s is a copy of %.200s, which is open in this process; both name "
+        "the same store. Nothing was changed",
+        options->place.path[0] != '\0' ? options->place.path : "the database in memory",
+        entry->place.path[0] != '\0' ? entry->place.path : "another database in memory");
     return FASTER_COPY;
 }
 
