@@ -120,6 +120,8 @@ struct faster_env {
     enum faster_status (*directory_own)(const struct faster_env *env, const char *path,
                                         uint32_t mode, uint32_t user, uint32_t group);
     enum faster_status (*directory_remove)(const struct faster_env *env, const char *path);
+    /* FULL (no descriptor) and NOMEM: it could not be opened, no sync was tried, and another call
+     * may do. Any other failure leaves unknown what is durable. */
     enum faster_status (*directory_sync)(const struct faster_env *env, const char *path);
     enum faster_status (*directory_list)(const struct faster_env *env, const char *path,
                                          fst_name_fn *each, void *context);

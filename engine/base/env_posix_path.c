@@ -75,16 +75,20 @@ enum faster_status fst_posix_directory_remove(const struct faster_env *env, cons
     return status_of_result(rmdir(path));
 }
 
-/* A file system that cannot sync a directory says EINVAL and needs no such sync. */
+/* A file system that cannot sync a directory says EINVAL and needs no such sync. FULL and NOMEM
+ * are kept for an open that found no room: nothing was tried then. */
 enum faster_status fst_posix_directory_sync(const struct faster_env *env, const char *path) {
     (void)env;
-    int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int descriptor;
+    do {
+        descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    } while (descriptor < 0 && errno == EINTR);
     if (descriptor < 0) {
         return fst_posix_status(errno);
     }
     enum faster_status status = FASTER_OK;
     if (fsync(descriptor) != 0 && errno != EINVAL) {
-        status = fst_posix_status(errno);
+        status = FASTER_IO;
     }
     (void)close(descriptor);
     return status;

@@ -22,7 +22,9 @@ enum fst_io_kind {
     FST_IO_READ = 1,
     FST_IO_WRITE = 2,
     FST_IO_SYNC = 3 /* all writes that completed before it was submitted become durable,
-                       with the names of the files that hold them; addr and bytes unused */
+                       with the names of the files that hold them; addr and bytes unused.
+                       FULL and NOMEM: for want of a descriptor, a thread or memory a part of it
+                       was not tried, and it may be repeated. Any other failure is final */
 };
 
 struct fst_io_request;
@@ -69,8 +71,8 @@ struct fst_device_ops {
      * FST_ADDR 0 if there is none. Blocks. OK, CORRUPT (a segment beyond all addresses), IO. */
     enum faster_status (*extent)(struct fst_device *device, fst_addr *first, fst_addr *end);
     /* Makes durable what lies at or above `from`, whoever wrote it: bytes that a process left
-     * in the page cache when it was killed are not dirty for this one. Blocks. OK or IO, which
-     * is final. */
+     * in the page cache when it was killed are not dirty for this one. Blocks. OK; as a sync's
+     * FULL and NOMEM; or another failure, which is final. */
     enum faster_status (*sync_existing)(struct fst_device *device, fst_addr from);
     /* Bytes this device holds on storage. */
     uint64_t (*stored_bytes)(struct fst_device *device);

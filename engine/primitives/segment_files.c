@@ -82,12 +82,17 @@ static void close_slot(struct fst_segment_files *files, struct fst_segment_file 
     announce_change(files);
 }
 
+/* What callers may try again after. */
+static bool is_lack(enum faster_status status) {
+    return status == FASTER_FULL || status == FASTER_NOMEM;
+}
+
 /* What is not durable after a failed sync is unknown, and another sync would not tell: the
  * system may have dropped the bytes. So the first failure stays the answer. "No space" is
  * no exception here, as callers would try again after it. */
 static void note_sync(struct fst_segment_files *files, enum faster_status status) {
     if (status != FASTER_OK && files->sync_status == FASTER_OK) {
-        files->sync_status = status == FASTER_FULL ? FASTER_IO : status;
+        files->sync_status = is_lack(status) ? FASTER_IO : status;
     }
 }
 
@@ -237,17 +242,24 @@ static void sync_slot(struct fst_segment_files *files, struct fst_segment_file *
     }
 }
 
-static void sync_directory(struct fst_segment_files *files) {
+/* A directory that could not even be opened has lost nothing, and no error of it was taken from
+ * the system: the next sync tries again, and until then nobody is told that it is durable. */
+static enum faster_status sync_directory(struct fst_segment_files *files) {
     enum faster_status status;
 
     if (!files->directory_dirty || files->sync_status != FASTER_OK) {
-        return;
+        return files->sync_status;
     }
     files->directory_dirty = false;
     unlock(files);
     status = files->env->directory_sync(files->env, files->directory);
     lock(files);
+    if (is_lack(status)) {
+        files->directory_dirty = true;
+        return status;
+    }
     note_sync(files, status);
+    return files->sync_status;
 }
 
 enum faster_status fst_segment_files_sync(struct fst_segment_files *files) {
@@ -262,10 +274,9 @@ enum faster_status fst_segment_files_sync(struct fst_segment_files *files) {
     for (unsigned i = 0; i < FST_SEGMENT_FILES_MAX && files->sync_status == FASTER_OK; i++) {
         sync_slot(files, &files->slots[i]);
     }
-    sync_directory(files);
+    status = sync_directory(files);
     files->syncing = false;
     announce_change(files);
-    status = files->sync_status;
     unlock(files);
     return status;
 }

@@ -77,8 +77,9 @@ enum faster_status fst_segment_files_try_use(struct fst_segment_files *files, ui
 void fst_segment_files_leave(struct fst_segment_files *files, struct fst_segment_file *file,
                              uint64_t written_end);
 
-/* Makes every write whose use has ended durable, and the names of the files. OK, or the
- * failure of this sync or of any before it: once failed, always failed. Blocks. */
+/* Makes every write whose use has ended durable, and the names of the files. OK; FULL or NOMEM:
+ * the directory could not be opened, a later call may do what is left; or the failure of this sync
+ * or of any before it: once failed, always failed. Blocks. */
 enum faster_status fst_segment_files_sync(struct fst_segment_files *files) FASTER_MUST_CHECK;
 
 /* See struct fst_device_ops. */

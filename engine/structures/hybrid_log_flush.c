@@ -14,7 +14,8 @@
  *
  * A write that found no space, or no memory to open its segment, keeps its buffer and goes out
  * again with the next call that needs it; a repeated write has the same bytes at the same place.
- * Any other failure, and any failed sync, is final.
+ * A sync that the device could not try for want of something may be asked for again. Any other
+ * failure of either is final.
  */
 #include "structures/hybrid_log_internal.h"
 
@@ -388,8 +389,8 @@ static enum faster_status write_until(struct fst_hybrid_log *log, uint64_t until
     }
 }
 
-/* Makes what is flushed durable. REQUIRES flush. A failure leaves the disk's state unknown and
- * is therefore final, whatever it is. */
+/* Makes what is flushed durable. REQUIRES flush. Unless the device says that it was not tried
+ * (FULL, NOMEM), a failure leaves the disk's state unknown and is therefore final. */
 static enum faster_status sync_device(struct fst_hybrid_log *log) {
     struct sync_wait wait = {.log = log, .is_done = false};
     const uint64_t covered = fst_load_relaxed_u64(&log->flushed);
@@ -403,6 +404,9 @@ static enum faster_status sync_device(struct fst_hybrid_log *log) {
             break;
         }
         yield_flush(log);
+    }
+    if (wait.request.status == FASTER_FULL || wait.request.status == FASTER_NOMEM) {
+        return wait.request.status;
     }
     if (wait.request.status != FASTER_OK) {
         set_health(log, FST_LOG_BROKEN);

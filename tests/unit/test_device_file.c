@@ -98,7 +98,24 @@ static void check_sync_failure_is_final(enum fst_test_operation operation,
 Test(device_file, failed_sync_is_final) {
     check_sync_failure_is_final(FST_TEST_FILE_SYNC, FASTER_IO);
     check_sync_failure_is_final(FST_TEST_FILE_SYNC, FASTER_FULL);
+    check_sync_failure_is_final(FST_TEST_FILE_SYNC, FASTER_NOMEM);
     check_sync_failure_is_final(FST_TEST_DIRECTORY_SYNC, FASTER_IO);
+}
+
+Test(device_file, directory_that_cannot_be_opened_is_synced_later) {
+    const enum faster_status lacks[] = {FASTER_FULL, FASTER_NOMEM};
+    unsigned char bytes[16] = {1};
+    for (int i = 0; i < 2; i++) {
+        struct fixture fixture = start(FILE_DEVICE);
+
+        cr_assert_eq(put(&fixture, 0, bytes, sizeof bytes), FASTER_OK);
+        fst_test_env_fail(fixture.test, FST_TEST_DIRECTORY_SYNC, 1, 2, lacks[i]);
+        cr_expect_eq(sync_device(&fixture), lacks[i]);
+        cr_expect_eq(sync_device(&fixture), lacks[i], "not acknowledged without it");
+        cr_expect_eq(sync_device(&fixture), FASTER_OK);
+        cr_expect_eq(fst_test_env_calls(fixture.test, FST_TEST_DIRECTORY_SYNC), 3);
+        end(&fixture);
+    }
 }
 
 Test(device_file, closed_for_room_is_synced_and_its_failure_kept) {

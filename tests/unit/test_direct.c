@@ -371,6 +371,21 @@ Test(direct, what_was_lost_in_one_crash_stays_lost_after_the_next) {
     want("b", "2");
 }
 
+Test(direct, commit_without_a_descriptor_for_the_directory_is_repeated) {
+    ASSERT_OK(put("a", "1"));
+    fst_test_env_fail(rig.test, FST_TEST_DIRECTORY_SYNC, 1, FST_TEST_FOR_EVER, FASTER_FULL);
+    ASSERT_STATUS(faster_session_commit(rig.session), FASTER_FULL);
+    ASSERT_STATUS(faster_session_commit(rig.session), FASTER_FULL);
+    want("a", "1");
+    ASSERT_OK(put("b", "2"));
+    fst_test_env_heal_all(rig.test);
+    commit();
+    rig_crash(&rig);
+    rig_open(&rig);
+    want("a", "1");
+    want("b", "2");
+}
+
 Test(direct, commit_of_nothing_writes_nothing) {
     commit();
     ASSERT_OK(put("a", "1"));

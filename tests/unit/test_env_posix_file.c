@@ -180,9 +180,11 @@ Test(env_posix_file, no_free_descriptor_is_full_and_leaks_nothing) {
     struct fst_file *file = NULL;
     enum faster_status status = fst_test_env_get(test)->file_open(
         fst_test_env_get(test), at("f"), FST_OPEN_WRITE | FST_OPEN_CREATE, 0600, &file);
+    enum faster_status synced = env->directory_sync(env, directory);
     limit.rlim_cur = before;
     cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
     cr_assert_eq(status, FASTER_FULL);
+    cr_assert_eq(synced, FASTER_FULL);
     cr_assert_eq(fst_test_env_live_allocations(test), 0u);
     fst_test_env_destroy(test);
 }

@@ -90,7 +90,7 @@ Test(hybrid_log_recover, failed_write_is_final) {
 }
 
 Test(hybrid_log_recover, failed_sync_is_final_whatever_its_status) {
-    const enum faster_status statuses[] = {FASTER_IO, FASTER_FULL};
+    const enum faster_status statuses[] = {FASTER_IO, FASTER_READ_ONLY};
     for (int i = 0; i < 2; i++) {
         struct rig rig;
         start(&rig);
@@ -98,6 +98,24 @@ Test(hybrid_log_recover, failed_sync_is_final_whatever_its_status) {
         rig.device->sync_status = statuses[i];
         cr_assert_eq(fst_log_sync(rig.log, fst_log_tail(rig.log)), FASTER_IO);
         expect_failed_for_ever(&rig);
+        finish(&rig);
+    }
+}
+
+Test(hybrid_log_recover, sync_that_was_not_tried_is_repeated) {
+    const enum faster_status statuses[] = {FASTER_FULL, FASTER_NOMEM};
+    for (int i = 0; i < 2; i++) {
+        struct rig rig;
+        start(&rig);
+        put_ok(&rig, 64);
+        const fst_addr until = fst_log_tail(rig.log);
+        rig.device->sync_status = statuses[i];
+        cr_assert_eq(fst_log_sync(rig.log, until), statuses[i]);
+        cr_assert_lt(fst_log_durable(rig.log).raw, until.raw);
+        put_ok(&rig, 64);
+        rig.device->sync_status = FASTER_OK;
+        cr_assert_eq(fst_log_sync(rig.log, until), FASTER_OK);
+        cr_assert_geq(fst_log_durable(rig.log).raw, until.raw);
         finish(&rig);
     }
 }
