@@ -145,6 +145,9 @@ static void run_failure(uint64_t seed, const struct kind *kind, uint64_t nth,
     struct work *work = begin(seed);
     work->may_fail = true;
     work->may_break = status == FASTER_IO || kind->is_sync;
+    work->operation = kind->operation;
+    work->is_final = status == FASTER_IO && (kind->is_write || kind->is_sync ||
+                                             kind->operation == FST_TEST_DIRECTORY_SYNC);
     fst_test_env_tear_writes(work->test, tears);
     fst_test_env_fail(work->test, kind->operation, nth, span == ONCE ? 1 : FST_TEST_FOR_EVER,
                       status);

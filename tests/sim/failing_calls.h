@@ -27,8 +27,11 @@ struct work {
     bool may_fail;  /* failures of operations are no differences */
     bool may_break; /* nor is a store that writes no more until it is opened again */
     bool is_broken; /* it has said so */
-    bool is_healed; /* nothing fails any more */
-    bool in_doubt;  /* the last close, or what came before it, has failed */
+    bool is_final;  /* a failure of `operation` while the store is open must break it */
+    enum fst_test_operation operation;
+    uint64_t failed_at_open; /* of its failures, so many came before the store was open */
+    bool is_healed;          /* nothing fails any more */
+    bool in_doubt;           /* the last close, or what came before it, has failed */
     uint64_t random;
     uint32_t next_value;
     struct faster_store *store;

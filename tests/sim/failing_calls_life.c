@@ -73,6 +73,7 @@ static bool open_store(struct work *work) {
         }
     }
     if (status == FASTER_OK) {
+        work->failed_at_open = fst_test_env_failed(work->test, work->operation);
         return true;
     }
     CHECK(work, work->store != NULL || error.message[0] != '\0', "a failure without a message",
