@@ -41,9 +41,21 @@ static void close_sessions(struct work *work) {
     }
 }
 
+static void expect_no_sessions(struct work *work) {
+    struct faster_stat stats[128];
+    size_t count = faster_store_stats(work->store, stats, 128);
+    for (size_t i = 0; i < count && i < 128; i++) {
+        bool counts_open =
+            strcmp(stats[i].name, "sessions") == 0 || strcmp(stats[i].name, "snapshots") == 0;
+        CHECK(work, !counts_open || stats[i].value == 0, "a session or snapshot is left over",
+              FASTER_OK);
+    }
+}
+
 /* A clean close keeps everything; one that fails, and one of a broken store, what was committed. */
 static void close_store(struct work *work) {
     close_sessions(work);
+    expect_no_sessions(work);
     CHECK(work, work->cut_count < CUTS_MAX, "too many commits that failed", FASTER_MISUSE);
     memcpy(work->cuts[work->cut_count++], work->now, sizeof work->now);
     work->in_doubt = work->is_broken;
