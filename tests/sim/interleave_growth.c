@@ -303,6 +303,9 @@ static void finish(void) {
     }
     fst_epoch_drain(world.epoch);
     sched_expect(!has_grown ||
+                     world.index->asked_generation == level_now() >> FST_INDEX_GENERATION_SHIFT,
+                 "a growth that was settled is asked for again");
+    sched_expect(!has_grown ||
                      (level_now() & (FST_INDEX_LEVEL_GROWING | FST_INDEX_LEVEL_DRAINING)) == 0,
                  "growth is not settled");
     finish_as_it_is();
@@ -500,6 +503,17 @@ static void run_two_growers(uint32_t fibre) {
     }
 }
 
+/* One that has seen the end of the first growth asks for it to be settled when the second has
+ * ended, too: it must not settle that one. */
+static void run_stale_asker(uint32_t fibre) {
+    if (fibre == 0) {
+        grow_to_the_end(0);
+        grow_to_the_end(0);
+    } else {
+        grow();
+    }
+}
+
 static const struct sched_scenario scenarios[] = {
     {"publish_two", 2, prepare_one_tag, run_publish, finish_none_full},
     {"publish_three", 3, prepare_one_tag, run_publish, finish_none_full},
@@ -513,6 +527,7 @@ static const struct sched_scenario scenarios[] = {
     {"overflow", 3, prepare_overflow, run_overflow, finish_none_full},
     {"no_room", 2, prepare_no_room, run_no_room, finish_as_it_is},
     {"two_doublings", 3, prepare_two_doublings, run_two_doublings, finish_none_full},
+    {"stale_asker", 2, prepare_two_doublings, run_stale_asker, finish_none_full},
     {"delete", 3, prepare_one_tag, run_delete, finish},
     {"two_growers", 3, prepare_one_tag, run_two_growers, finish_none_full},
 };

@@ -505,6 +505,36 @@ Test(direct, full_index_names_memory_and_keeps_working_for_old_keys) {
     ASSERT_OK(put("key 3", "new"));
 }
 
+/* The message of an open that is refused. */
+static enum faster_status open_again(uint64_t memory_bytes, struct faster_error *error) {
+    rig.options.memory_bytes = memory_bytes;
+    rig.options.directory = rig.directory;
+    enum faster_status status = faster_store_open(&rig.options, &rig.store, error);
+    if (status == FASTER_OK) {
+        ASSERT_OK(faster_session_open(rig.store, &rig.session));
+    }
+    return status;
+}
+
+static void expect_refused_for_its_index(uint64_t memory_bytes) {
+    struct faster_error error = {0};
+    ASSERT_STATUS(open_again(memory_bytes, &error), FASTER_FULL);
+    cr_assert_not_null(strstr(error.message, "index"), "%s", error.message);
+    cr_assert_not_null(strstr(error.message, "memory"), "%s", error.message);
+}
+
+Test(direct, index_larger_than_memory_is_refused_by_name_at_open) {
+    struct faster_error error = {0};
+    rig_close(&rig);
+    rig.options.index_bits = 36; /* as many as memory allows */
+    ASSERT_OK(open_again(8 * FASTER_MEMORY_BYTES_MIN, &error));
+    ASSERT_OK(put("a", "1"));
+    rig_close(&rig);
+    expect_refused_for_its_index(FASTER_MEMORY_BYTES_MIN);
+    ASSERT_OK(open_again(8 * FASTER_MEMORY_BYTES_MIN, &error));
+    want("a", "1");
+}
+
 /* ---- writes while a cut runs ---- */
 
 struct during_cut {
@@ -529,6 +559,39 @@ static void commit_and_meanwhile_put(const char *key, const char *text) {
     commit();
     fst_test_env_hook(rig.test, FST_TEST_RANDOM, NULL, NULL);
     faster_session_close(write.session);
+}
+
+/* As write_during_cut(), by an index that has doubled as often as it can before. */
+static void grow_and_write_during_cut(void *context, enum fst_test_operation operation) {
+    const struct during_cut *write = context;
+    enum faster_status status = FASTER_OK;
+    while (status == FASTER_OK || status == FASTER_BUSY) {
+        status = faster_session_grow(write->session);
+    }
+    ASSERT_STATUS(status, FASTER_FULL);
+    write_during_cut(context, operation);
+}
+
+/* What is written during a cut lies below its control record, linked by the index of then. No
+ * smaller index may ever link those records again, so the control record says its bits, not those
+ * with which the cut began. */
+Test(direct, growth_during_a_cut_is_known_to_its_control_record) {
+    struct during_cut write = {.key = "b", .text = "2"};
+    struct faster_error error = {0};
+    rig_close(&rig);
+    rig.options.index_bits = 4;
+    ASSERT_OK(open_again(8 * FASTER_MEMORY_BYTES_MIN, &error));
+    ASSERT_OK(put("a", "1"));
+    ASSERT_OK(faster_session_open(rig.store, &write.session));
+    fst_test_env_hook(rig.test, FST_TEST_RANDOM, grow_and_write_during_cut, &write);
+    commit();
+    fst_test_env_hook(rig.test, FST_TEST_RANDOM, NULL, NULL);
+    faster_session_close(write.session);
+    rig_crash(&rig); /* nobody else has written down the bits */
+    expect_refused_for_its_index(FASTER_MEMORY_BYTES_MIN);
+    ASSERT_OK(open_again(8 * FASTER_MEMORY_BYTES_MIN, &error));
+    want("a", "1");
+    want("b", NULL);
 }
 
 Test(direct, write_during_a_cut_is_not_part_of_it) {

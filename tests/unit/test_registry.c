@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/sqlite_api.h"
@@ -56,5 +57,46 @@ Test(registry, drop_during_close_removes_the_files) {
         cr_assert(access(rig.directory, F_OK) != 0, "round %u: the files stay", (unsigned)round);
     }
     (void)pthread_barrier_destroy(&rig.start);
+    (void)rmdir(rig.parent);
+}
+
+/* In a child, which has no other threads: 0 if the registry works as in a new process. */
+static int use_in_child(struct rig *rig) {
+    struct faster_error error;
+    if (registry_forked() ||
+        registry_acquire(&rig->options, NULL, &rig->entry, &error) != FASTER_OK) {
+        return 1;
+    }
+    registry_release(rig->entry);
+    return 0;
+}
+
+static int code_of(pid_t child) {
+    int code = -1;
+    return waitpid(child, &code, 0) == child && WIFEXITED(code) ? WEXITSTATUS(code) : -1;
+}
+
+/* Only a store that was open at the fork belongs to the parent. */
+Test(registry, process_forked_with_no_store_open_is_as_a_new_one) {
+    struct rig rig = {.parent = "/tmp/registry.XXXXXX"};
+    registry_initialise();
+    cr_assert_not_null(mkdtemp(rig.parent));
+    (void)snprintf(rig.directory, sizeof rig.directory, "%s/store", rig.parent);
+    create_and_acquire(&rig);
+    registry_release(rig.entry);
+    pid_t child = fork();
+    if (child == 0) {
+        _exit(use_in_child(&rig));
+    }
+    cr_assert_eq(code_of(child), 0);
+    struct faster_error error;
+    cr_assert_eq(registry_acquire(&rig.options, NULL, &rig.entry, &error), FASTER_OK);
+    child = fork();
+    if (child == 0) {
+        _exit(registry_forked() ? 0 : 1);
+    }
+    cr_assert_eq(code_of(child), 0);
+    registry_drop(rig.options.uuid, NULL, rig.directory);
+    registry_release(rig.entry);
     (void)rmdir(rig.parent);
 }
