@@ -393,7 +393,7 @@ static void prepare_on_disk(void) {
     world.on_disk_below = address_of(3);
 }
 
-/* TRAP 25: chains that lead to the disk. */
+/* Chains that lead to the disk. */
 static void run_on_disk(uint32_t fibre) {
     if (fibre == 0) {
         grow_to_the_end(0);

@@ -185,6 +185,24 @@ Test(direct, insert_and_compare_and_set_decide_by_the_present_value) {
     ASSERT_STATUS(faster_session_compare_and_set(rig.session, &op), FASTER_NOT_FOUND);
 }
 
+/* The first address is no valid one, so that "no previous record" and "the first record" differ;
+ * a chain that ends there has ended. */
+Test(direct, first_record_of_all_is_found_in_memory_on_disk_and_after_a_reopen) {
+    struct faster_op op = {.key = {"first", 5}, .value = {"x", 1}};
+    cr_assert_eq(stat_of("log_tail"), FST_ADDR_FIRST_RAW);
+    cr_assert_gt(FST_ADDR_FIRST_RAW, 0);
+    ASSERT_OK(put("first", "1"));
+    want("first", "1");
+    want("never", NULL);
+    evict();
+    want("first", "1");
+    want("never", NULL);
+    ASSERT_STATUS(finish(rig.session, &op, faster_session_insert(rig.session, &op)), FASTER_EXISTS);
+    rig_reopen(&rig);
+    want("first", "1");
+    want("never", NULL);
+}
+
 Test(direct, every_operation_finds_what_is_on_disk) {
     struct faster_op op = {.key = {"insert", 6}, .value = {"x", 1}, .expected = {"old", 3}};
     add("count");

@@ -181,8 +181,7 @@ Test(hash_index_grow, grow_to_the_largest_size_then_full_and_nothing_changes) {
     expect_all_found();
 }
 
-/* TRAP 25: entries whose keys are on disk. */
-Test(hash_index_grow, trap_25_chains_on_disk_go_to_both_halves) {
+Test(hash_index_grow, chains_on_disk_go_to_both_halves) {
     const uint64_t low = append(hash_of(3, 7));
     const uint64_t high = append(hash_of(3 + BUCKET_COUNT, 7));
     uint64_t newer;

@@ -189,3 +189,68 @@ Test(hybrid_log, image_is_what_the_device_gets) {
                   "evicted bytes have no image");
     finish(&rig);
 }
+
+/* ---- who is inside the epoch holds pages ---- */
+
+/* Appends until there is no room, and asks for some now and then. */
+static void fill_memory(struct rig *rig) {
+    for (int waits = 0; waits < 5;) {
+        fst_addr addr;
+        void *memory;
+        fst_epoch_enter(rig->epoch, rig->slot);
+        const enum fst_log_result result = fst_log_allocate(rig->log, 4096, &addr, &memory);
+        if (result == FST_LOG_OK) {
+            fill(memory, rig->next++, 4096);
+        }
+        fst_epoch_leave(rig->epoch, rig->slot);
+        if (result != FST_LOG_OK) {
+            cr_assert_eq(fst_log_help(rig->log), FASTER_OK);
+            waits++;
+        }
+    }
+}
+
+/* Else a record that is not written yet would be on disk for ever. */
+Test(hybrid_log, no_page_is_written_before_its_writers_have_left_the_epoch) {
+    struct rig rig;
+    fst_addr addr;
+    void *memory;
+    start(&rig);
+    struct fst_epoch_slot *writer = fst_epoch_slot_open(rig.epoch);
+    fst_epoch_enter(rig.epoch, writer);
+    cr_assert_eq(fst_log_allocate(rig.log, 4096, &addr, &memory), FST_LOG_OK);
+    const uint64_t number = rig.next++;
+    fill_memory(&rig);
+    cr_assert_eq(rig.device->write_count, 0);
+    fill(memory, number, 4096);
+    fst_epoch_leave(rig.epoch, writer);
+    fst_epoch_slot_close(rig.epoch, writer);
+    put_many(&rig, 5 * PAGE_BYTES, 1);
+    cr_assert_gt(rig.device->write_count, 0);
+    check_all(&rig);
+    finish(&rig);
+}
+
+/* Else a reader would find another record where it looks. */
+Test(hybrid_log, no_page_is_reused_before_its_readers_have_left_the_epoch) {
+    struct rig rig;
+    struct fst_record_shape shape;
+    fst_addr addr;
+    start(&rig);
+    cr_assert_eq(put(&rig, 4096, &addr), FASTER_OK);
+    const uint64_t number = rig.next - 1;
+    (void)seal_and_sync(&rig);
+    struct fst_epoch_slot *reader = fst_epoch_slot_open(rig.epoch);
+    fst_epoch_enter(rig.epoch, reader);
+    cr_assert_geq(addr.raw, fst_log_head(rig.log).raw);
+    const unsigned char *record = fst_log_at(rig.log, addr);
+    fill_memory(&rig);
+    cr_assert(fst_record_parse(record, 4096, &shape));
+    check_data(record, &shape, number);
+    fst_epoch_leave(rig.epoch, reader);
+    fst_epoch_slot_close(rig.epoch, reader);
+    put_many(&rig, 5 * PAGE_BYTES, 2);
+    cr_assert_gt(fst_log_head(rig.log).raw, addr.raw);
+    check_all(&rig);
+    finish(&rig);
+}
