@@ -239,6 +239,7 @@ Test(hybrid_log, no_page_is_reused_before_its_readers_have_left_the_epoch) {
     start(&rig);
     cr_assert_eq(put(&rig, 4096, &addr), FASTER_OK);
     const uint64_t number = rig.next - 1;
+    put_many(&rig, PAGE_BYTES, 3); /* so that its page is written, and could go */
     (void)seal_and_sync(&rig);
     struct fst_epoch_slot *reader = fst_epoch_slot_open(rig.epoch);
     fst_epoch_enter(rig.epoch, reader);
