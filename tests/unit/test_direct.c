@@ -1,4 +1,7 @@
 /* test_direct.c - direct stores: writes without transactions, cuts, recovery (layers 4 to 7). */
+#include <dirent.h>
+#include <sys/stat.h>
+
 #include "store_rig.h"
 
 #include "store/store.h"
@@ -343,6 +346,36 @@ Test(direct, clean_close_keeps_everything) {
     ASSERT_OK(put("a", "3"));
     rig_reopen(&rig);
     want("a", "3");
+}
+
+/* Of all log files; *count gets how many there are. */
+static uint64_t log_file_bytes(unsigned *count) {
+    uint64_t bytes = 0;
+    DIR *directory = opendir(rig.directory);
+    const struct dirent *entry;
+    cr_assert_not_null(directory);
+    *count = 0;
+    while ((entry = readdir(directory)) != NULL) {
+        struct stat info;
+        if (strncmp(entry->d_name, "log.", 4) == 0) {
+            cr_assert_eq(fstatat(dirfd(directory), entry->d_name, &info, 0), 0);
+            bytes += (uint64_t)info.st_size;
+            (*count)++;
+        }
+    }
+    closedir(directory);
+    return bytes;
+}
+
+Test(direct, files_are_as_large_as_the_log) {
+    unsigned count;
+    evict();
+    commit();
+    const uint64_t log_bytes = stat_of("log_tail");
+    const uint64_t file_bytes = log_file_bytes(&count);
+    cr_assert_geq(file_bytes, stat_of("log_durable"));
+    cr_assert_leq(file_bytes, log_bytes + RIG_PAGE_BYTES + count * UINT64_C(4096));
+    cr_assert_eq(count, log_bytes / rig.options.segment_bytes + 1);
 }
 
 Test(direct, commit_survives_a_crash_and_what_follows_does_not) {
