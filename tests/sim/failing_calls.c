@@ -6,7 +6,7 @@
  * fails with an I/O error, for want of space, or of memory; once, until it heals before the
  * close, or over the close and the next open. Failing writes may store half of their bytes.
  * Besides, transfers are cut short or interrupted, and calls are held back so that later ones
- * overtake them.
+ * overtake them; on io_uring the same is done to completions.
  *
  * Invariants: every call comes back with a status (a watchdog names the case that does not); an
  * operation that failed did nothing, reads and scans are right or an error, and an error of the
@@ -32,11 +32,11 @@
 #define WHOLE_PERCENT 800u /* the scale at which no call is left out */
 #define WATCHDOG_SECONDS 60u
 
-static const char *const SPAN_NAMES[] = {"once", "until-close", "until-open"};
+const char *const SPAN_NAMES[] = {"once", "until-close", "until-open"};
 
 static char base[256];
-static char case_name[128];
-static struct { uint64_t cases, fired, broken, failures, operations; } sum;
+char case_name[CASE_NAME_BYTES];
+struct case_sums case_sum;
 
 /* What can fail, and how. */
 struct kind {
@@ -91,7 +91,7 @@ static void on_alarm(int number) {
     _exit(1);
 }
 
-static unsigned open_descriptors(void) {
+unsigned open_descriptors(void) {
     unsigned count = 0;
     DIR *stream = opendir("/proc/self/fd");
     while (stream != NULL && readdir(stream) != NULL) {
@@ -105,7 +105,7 @@ static unsigned open_descriptors(void) {
 
 /* ---- cases ---- */
 
-static struct work *begin(uint64_t seed) {
+struct work *begin(uint64_t seed) {
     static struct work work;
     static uint64_t number;
     memset(&work, 0, sizeof work);
@@ -126,13 +126,13 @@ static struct work *begin(uint64_t seed) {
     return &work;
 }
 
-static void end(struct work *work, unsigned descriptors) {
+void end(struct work *work, unsigned descriptors) {
     CHECK(work, fst_test_env_live_allocations(work->test) == 0, "memory is left over", FASTER_OK);
     CHECK(work, open_descriptors() == descriptors, "a descriptor is left over", FASTER_OK);
     fst_test_env_destroy(work->test);
-    sum.cases++;
-    sum.failures += work->failures;
-    sum.operations += work->operations;
+    case_sum.cases++;
+    case_sum.failures += work->failures;
+    case_sum.operations += work->operations;
 }
 
 /* One call of one kind fails. */
@@ -152,7 +152,7 @@ static void run_failure(uint64_t seed, const struct kind *kind, uint64_t nth,
     fst_test_env_fail(work->test, kind->operation, nth, span == ONCE ? 1 : FST_TEST_FOR_EVER,
                       status);
     work_live(work, span);
-    sum.fired += fst_test_env_failed(work->test, kind->operation) > 0;
+    case_sum.fired += fst_test_env_failed(work->test, kind->operation) > 0;
     end(work, descriptors);
 }
 
@@ -170,7 +170,7 @@ static bool run_removal(uint64_t seed, const struct kind *kind, uint64_t nth,
                       status);
     work_remove(work);
     bool fired = fst_test_env_failed(work->test, kind->operation) > 0;
-    sum.fired += fired;
+    case_sum.fired += fired;
     end(work, descriptors);
     return fired;
 }
@@ -206,7 +206,7 @@ static void run_short(uint64_t seed, enum transfer kind, uint64_t nth, uint64_t 
     struct work *work = begin(seed);
     transfer_shorten(kind, nth, times, bytes_max);
     work_live(work, ONCE);
-    sum.fired += transfer_shortened() > 0;
+    case_sum.fired += transfer_shortened() > 0;
     end(work, descriptors);
 }
 
@@ -251,7 +251,7 @@ static void run_late(uint64_t seed, uint64_t nth) {
                           (void *)(uintptr_t)faster_env_posix());
     }
     work_live(work, ONCE);
-    sum.fired += fst_load_relaxed_u64(&late.calls) >= nth;
+    case_sum.fired += fst_load_relaxed_u64(&late.calls) >= nth;
     end(work, descriptors);
 }
 
@@ -270,7 +270,7 @@ static void fail_one(uint64_t seed, const struct kind *kind, uint64_t nth, bool 
 
 /* Where calls are many, neighbours that fail for long are much the same: every third of them. */
 static void fail_each(uint64_t seed, const struct kind *kind, uint64_t count, uint64_t step) {
-    const uint64_t before = sum.cases;
+    const uint64_t before = case_sum.cases;
     for (uint64_t nth = 1 + seed % step; nth <= count; nth += step) {
         fail_one(seed, kind, nth, count < MANY_CALLS || nth / step % 3 == 0);
     }
@@ -282,11 +282,11 @@ static void fail_each(uint64_t seed, const struct kind *kind, uint64_t count, ui
         }
     }
     printf("  %-16s %4llu calls, %5llu cases\n", kind->name, (unsigned long long)count,
-           (unsigned long long)(sum.cases - before));
+           (unsigned long long)(case_sum.cases - before));
 }
 
 static void shorten_each(uint64_t seed, enum transfer kind, uint64_t count, uint64_t step) {
-    const uint64_t before = sum.cases;
+    const uint64_t before = case_sum.cases;
     for (uint64_t nth = 1 + seed % step; nth <= count; nth += step) {
         run_short(seed, kind, nth, 1, 1);
         run_short(seed, kind, nth, 1, 600);
@@ -294,17 +294,17 @@ static void shorten_each(uint64_t seed, enum transfer kind, uint64_t count, uint
     }
     run_short(seed, kind, 1, FST_TEST_FOR_EVER, 1000);
     printf("  short %-10s %4llu calls, %5llu cases\n", kind == TRANSFER_READ ? "reads" : "writes",
-           (unsigned long long)count, (unsigned long long)(sum.cases - before));
+           (unsigned long long)count, (unsigned long long)(case_sum.cases - before));
 }
 
 static void delay_each(uint64_t seed, uint64_t count, uint64_t step) {
-    const uint64_t before = sum.cases;
+    const uint64_t before = case_sum.cases;
     fst_store_relaxed_u64(&late.overtaken, 0);
     for (uint64_t nth = 1 + seed % step; nth <= count; nth += step) {
         run_late(seed, nth);
     }
     printf("  late transfers   %4llu calls, %5llu cases, %llu overtaken\n",
-           (unsigned long long)count, (unsigned long long)(sum.cases - before),
+           (unsigned long long)count, (unsigned long long)(case_sum.cases - before),
            (unsigned long long)fst_load_relaxed_u64(&late.overtaken));
 }
 
@@ -319,11 +319,13 @@ static void run_all(uint64_t seed, uint64_t step) {
     shorten_each(seed, TRANSFER_READ, moved[TRANSFER_READ], step);
     shorten_each(seed, TRANSFER_WRITE, moved[TRANSFER_WRITE], step);
     delay_each(seed, moved[TRANSFER_READ] + moved[TRANSFER_WRITE], step);
+    ring_run_all(seed, step);
     printf(
         "failing_calls: seed %llu, %llu cases (%llu reached their call), %llu operations as they "
         "should be, %llu failed: nothing lost, wrong or left over\n",
-        (unsigned long long)seed, (unsigned long long)sum.cases, (unsigned long long)sum.fired,
-        (unsigned long long)sum.operations, (unsigned long long)sum.failures);
+        (unsigned long long)seed, (unsigned long long)case_sum.cases,
+        (unsigned long long)case_sum.fired, (unsigned long long)case_sum.operations,
+        (unsigned long long)case_sum.failures);
 }
 
 /* KIND CALL FAULT SPAN as the report names them. */

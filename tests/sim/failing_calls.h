@@ -24,6 +24,7 @@ struct work {
     char directory[300];
     uint8_t uuid[FASTER_UUID_BYTES];
     uint32_t io_threads;
+    bool uses_ring; /* io_uring, whose transfers failing_calls_ring.c spoils */
     bool may_fail;  /* failures of operations are no differences */
     bool may_break; /* nor is a store that writes no more until it is opened again */
     bool is_broken; /* it has said so */
@@ -62,6 +63,27 @@ static inline uint32_t draw(struct work *work, uint32_t below) {
 
 /* How long a fault lasts. */
 enum span { ONCE = 0, UNTIL_CLOSE, UNTIL_OPEN, SPAN_COUNT };
+extern const char *const SPAN_NAMES[];
+
+/* ---- failing_calls.c: cases ---- */
+
+#define CASE_NAME_BYTES 128u
+extern char case_name[CASE_NAME_BYTES]; /* what is printed if it fails, or hangs */
+extern struct case_sums {
+    uint64_t cases;
+    uint64_t fired; /* their call was reached */
+    uint64_t failures;
+    uint64_t operations;
+} case_sum;
+
+unsigned open_descriptors(void);
+/* A store that is still to be made; case_name is set. One at a time. */
+struct work *begin(uint64_t seed);
+/* Nothing may be left over, nor other than these descriptors be open. */
+void end(struct work *work, unsigned descriptors);
+
+/* failing_calls_ring_cases.c: every step-th completion. */
+void ring_run_all(uint64_t seed, uint64_t step);
 
 /* ---- failing_calls_life.c: the workload ---- */
 
@@ -71,6 +93,9 @@ void work_live(struct work *work, enum span span);
 void work_prepare_removal(struct work *work);
 /* Removes the store; if a fault is in the way, again without it. */
 void work_remove(struct work *work);
+
+/* How often what was armed has failed so far. */
+uint64_t work_fault_count(const struct work *work);
 
 /* ---- failing_calls_operations.c: the map of the model, and operations that must agree ---- */
 
@@ -100,5 +125,21 @@ void transfer_heal(void);
 uint64_t transfer_calls(enum transfer kind);
 /* How many were cut short, or interrupted, since the last transfer_shorten(). */
 uint64_t transfer_shortened(void);
+
+/* ---- failing_calls_ring.c: what io_uring says ---- */
+
+#define RING_SHORT 1 /* a completion's result: half of what it was */
+
+/* False: the build or the system has none, and all below does nothing. */
+bool ring_is_there(void);
+/* From the `nth` completion of this kind on, `times` of them have this result: a negative error
+ * number, or RING_SHORT. */
+void ring_spoil(enum transfer kind, uint64_t nth, uint64_t times, int result);
+/* The `nth` completion from now on comes when others have overtaken it, or a while later. */
+void ring_delay(uint64_t nth);
+void ring_heal(void);
+uint64_t ring_calls(enum transfer kind);
+/* How many completions were spoilt or delayed since the last ring_spoil() or ring_delay(). */
+uint64_t ring_spoilt(void);
 
 #endif

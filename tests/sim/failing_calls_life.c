@@ -22,13 +22,17 @@ static struct faster_options options_of(struct work *work) {
                                      .memory_bytes = FASTER_MEMORY_BYTES_MIN,
                                      .page_bytes = PAGE_BYTES,
                                      .segment_bytes = SEGMENT_BYTES,
-                                     .io = FASTER_IO_THREADS,
+                                     .io = work->uses_ring ? FASTER_IO_URING : FASTER_IO_THREADS,
                                      .io_threads = work->io_threads,
                                      .index_bits = 4,
                                      .diagnostic = on_diagnostic,
                                      .diagnostic_context = work};
     memcpy(options.uuid, work->uuid, sizeof options.uuid);
     return options;
+}
+
+uint64_t work_fault_count(const struct work *work) {
+    return work->uses_ring ? ring_spoilt() : fst_test_env_failed(work->test, work->operation);
 }
 
 static void close_sessions(struct work *work) {
@@ -85,7 +89,7 @@ static bool open_store(struct work *work) {
         }
     }
     if (status == FASTER_OK) {
-        work->failed_at_open = fst_test_env_failed(work->test, work->operation);
+        work->failed_at_open = work_fault_count(work);
         return true;
     }
     CHECK(work, work->store != NULL || error.message[0] != '\0', "a failure without a message",
@@ -101,6 +105,7 @@ static bool open_store(struct work *work) {
 static void heal(struct work *work) {
     fst_test_env_heal_all(work->test);
     transfer_heal();
+    ring_heal();
     work->is_healed = true;
 }
 

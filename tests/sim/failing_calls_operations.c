@@ -193,8 +193,7 @@ enum faster_status work_commit(struct work *work) {
     if (status == FASTER_OK) {
         CHECK(work,
               !work->is_broken &&
-                  (!work->is_final ||
-                   fst_test_env_failed(work->test, work->operation) == work->failed_at_open),
+                  (!work->is_final || work_fault_count(work) == work->failed_at_open),
               "a commit after a failure that is final", status);
         memcpy(work->cuts[0], work->now, sizeof work->now);
         work->cut_count = 1;
