@@ -132,6 +132,26 @@ FASTER_PUBLIC enum faster_status faster_buffer_assign(struct faster_buffer *buff
 /* Releases the memory; the buffer is then empty and usable. */
 FASTER_PUBLIC void faster_buffer_finish(struct faster_buffer *buffer);
 
+/* Memory for the results of many operations: buffers take it piece by piece, and it comes back
+ * all at once, so that a batch allocates nothing for each of its reads and has a bound. Used by
+ * one thread at a time; outlives its buffers. */
+struct faster_arena;
+
+/* `limit_bytes` bounds all pieces together; only the first after a clear may be larger. The
+ * caller owns it. NULL: no memory. */
+FASTER_PUBLIC struct faster_arena *faster_arena_create(const struct faster_env *env,
+                                                       size_t limit_bytes) FASTER_MUST_CHECK;
+/* The `env` of buffers whose memory is the arena's. They need no faster_buffer_finish(). */
+FASTER_PUBLIC const struct faster_env *faster_arena_env(const struct faster_arena *arena);
+/* True if a piece was refused since the last clear because of the limit. An operation that ended
+ * with NOMEM for that may be repeated once the others are used up. */
+FASTER_PUBLIC bool faster_arena_is_full(const struct faster_arena *arena);
+/* Takes all pieces back: buffers with memory of the arena must be set to zero before they are
+ * used again. Keeps at most `keep_bytes_max` of memory for the next ones. */
+FASTER_PUBLIC void faster_arena_clear(struct faster_arena *arena, size_t keep_bytes_max);
+/* `arena` may be NULL. */
+FASTER_PUBLIC void faster_arena_destroy(struct faster_arena *arena);
+
 /* Diagnostics: what an operator may want to know and no return value carries. */
 enum faster_diagnostic_level {
     FASTER_DIAGNOSTIC_ERROR = 1,
@@ -296,6 +316,10 @@ FASTER_PUBLIC void faster_store_uuid(const struct faster_store *store,
 
 /* The largest value that fits one record beside a key of `key_bytes`. */
 FASTER_PUBLIC size_t faster_value_bytes_max(const struct faster_store *store, size_t key_bytes);
+
+/* The share of `memory` that is meant for the results of one batch of reads: a limit for
+ * faster_arena_create(). Any thread. */
+FASTER_PUBLIC size_t faster_result_bytes_max(const struct faster_store *store);
 
 /* -------------------------------------------------------------- sessions */
 

@@ -2,7 +2,8 @@
  *
  * Half of the budget is the index's. The other half holds the ring of log pages and, taken
  * from it first, the copies in flight of a flush (2 pages), the cursor of a scan with its
- * read-ahead (2 pages), and an eighth for sessions' I/O buffers, lists and small things.
+ * read-ahead (2 pages), and an eighth for sessions' I/O buffers, results of batches, lists and
+ * small things.
  */
 #include "base/bytes.h"
 #include "shapes/record.h"
@@ -11,6 +12,10 @@
 #define FLUSH_BUFFERS 2u
 #define SCAN_PAGES 2u
 #define FRAMES_MIN 4u
+#define RESULT_SHARE 32u /* the results of a batch: half of that eighth */
+#define IO_COUNT_MIN 64u
+#define IO_COUNT_MAX 128u
+#define IO_MEMORY_BYTES (UINT64_C(128) << 10) /* of the budget, for each read in flight */
 #define PAGE_SHARE 64u /* a default page is at most this part of the budget */
 #define PAGE_BITS_DEFAULT_MAX 20u
 #define SEGMENT_BITS_DEFAULT 26u
@@ -19,6 +24,12 @@ static uint64_t ring_bytes(uint64_t memory_bytes, uint64_t page_bytes) {
     uint64_t half = memory_bytes / 2;
     uint64_t taken = (FLUSH_BUFFERS + SCAN_PAGES) * page_bytes + half / 8;
     return half > taken ? half - taken : 0;
+}
+
+/* As many as a disk can use, where memory has room for their buffers. */
+static uint32_t session_io_max(uint64_t memory_bytes) {
+    uint64_t count = memory_bytes / IO_MEMORY_BYTES;
+    return (uint32_t)fst_min_u64(fst_max_u64(count, IO_COUNT_MIN), IO_COUNT_MAX);
 }
 
 enum faster_status fst_budget_for(uint64_t memory_bytes, uint32_t page_bits, uint32_t segment_bits,
@@ -41,7 +52,8 @@ enum faster_status fst_budget_for(uint64_t memory_bytes, uint32_t page_bits, uin
                                   .page_bits = page_bits,
                                   .segment_bits = segment_bits,
                                   .frame_count = (uint32_t)fst_min_u64(frames, UINT32_MAX),
-                                  .flush_buffer_count = FLUSH_BUFFERS};
+                                  .flush_buffer_count = FLUSH_BUFFERS,
+                                  .session_io_max = session_io_max(memory_bytes)};
     return FASTER_OK;
 }
 
@@ -83,4 +95,8 @@ size_t faster_value_bytes_max(const struct faster_store *store, size_t key_bytes
     size_t page = (size_t)1 << store->budget.page_bits;
     size_t taken = FST_RECORD_LARGE_HEADER_BYTES + key_bytes;
     return key_bytes <= FASTER_KEY_BYTES_MAX && taken < page ? page - taken : 0;
+}
+
+size_t faster_result_bytes_max(const struct faster_store *store) {
+    return (size_t)(store->budget.memory_bytes / RESULT_SHARE);
 }

@@ -17,7 +17,7 @@ static struct fst_pending *take_slot(struct faster_session *session) {
         return slot;
     }
     const struct faster_env *env = session->store->env;
-    if (session->pool_count == FST_SESSION_IO_MAX) {
+    if (session->pool_count == session->store->budget.session_io_max) {
         return NULL;
     }
     slot = env->allocate(env, sizeof *slot);

@@ -39,6 +39,7 @@ struct fst_budget {
     uint32_t segment_bits;
     uint32_t frame_count;
     uint32_t flush_buffer_count;
+    uint32_t session_io_max; /* reads of one session in flight */
 };
 
 /* The newest commit memory knows, and what the next control record must name. */
@@ -147,7 +148,6 @@ struct faster_store {
 
 /* How long one poll of a device queue waits before its caller looks around. */
 #define FST_POLL_NS UINT64_C(50000000)
-#define FST_SESSION_IO_MAX 64u
 /* The first read of a record on disk; one more follows if the record is longer. */
 #define FST_READ_FIRST_BYTES 1024u
 
@@ -159,7 +159,7 @@ struct faster_session {
     struct faster_session *older;
     struct fst_epoch_slot *slot;
     struct fst_device_queue *queue;
-    struct fst_pending *free_pending; /* pool, at most FST_SESSION_IO_MAX in all */
+    struct fst_pending *free_pending; /* pool, at most budget.session_io_max in all */
     struct fst_pending *done_first;   /* I/O finished, operation not yet continued */
     struct fst_pending *done_last;
     struct faster_op *waiting_first; /* operations that found the pool empty */

@@ -210,6 +210,104 @@ Test(buffer, empty_is_valid_and_finish_repeats) {
     faster_buffer_finish(&buffer);
 }
 
+/* ----------------------------------------------------------------- arena */
+
+static enum faster_status put(const struct faster_arena *arena, struct faster_buffer *buffer,
+                              size_t size_bytes) {
+    static const char bytes[100000];
+    *buffer = (struct faster_buffer){.env = faster_arena_env(arena)};
+    enum faster_status status = faster_buffer_assign(buffer, bytes, size_bytes);
+    if (status == FASTER_OK) {
+        memset(buffer->data, (int)(size_bytes % 251), buffer->capacity_bytes);
+    }
+    return status;
+}
+
+static void expect_bytes(const struct faster_buffer *buffer) {
+    const unsigned char *bytes = buffer->data;
+    cr_assert_eq((uintptr_t)bytes % 16, 0u);
+    for (size_t i = 0; i < buffer->capacity_bytes; i++) {
+        cr_assert_eq(bytes[i], buffer->size_bytes % 251);
+    }
+}
+
+Test(arena, pieces_do_not_touch_each_other) {
+    enum { COUNT = 300 };
+    struct fst_test_env *test = fst_test_env_create();
+    struct faster_arena *arena = faster_arena_create(fst_test_env_get(test), 1000000);
+    struct faster_buffer buffers[COUNT];
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i < COUNT; i++) {
+            cr_assert_eq(put(arena, &buffers[i], i * 7 % 999), FASTER_OK);
+        }
+        for (size_t i = 0; i < COUNT; i++) {
+            if (buffers[i].data != NULL) {
+                expect_bytes(&buffers[i]);
+            }
+        }
+        faster_arena_clear(arena, SIZE_MAX);
+    }
+    faster_arena_destroy(arena);
+    cr_assert_eq(fst_test_env_live_allocations(test), 0u);
+    fst_test_env_destroy(test);
+}
+
+Test(arena, the_next_round_allocates_nothing) {
+    struct fst_test_env *test = fst_test_env_create();
+    struct faster_arena *arena = faster_arena_create(fst_test_env_get(test), 1000000);
+    struct faster_buffer buffer;
+    uint64_t calls = 0;
+    for (int round = 0; round < 4; round++) {
+        calls = fst_test_env_calls(test, FST_TEST_ALLOCATE);
+        for (int i = 0; i < 200; i++) {
+            cr_assert_eq(put(arena, &buffer, 1000), FASTER_OK);
+        }
+        faster_arena_clear(arena, SIZE_MAX);
+    }
+    cr_assert_eq(fst_test_env_calls(test, FST_TEST_ALLOCATE), calls);
+    faster_arena_clear(arena, 100); /* keeps less than it has: nothing */
+    cr_assert_eq(fst_test_env_live_allocations(test), 1u);
+    faster_arena_destroy(arena);
+    fst_test_env_destroy(test);
+}
+
+Test(arena, the_limit_refuses_all_but_the_first) {
+    struct fst_test_env *test = fst_test_env_create();
+    struct faster_arena *arena = faster_arena_create(fst_test_env_get(test), 10000);
+    struct faster_buffer buffer;
+    cr_assert_eq(put(arena, &buffer, 50000), FASTER_OK);
+    cr_assert_not(faster_arena_is_full(arena));
+    cr_assert_eq(put(arena, &buffer, 1), FASTER_NOMEM);
+    cr_assert(faster_arena_is_full(arena));
+    faster_arena_clear(arena, SIZE_MAX);
+    cr_assert_not(faster_arena_is_full(arena));
+    cr_assert_eq(fst_test_env_live_allocations(test), 1u); /* what passed the limit is gone */
+    size_t taken = 0;
+    while (put(arena, &buffer, 1000) == FASTER_OK) {
+        taken += buffer.capacity_bytes;
+    }
+    cr_assert(faster_arena_is_full(arena));
+    cr_assert(taken <= 10000 && taken >= 8000, "%zu bytes", taken);
+    faster_arena_destroy(arena);
+    fst_test_env_destroy(test);
+}
+
+Test(arena, without_memory_it_is_not_full) {
+    struct fst_test_env *test = fst_test_env_create();
+    fst_test_env_fail(test, FST_TEST_ALLOCATE, 1, 1, FASTER_NOMEM);
+    cr_assert_null(faster_arena_create(fst_test_env_get(test), 10000));
+    struct faster_arena *arena = faster_arena_create(fst_test_env_get(test), 10000);
+    struct faster_buffer buffer;
+    fst_test_env_fail(test, FST_TEST_ALLOCATE, 1, 1, FASTER_NOMEM);
+    cr_assert_eq(put(arena, &buffer, 1000), FASTER_NOMEM);
+    cr_assert_not(faster_arena_is_full(arena));
+    cr_assert_eq(put(arena, &buffer, 1000), FASTER_OK);
+    cr_assert_eq(faster_buffer_reserve(&buffer, SIZE_MAX), FASTER_NOMEM);
+    faster_arena_destroy(arena);
+    cr_assert_eq(fst_test_env_live_allocations(test), 0u);
+    fst_test_env_destroy(test);
+}
+
 Test(buffer, without_an_environment_is_misuse) {
     struct faster_buffer buffer = {0};
     cr_assert_eq(faster_buffer_reserve(&buffer, 1), FASTER_MISUSE);
