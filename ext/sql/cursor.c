@@ -1,6 +1,6 @@
 /* cursor.c - how a query reads rows: by key, by many keys at once, or by a scan.
  *
- * A lookup keeps up to 64 reads in flight, so that keys on disk wait for the disk together.
+ * Keys are looked up in groups (batch.h), so that those on disk wait for the disk together.
  * Everything a cursor gives out lies in buffers of its own: commits of the connection do not
  * disturb it, and rollbacks only if they undo what it shows.
  */
@@ -10,16 +10,8 @@
 #include "store/registry.h"
 #include "table/view.h"
 
-#define READ_COUNT_MAX 64
-
 /* More combinations of several INs than this are found by a scan. */
 #define CHOICE_COUNT_MAX 100000u
-
-/* One read of a batch. */
-struct read {
-    struct faster_op op;
-    struct faster_buffer value;
-};
 
 struct cursor {
     sqlite3_vtab_cursor base;
@@ -31,13 +23,7 @@ struct cursor {
     struct row_view row;
 
     struct faster_scan *scan;
-
-    struct plan_keys keys;
-    size_t key_next;    /* the first key not yet asked for */
-    struct read *reads; /* [read_capacity] */
-    int read_capacity;
-    int read_count; /* of the present batch */
-    int read_index; /* the present row's */
+    struct batch *batch; /* NULL before the first lookup */
 };
 
 static struct table *table_of(const struct cursor *cursor) {
@@ -68,11 +54,7 @@ int cursor_close(sqlite3_vtab_cursor *base) {
     end_scan(cursor);
     view_close(&cursor->view);
     attachment_rest(table_of(cursor)->attachment);
-    for (int i = 0; i < cursor->read_capacity; i++) {
-        faster_buffer_finish(&cursor->reads[i].value);
-    }
-    sqlite3_free(cursor->reads);
-    plan_keys_finish(&cursor->keys);
+    batch_give_back(&table_of(cursor)->spare_batch, cursor->batch);
     sqlite3_free(cursor);
     return SQLITE_OK;
 }
@@ -87,73 +69,20 @@ static int show_row(struct cursor *cursor, struct faster_bytes key, struct faste
 
 /* ----------------------------------------------------------------- lookup */
 
-static int reserve_reads(struct cursor *cursor, size_t wanted) {
-    int capacity = wanted < READ_COUNT_MAX ? (int)wanted : READ_COUNT_MAX;
-    if (capacity <= cursor->read_capacity) {
-        return SQLITE_OK;
-    }
-    struct read *reads =
-        sqlite3_realloc64(cursor->reads, (sqlite3_uint64)capacity * sizeof(*reads));
-    if (reads == NULL) {
-        return SQLITE_NOMEM;
-    }
-    for (int i = cursor->read_capacity; i < capacity; i++) {
-        reads[i] = (struct read){.value = {.env = faster_env_posix()}};
-    }
-    cursor->reads = reads;
-    cursor->read_capacity = capacity;
-    return SQLITE_OK;
-}
-
-static int read_failure(struct cursor *cursor) {
-    for (int i = 0; i < cursor->read_count; i++) {
-        enum faster_status status = cursor->reads[i].op.status;
-        if (status != FASTER_OK && status != FASTER_NOT_FOUND) {
-            return table_engine_error(table_of(cursor), status);
-        }
-    }
-    return SQLITE_OK;
-}
-
-/* Asks for the next keys and waits until all are answered. */
-static int read_batch(struct cursor *cursor) {
-    bool pending = false;
-    cursor->read_count = 0;
-    cursor->read_index = -1;
-    while (cursor->key_next < cursor->keys.count && cursor->read_count < cursor->read_capacity) {
-        struct read *read = &cursor->reads[cursor->read_count++];
-        read->value.size_bytes = 0;
-        read->op = (struct faster_op){.key = plan_keys_at(&cursor->keys, cursor->key_next++),
-                                      .result = cursor->key_only ? NULL : &read->value};
-        enum faster_status status = faster_snapshot_read(&cursor->view.snapshot, &read->op);
-        read->op.status = status;
-        pending = pending || status == FASTER_PENDING;
-    }
-    if (pending) {
-        (void)faster_session_complete_pending(cursor->view.attachment->session, true);
-    }
-    return read_failure(cursor);
-}
-
 /* Goes to the next key that has a row. */
 static int next_read(struct cursor *cursor) {
-    for (;;) {
-        while (++cursor->read_index < cursor->read_count) {
-            const struct read *read = &cursor->reads[cursor->read_index];
-            if (read->op.status == FASTER_OK) {
-                struct faster_bytes value = {read->value.data, read->value.size_bytes};
-                return show_row(cursor, read->op.key, value);
-            }
+    struct table *table = table_of(cursor);
+    enum faster_status status =
+        batch_next(cursor->batch, &cursor->view.snapshot, table->connection);
+    if (status == FASTER_OK) {
+        struct faster_bytes value = {NULL, 0};
+        if (!cursor->key_only) {
+            value = batch_value(cursor->batch);
         }
-        if (cursor->key_next == cursor->keys.count) {
-            cursor->at_end = true;
-            return SQLITE_OK;
-        }
-        int rc = read_batch(cursor);
-        if (rc != SQLITE_OK) {
-            return rc;
-        }
+        return show_row(cursor, batch_key(cursor->batch), value);
     }
+    cursor->at_end = true;
+    return status == FASTER_END ? SQLITE_OK : table_engine_error(table, status);
 }
 
 /* The rowid is the key. SQLite asks for an INTEGER PRIMARY KEY as for any column; UPDATE
@@ -168,11 +97,8 @@ static bool asks_rowid_only(const struct table_schema *schema, uint64_t columns_
 
 static int start_lookup(struct cursor *cursor, uint64_t columns_used) {
     cursor->key_only = asks_rowid_only(&table_of(cursor)->schema, columns_used);
-    plan_keys_unique(&cursor->keys);
-    cursor->key_next = 0;
-    cursor->read_count = 0;
-    cursor->read_index = -1;
-    int rc = reserve_reads(cursor, cursor->keys.count);
+    key_list_unique(&cursor->batch->keys);
+    int rc = batch_start(cursor->batch, !cursor->key_only);
     return rc == SQLITE_OK ? next_read(cursor) : rc;
 }
 
@@ -213,8 +139,8 @@ static int probe_choices(struct cursor *cursor, const struct plan *plan, sqlite3
     int count = plan_argument_count(schema);
     if (part == count) {
         enum plan_answer one = PLAN_NONE;
-        int rc = plan_probe(schema, values, cursor->view.key_text, &cursor->keys, &one);
-        bool too_many = count > 1 && cursor->keys.count > CHOICE_COUNT_MAX;
+        int rc = plan_probe(schema, values, cursor->view.key_text, &cursor->batch->keys, &one);
+        bool too_many = count > 1 && cursor->batch->keys.count > CHOICE_COUNT_MAX;
         *answer = one == PLAN_ALL || too_many ? PLAN_ALL : one == PLAN_EXACT ? one : *answer;
         return rc;
     }
@@ -248,16 +174,21 @@ static int probe_batch(struct cursor *cursor, const struct plan *plan, sqlite3_v
 
 static int probe(struct cursor *cursor, const struct plan *plan, sqlite3_value **argv,
                  enum plan_answer *answer) {
-    plan_keys_clear(&cursor->keys);
-    if (plan->kind == PLAN_POINT) {
-        return plan_probe(&table_of(cursor)->schema, argv, cursor->view.key_text, &cursor->keys,
-                          answer);
-    }
-    if (plan->kind == PLAN_BATCH) {
-        return probe_batch(cursor, plan, argv, answer);
-    }
     *answer = PLAN_ALL;
-    return SQLITE_OK;
+    if (plan->kind == PLAN_SCAN) {
+        return SQLITE_OK;
+    }
+    struct table *table = table_of(cursor);
+    if (cursor->batch == NULL) {
+        cursor->batch = batch_take(&table->spare_batch, cursor->view.attachment->store);
+        if (cursor->batch == NULL) {
+            return SQLITE_NOMEM;
+        }
+    }
+    key_list_clear(&cursor->batch->keys, SIZE_MAX);
+    return plan->kind == PLAN_POINT ? plan_probe(&table->schema, argv, cursor->view.key_text,
+                                                 &cursor->batch->keys, answer)
+                                    : probe_batch(cursor, plan, argv, answer);
 }
 
 static int filter(struct cursor *cursor, const struct plan *plan, sqlite3_value **argv) {

@@ -234,74 +234,6 @@ struct plan plan_decode(int index_number, const char *index_text) {
     return plan;
 }
 
-/* -------------------------------------------------------------------- keys */
-
-struct plan_key_place {
-    size_t offset_bytes;
-    size_t size_bytes;
-};
-
-struct faster_bytes plan_keys_at(const struct plan_keys *keys, size_t index) {
-    const struct plan_key_place *place = &keys->places[index];
-    return (struct faster_bytes){.data = keys->bytes.data + place->offset_bytes,
-                                 .size_bytes = place->size_bytes};
-}
-
-static int compare_places(const void *a, const void *b, void *bytes) {
-    const struct plan_key_place *left = a;
-    const struct plan_key_place *right = b;
-    const unsigned char *data = bytes;
-    if (left->size_bytes != right->size_bytes) {
-        return left->size_bytes < right->size_bytes ? -1 : 1;
-    }
-    return memcmp(data + left->offset_bytes, data + right->offset_bytes, left->size_bytes);
-}
-
-void plan_keys_unique(struct plan_keys *keys) {
-    if (keys->count < 2) {
-        return;
-    }
-    qsort_r(keys->places, keys->count, sizeof *keys->places, compare_places, keys->bytes.data);
-    size_t kept = 1;
-    for (size_t i = 1; i < keys->count; i++) {
-        if (compare_places(&keys->places[kept - 1], &keys->places[i], keys->bytes.data) != 0) {
-            keys->places[kept++] = keys->places[i];
-        }
-    }
-    keys->count = kept;
-}
-
-void plan_keys_clear(struct plan_keys *keys) {
-    row_buffer_clear(&keys->bytes);
-    keys->count = 0;
-}
-
-void plan_keys_finish(struct plan_keys *keys) {
-    row_buffer_finish(&keys->bytes);
-    sqlite3_free(keys->places);
-    *keys = (struct plan_keys){0};
-}
-
-static int reserve_place(struct plan_keys *keys) {
-    if (keys->count < keys->capacity) {
-        return SQLITE_OK;
-    }
-    size_t capacity = keys->capacity == 0 ? 4 : 2 * keys->capacity;
-    struct plan_key_place *places = sqlite3_realloc64(keys->places, capacity * sizeof *places);
-    if (places == NULL) {
-        return SQLITE_NOMEM;
-    }
-    keys->places = places;
-    keys->capacity = capacity;
-    return SQLITE_OK;
-}
-
-/* Everything appended to keys->bytes since `offset_bytes` is one key. */
-static void add_place(struct plan_keys *keys, size_t offset_bytes) {
-    keys->places[keys->count++] = (struct plan_key_place){
-        .offset_bytes = offset_bytes, .size_bytes = keys->bytes.size_bytes - offset_bytes};
-}
-
 /* ----------------------------------------------------------------- probing */
 
 /* What one key part can be: nothing, one value, or a few. */
@@ -372,9 +304,9 @@ static int find_candidates(const struct table_schema *schema, int part, sqlite3_
 }
 
 static int add_key(const struct table_schema *schema, const struct row_scalar *parts,
-                   struct plan_keys *keys) {
-    size_t offset = keys->bytes.size_bytes;
-    int rc = reserve_place(keys);
+                   struct key_list *keys) {
+    size_t offset;
+    int rc = key_list_begin(keys, &offset);
     if (rc == SQLITE_OK) {
         rc = key_encode(schema, parts, &keys->bytes);
     }
@@ -386,13 +318,13 @@ static int add_key(const struct table_schema *schema, const struct row_scalar *p
         keys->bytes.size_bytes = offset;
         return SQLITE_OK;
     }
-    add_place(keys, offset);
+    key_list_end(keys, offset);
     return SQLITE_OK;
 }
 
 /* Adds a key for every way to choose one candidate per part; `choice` counts them. */
 static int add_combinations(const struct table_schema *schema, const struct candidates *candidates,
-                            size_t combination_count, struct plan_keys *keys) {
+                            size_t combination_count, struct key_list *keys) {
     struct row_scalar *parts = sqlite3_malloc64((size_t)schema->key_count * sizeof *parts);
     int rc = parts == NULL ? SQLITE_NOMEM : SQLITE_OK;
     for (size_t choice = 0; choice < combination_count && rc == SQLITE_OK; choice++) {
@@ -428,7 +360,7 @@ static enum plan_answer answer_of(const struct candidates *candidates, int count
 
 /* Fills `candidates` (zeroed, one per part), answers, and adds the keys. */
 static int probe_parts(const struct table_schema *schema, sqlite3_value *const *values,
-                       enum key_text text, struct candidates *candidates, struct plan_keys *keys,
+                       enum key_text text, struct candidates *candidates, struct key_list *keys,
                        enum plan_answer *answer) {
     int rc = SQLITE_OK;
     size_t combination_count;
@@ -456,7 +388,7 @@ static int probe_parts(const struct table_schema *schema, sqlite3_value *const *
 }
 
 static int probe_key(const struct table_schema *schema, sqlite3_value *const *values,
-                     enum key_text text, struct plan_keys *keys, enum plan_answer *answer) {
+                     enum key_text text, struct key_list *keys, enum plan_answer *answer) {
     /* A key of one part, the usual one, is looked up without memory of its own. */
     struct candidates single = {.count = 0};
     struct candidates *candidates = &single;
@@ -478,7 +410,7 @@ static int probe_key(const struct table_schema *schema, sqlite3_value *const *va
     return rc;
 }
 
-static int probe_rowid(sqlite3_value *value, struct plan_keys *keys, enum plan_answer *answer) {
+static int probe_rowid(sqlite3_value *value, struct key_list *keys, enum plan_answer *answer) {
     struct row_scalar scalar;
     unsigned char key[KEY_ROWID_BYTES];
     int rc = row_scalar_load(value, &scalar);
@@ -490,14 +422,14 @@ static int probe_rowid(sqlite3_value *value, struct plan_keys *keys, enum plan_a
     if (rc == SQLITE_OK &&
         (scalar.type == ROW_INTEGER ||
          (scalar.type == ROW_REAL && row_real_is_integer(scalar.real, &rowid)))) {
-        size_t offset = keys->bytes.size_bytes;
+        size_t offset;
         key_encode_rowid(rowid, key);
-        rc = reserve_place(keys);
+        rc = key_list_begin(keys, &offset);
         if (rc == SQLITE_OK) {
             rc = row_buffer_append(&keys->bytes, key, sizeof key);
         }
         if (rc == SQLITE_OK) {
-            add_place(keys, offset);
+            key_list_end(keys, offset);
             *answer = PLAN_EXACT;
         }
     }
@@ -506,7 +438,7 @@ static int probe_rowid(sqlite3_value *value, struct plan_keys *keys, enum plan_a
 }
 
 int plan_probe(const struct table_schema *schema, sqlite3_value *const *values, enum key_text text,
-               struct plan_keys *keys, enum plan_answer *answer) {
+               struct key_list *keys, enum plan_answer *answer) {
     *answer = PLAN_ALL;
     return schema_has_rowid(schema) ? probe_rowid(values[0], keys, answer)
                                     : probe_key(schema, values, text, keys, answer);

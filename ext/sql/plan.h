@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/sqlite_api.h"
+#include "codec/key_list.h"
 #include "codec/row_codec.h"
 #include "codec/schema.h"
 
@@ -50,23 +51,6 @@ struct plan plan_decode(int index_number, const char *index_text);
 /* The number of arguments of PLAN_POINT: key_count, and 1 for rowid tables. */
 int plan_argument_count(const struct table_schema *schema);
 
-/* Keys to look up. All zeroes is a valid empty list. */
-struct plan_keys {
-    struct row_buffer bytes;
-    struct plan_key_place *places; /* private */
-    size_t count;
-    size_t capacity;
-};
-
-/* Key `index` of the list; valid until the list changes. */
-struct faster_bytes plan_keys_at(const struct plan_keys *keys, size_t index);
-/* Removes repeated keys (and sorts by bytes). Must be called after the last plan_probe()
- * and before the lookups: two values of an IN may find the same row, and SQLite would
- * return it twice. */
-void plan_keys_unique(struct plan_keys *keys);
-void plan_keys_clear(struct plan_keys *keys);
-void plan_keys_finish(struct plan_keys *keys);
-
 enum plan_answer {
     PLAN_EXACT, /* every match is among the keys that were appended */
     PLAN_NONE,  /* nothing can match; no key was appended */
@@ -77,8 +61,10 @@ enum plan_answer {
 /* Appends the keys that can equal `values` (plan_argument_count() of them; for PLAN_BATCH
  * one choice from its lists). `text` is what the table knows of its keys, see key_text_of();
  * it must cover everything the cursor can see. The values must be protected and do not
- * change. SQLITE_OK with *answer, SQLITE_NOMEM, SQLITE_TOOBIG. */
+ * change. Two values of an IN may find the same row, which SQLite would return twice: after the
+ * last call, and before the lookups, call key_list_unique(). SQLITE_OK with *answer, SQLITE_NOMEM,
+ * SQLITE_TOOBIG. */
 int plan_probe(const struct table_schema *schema, sqlite3_value *const *values, enum key_text text,
-               struct plan_keys *keys, enum plan_answer *answer);
+               struct key_list *keys, enum plan_answer *answer);
 
 #endif

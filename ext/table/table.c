@@ -23,6 +23,7 @@ static void unlink_table(struct table *table) {
 
 static void destroy(struct table *table) {
     row_values_destroy(table->spare_values);
+    batch_destroy(table->spare_batch);
     struct attachment *attachment = table->attachment;
     table->attachment = NULL;
     attachment_release(attachment);

@@ -13,6 +13,7 @@
 #include "base/sqlite_api.h"
 #include "codec/schema.h"
 #include "store/attachment.h"
+#include "store/batch.h"
 #include "store/commit_rows.h"
 #include "store/connection.h"
 
@@ -26,6 +27,7 @@ struct table {
     struct commit_rows rows;
     struct attachment *attachment;   /* NULL before the first use */
     struct row_values *spare_values; /* see row_values.h, or NULL */
+    struct batch *spare_batch;       /* see batch.h, or NULL */
     uint64_t resolved_generation;    /* registry_schema_generation() when "schema.t" was this */
     uint64_t plain_generation;       /* the same for "t" alone */
     int busy_count;                  /* functions at work with it */

@@ -14,12 +14,12 @@
 /* Set by probe(). */
 static enum key_text probe_text;
 static enum plan_answer probe_answer;
-static struct plan_keys probe_keys;
+static struct key_list probe_keys;
 
 /* probe(key values...): 0; the answer is in the variables. */
 static void probe_function(sqlite3_context *context, int count, sqlite3_value **values) {
     int before[4];
-    plan_keys_clear(&probe_keys);
+    key_list_clear(&probe_keys, SIZE_MAX);
     for (int i = 0; i < count; i++) {
         before[i] = sqlite3_value_type(values[i]);
     }
@@ -28,7 +28,7 @@ static void probe_function(sqlite3_context *context, int count, sqlite3_value **
     for (int i = 0; i < count; i++) {
         cr_assert_eq(sqlite3_value_type(values[i]), before[i]);
     }
-    plan_keys_unique(&probe_keys);
+    key_list_unique(&probe_keys);
     sqlite3_result_int(context, 0);
 }
 
@@ -39,7 +39,7 @@ static void add_functions(sqlite3 *db) {
 
 static bool probe_contains(const void *key, size_t size) {
     for (size_t i = 0; i < probe_keys.count; i++) {
-        struct faster_bytes bytes = plan_keys_at(&probe_keys, i);
+        struct faster_bytes bytes = key_list_at(&probe_keys, i);
         if (bytes.size_bytes == size && memcmp(bytes.data, key, size) == 0) {
             return true;
         }
@@ -141,7 +141,7 @@ Test(plan, probe_of_random_values_misses_no_match, .timeout = 300) {
         }
         schema_finish(&schema);
     }
-    plan_keys_finish(&probe_keys);
+    key_list_finish(&probe_keys);
     cr_expect_gt(counts.match, PROBE_COUNT / 10);
     cr_expect_gt(counts.exact, PROBE_COUNT / 2);
     cr_expect_lt(counts.all, PROBE_COUNT / 5);
@@ -187,6 +187,6 @@ Test(plan, probe_answers_by_value_and_by_text_among_the_keys) {
     probe_one(db, "SELECT probe(1, NULL)", KEY_TEXT_ANY);
     cr_expect_eq(probe_answer, PLAN_NONE);
     schema_finish(&schema);
-    plan_keys_finish(&probe_keys);
+    key_list_finish(&probe_keys);
     sqlite3_close(db);
 }

@@ -500,13 +500,13 @@ Test(plan, out_of_memory_leaks_nothing) {
     sqlite3_int64 used = sqlite3_memory_used();
     int rc = SQLITE_NOMEM;
     for (int allowed = 0; rc == SQLITE_NOMEM; allowed++) {
-        struct plan_keys keys = {.count = 0};
+        struct key_list keys = {.count = 0};
         enum plan_answer answer;
         calls_left = allowed;
         rc = plan_probe(&schema, values, KEY_TEXT_CANONICAL, &keys, &answer);
         calls_left = -1;
         cr_expect(rc != SQLITE_OK || (answer == PLAN_EXACT && keys.count == 4));
-        plan_keys_finish(&keys);
+        key_list_finish(&keys);
         cr_assert_eq(sqlite3_memory_used(), used);
     }
     cr_expect_eq(rc, SQLITE_OK);
