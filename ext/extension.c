@@ -17,6 +17,7 @@ SQLITE_EXTENSION_INIT1
 
 #include "module.h"
 #include "sql/functions.h"
+#include "sql/mget.h"
 #include "sql/statistics.h"
 #include "store/connection.h"
 #include "store/registry.h"
@@ -45,6 +46,7 @@ static int register_all(struct connection *connection) {
     int rc = module_register(connection);
     rc = rc == SQLITE_OK ? watcher_register(connection) : rc;
     rc = rc == SQLITE_OK ? statistics_register(connection) : rc;
+    rc = rc == SQLITE_OK ? mget_register(connection) : rc;
     return rc == SQLITE_OK ? functions_register(connection) : rc;
 }
 

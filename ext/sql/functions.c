@@ -53,28 +53,6 @@ static void finish(sqlite3_context *context, struct table *table, int rc) {
     }
 }
 
-/* The value column a function means: the one named, or the only one. */
-static int value_column(struct table *table, const char *name, int *column) {
-    const struct table_schema *schema = &table->schema;
-    int count = 0;
-    if (name != NULL) {
-        *column = schema_column_index(schema, name);
-        return *column >= 0 ? SQLITE_OK
-                            : connection_error(table->connection, SQLITE_ERROR,
-                                               "no such column: %s.%s", table->name, name);
-    }
-    for (int i = 0; i < schema->column_count; i++) {
-        if (schema->columns[i].key_index < 0) {
-            *column = i;
-            count++;
-        }
-    }
-    return count == 1 ? SQLITE_OK
-                      : connection_error(table->connection, SQLITE_ERROR,
-                                         "%s has %d value columns, this function needs one",
-                                         table->name, count);
-}
-
 /* ---------------------------------------------------------------- reading */
 
 /* Reads the row of a key; *found is false if there is none. */
@@ -130,7 +108,7 @@ static void run_reading(sqlite3_context *context, int argc, sqlite3_value **argv
 static int get(sqlite3_context *context, struct table *table, int argc, sqlite3_value **argv) {
     const char *column_name = argc > 2 ? (const char *)sqlite3_value_text(argv[2]) : NULL;
     int column = 0;
-    int rc = value_column(table, column_name, &column);
+    int rc = table_value_column(table, column_name, &column);
     return rc == SQLITE_OK ? get_column(context, table, argv[1], column) : rc;
 }
 
@@ -217,7 +195,7 @@ static int run(struct table *table, enum statements_kind kind, sqlite3_value *ke
     struct connection *connection = table->connection;
     sqlite3_stmt *statement = NULL;
     int column = -1;
-    int rc = kind == STATEMENTS_DELETE ? SQLITE_OK : value_column(table, NULL, &column);
+    int rc = kind == STATEMENTS_DELETE ? SQLITE_OK : table_value_column(table, NULL, &column);
     rc = rc == SQLITE_OK ? watcher_ensure_object(connection) : rc;
     rc = rc == SQLITE_OK ? statements_take(table, kind, column, &statement) : rc;
     if (rc != SQLITE_OK) {

@@ -103,3 +103,24 @@ int table_lookup(struct connection *connection, const char *text, struct table *
     }
     return rc;
 }
+
+int table_value_column(struct table *table, const char *name, int *column) {
+    const struct table_schema *schema = &table->schema;
+    int count = 0;
+    if (name != NULL) {
+        *column = schema_column_index(schema, name);
+        return *column >= 0 ? SQLITE_OK
+                            : connection_error(table->connection, SQLITE_ERROR,
+                                               "no such column: %s.%s", table->name, name);
+    }
+    for (int i = 0; i < schema->column_count; i++) {
+        if (schema->columns[i].key_index < 0) {
+            *column = i;
+            count++;
+        }
+    }
+    return count == 1 ? SQLITE_OK
+                      : connection_error(table->connection, SQLITE_ERROR,
+                                         "%s has %d value columns, this function needs one",
+                                         table->name, count);
+}

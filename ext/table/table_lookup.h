@@ -10,4 +10,8 @@
  * message in the connection. */
 int table_lookup(struct connection *connection, const char *text, struct table **table);
 
+/* The value column a function means: the one named, or, without a name (NULL), the only one.
+ * SQLITE_OK, or a failure with its message in the connection. */
+int table_value_column(struct table *table, const char *name, int *column);
+
 #endif

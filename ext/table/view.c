@@ -73,13 +73,13 @@ int view_open_in_function(struct table *table, struct view *view) {
         return rc;
     }
     if (sqlite3_txn_state(connection->db, table->schema_name) != SQLITE_TXN_NONE) {
-        return view_open(table, view);
+        return view_refresh(table, view);
     }
     rc = commit_rows_begin_reading(&table->rows);
     if (table->disconnected) {
         rc = SQLITE_SCHEMA;
     }
-    rc = rc == SQLITE_OK ? view_open(table, view) : rc;
+    rc = rc == SQLITE_OK ? view_refresh(table, view) : rc;
     commit_rows_end_reading(&table->rows);
     return rc;
 }

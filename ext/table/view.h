@@ -31,7 +31,7 @@ struct view {
 int view_open(struct table *table, struct view *view);
 /* Keeps the view if it is still the right one, else opens it anew. */
 int view_refresh(struct table *table, struct view *view);
-/* The same in a function, whose statement need not have a read transaction of the table's
+/* view_refresh() in a function, whose statement need not have a read transaction of the table's
  * database: only in one does SQLite see what other connections, or a restore, made of the file.
  * Inside BEGIN it stays, as that of a SELECT does.
  * SQLITE_SCHEMA if `table` was released meanwhile: its name must be looked up again. */
