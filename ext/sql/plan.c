@@ -150,6 +150,18 @@ static bool is_single_lookup(const struct table_schema *schema, sqlite3_index_in
     return type == SQLITE_TEXT || type == SQLITE_BLOB;
 }
 
+/* Whether what lookups find needs no recheck. That of an IN builds the list a second time, and a
+ * correlated one for each row. A scan that takes the place of lookups needs it, and so does a
+ * number for a part that may hold text: what it equals depends on the affinity of its side. */
+static bool is_exact(const struct table_schema *schema, sqlite3_index_info *info, int constraint) {
+    if (plan_argument_count(schema) != 1 || !is_numeric_part(schema, 0)) {
+        return false;
+    }
+    const char *collation = sqlite3_vtab_collation(info, constraint);
+    return schema_has_rowid(schema) || collation == NULL ||
+           sqlite3_stricmp(collation, collation_name(schema->key[0].collation)) == 0;
+}
+
 /* Passes the values on in the key's order. False if a part has none, or if the values of one list
  * would be tried with each value of another, which SQLite offers one by one. */
 static bool use_key(const struct table_schema *schema, sqlite3_index_info *info, bool *is_unique) {
@@ -171,6 +183,7 @@ static bool use_key(const struct table_schema *schema, sqlite3_index_info *info,
     for (int part = 0; part < count; part++) {
         int constraint = find_constraint(schema, info, part);
         info->aConstraintUsage[constraint].argvIndex = part + 1;
+        info->aConstraintUsage[constraint].omit = is_exact(schema, info, constraint);
         *is_unique = *is_unique && is_single_lookup(schema, info, constraint, part);
     }
     return true;

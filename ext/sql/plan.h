@@ -3,8 +3,9 @@
  * plan_best_index() is xBestIndex. The plan it chooses is only an offer: the right side
  * of `key = x` arrives without the key's affinity, and the comparison may convert the
  * key's side, so plan_probe() decides at xFilter, when the value is known, whether a
- * point lookup answers the question. SQLite rechecks every constraint (omit is never
- * set), so a lookup may find too much but never too little. plan.c explains the cases.
+ * point lookup answers the question. SQLite rechecks every constraint but those on a numeric
+ * key of one column, so that elsewhere a lookup may find too much but never too little. plan.c
+ * explains the cases.
  */
 #ifndef FASTER_EXT_PLAN_H
 #define FASTER_EXT_PLAN_H

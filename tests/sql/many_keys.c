@@ -168,6 +168,13 @@ static void compare(struct world *world) {
          keys);
     same(world, "SELECT f.* FROM f WHERE key IN (SELECT k FROM one) ORDER BY key, v",
          "SELECT o.* FROM o WHERE key IN (SELECT k FROM one) ORDER BY key, v", keys);
+    same(
+        world,
+        "SELECT (SELECT count(*) FROM f WHERE key IN (SELECT k FROM one AS b WHERE b.i % 5 = a.i)) "
+        "FROM one AS a WHERE a.i IN (0, 3)",
+        "SELECT (SELECT count(*) FROM o WHERE key IN (SELECT k FROM one AS b WHERE b.i % 5 = a.i)) "
+        "FROM one AS a WHERE a.i IN (0, 3)",
+        keys);
     same(world, "SELECT count(*), count(DISTINCT position) FROM list, faster_mget('f', keys)",
          "SELECT count(*), count(DISTINCT j.key) FROM list, json_each(list.keys) AS j CROSS JOIN o "
          "ON o.key = +j.value",

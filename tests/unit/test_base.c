@@ -217,7 +217,7 @@ static enum faster_status put(const struct faster_arena *arena, struct faster_bu
     static const char bytes[100000];
     *buffer = (struct faster_buffer){.env = faster_arena_env(arena)};
     enum faster_status status = faster_buffer_assign(buffer, bytes, size_bytes);
-    if (status == FASTER_OK) {
+    if (status == FASTER_OK && size_bytes > 0) {
         memset(buffer->data, (int)(size_bytes % 251), buffer->capacity_bytes);
     }
     return status;
