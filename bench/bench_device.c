@@ -1,14 +1,14 @@
 /* bench_device.c - what the devices make of the disk: random reads, sequential writes, syncs.
  *
- *     bench_device DIRECTORY [MIB] [SECONDS] [ROUNDS]
+ *     bench_device DIRECTORY [MIB] [SECONDS] [ROUNDS] [DEPTH]
  *
  * Makes a log of MIB mebibytes (default 1024) in DIRECTORY, then measures for SECONDS (default
  * 2) each: appends of 4096 bytes that are synced one by one; random reads of 512 and 4096 bytes
- * at depths 1, 8, 32 and 128. Reads go past the page cache where the device does that, else the
- * log is dropped from it before each. Every case is measured ROUNDS (default 3) times, all kinds
- * in turn, so that other load on the machine meets them alike; the figures are medians, and
- * raw_ratio and raw_cpu_ratio the medians of the ratios to "raw" in the same round. "raw" is
- * io_uring with O_DIRECT alone, the limit. Prints one JSON line for each case and kind.
+ * at depths 1, 8, 32 and 128, or DEPTH only. Reads go past the page cache where the device does
+ * that, else the log is dropped from it before each. Every case is measured ROUNDS (default 3)
+ * times, all kinds in turn, so that other load on the machine meets them alike; the figures are
+ * medians, and raw_ratio and raw_cpu_ratio the medians of the ratios to "raw" in the same round.
+ * "raw" is io_uring with O_DIRECT alone, the limit. Prints one JSON line for each case and kind.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,6 +98,7 @@ static struct kind read_kinds[] = {
     {.name = "raw-files", .variant = RAW_FILES, .reads = raw_reads},
     {.name = "raw-buffers", .variant = RAW_BUFFERS, .reads = raw_reads},
     {.name = "raw-fixed", .variant = RAW_FILES | RAW_BUFFERS, .reads = raw_reads},
+    {.name = "raw-coop", .variant = RAW_COOP, .reads = raw_reads},
     {.name = "raw-sqpoll", .variant = RAW_SQPOLL, .reads = raw_reads},
     {.name = "raw-iopoll", .variant = RAW_IOPOLL, .reads = raw_reads},
     {.name = "io_uring", .variant = URING, .reads = device_reads},
@@ -178,7 +179,7 @@ static void measure(struct bench *bench, struct kind *kinds, size_t kind_count, 
     }
 }
 
-static void all_cases(struct bench *bench, unsigned rounds) {
+static void all_cases(struct bench *bench, unsigned rounds, unsigned long only_depth) {
     static const size_t read_bytes[] = {512, READ_BYTES_MAX};
     static const unsigned depths[] = {1, 8, 32, DEPTH_MAX};
     static struct kind writer[] = {{.name = "io_uring", .variant = URING},
@@ -191,8 +192,10 @@ static void all_cases(struct bench *bench, unsigned rounds) {
     measure(bench, append_kinds, COUNT_OF(append_kinds), "append_and_sync", READ_BYTES_MAX, 1,
             rounds);
     for (unsigned i = 0; i < 8; i++) {
-        measure(bench, read_kinds, COUNT_OF(read_kinds), "random_read", read_bytes[i / 4],
-                depths[i % 4], rounds);
+        if (only_depth == 0 || depths[i % 4] == only_depth) {
+            measure(bench, read_kinds, COUNT_OF(read_kinds), "random_read", read_bytes[i / 4],
+                    depths[i % 4], rounds);
+        }
     }
 }
 
@@ -203,7 +206,8 @@ int main(int argc, char **argv) {
 
     if (argc < 2 || mebibytes < 64 || rounds < 1 || rounds > ROUNDS_MAX) {
         fprintf(stderr,
-                "usage: bench_device DIRECTORY [MIB, at least 64] [SECONDS] [ROUNDS, at most %u]\n",
+                "usage: bench_device DIRECTORY [MIB, at least 64] [SECONDS] [ROUNDS, at most %u] "
+                "[DEPTH]\n",
                 ROUNDS_MAX);
         return 2;
     }
@@ -215,6 +219,6 @@ int main(int argc, char **argv) {
         die("memory", FASTER_NOMEM);
     }
     memset(bench.memory, 0x5a, DEPTH_MAX * SLOT_BYTES);
-    all_cases(&bench, (unsigned)rounds);
+    all_cases(&bench, (unsigned)rounds, argc > 5 ? strtoul(argv[5], NULL, 10) : 0);
     return 0;
 }

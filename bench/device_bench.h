@@ -63,7 +63,8 @@ enum raw_variant {
     RAW_SQPOLL = 4,
     RAW_IOPOLL = 8,
     RAW_LINKED = 16, /* appends: write and sync in one call, else in two */
-    RAW_CALLS = 32   /* appends: pwrite() and fdatasync(), no io_uring */
+    RAW_CALLS = 32,  /* appends: pwrite() and fdatasync(), no io_uring */
+    RAW_COOP = 64    /* completions interrupt nobody: IORING_SETUP_COOP_TASKRUN */
 };
 measure_reads_fn raw_reads;
 measure_appends_fn raw_appends;

@@ -60,6 +60,9 @@ static bool open_ring(const struct bench *bench, struct raw *raw) {
     if ((raw->variant & RAW_IOPOLL) != 0) {
         params.flags |= IORING_SETUP_IOPOLL;
     }
+    if ((raw->variant & RAW_COOP) != 0) {
+        params.flags |= IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
+    }
     raw->has_ring = io_uring_queue_init_params(DEPTH_MAX, &raw->ring, &params) == 0;
     return raw->has_ring &&
            ((raw->variant & RAW_FILES) == 0 ||

@@ -192,14 +192,18 @@ static void begin_waiting(struct fst_device_queue *queue) {
     }
 }
 
-static void uring_flush(struct fst_device *device, struct fst_device_queue *queue) {
-    if (is_forked(uring_of(device))) {
-        refuse_all(queue);
-        return;
-    }
+static void submit_prepared(struct fst_device_queue *queue) {
     begin_waiting(queue);
     if (queue->prepared_count > 0) {
         fst_uring_ring_enter(queue, 0);
+    }
+}
+
+static void uring_flush(struct fst_device *device, struct fst_device_queue *queue) {
+    if (is_forked(uring_of(device))) {
+        refuse_all(queue);
+    } else {
+        submit_prepared(queue);
     }
 }
 
@@ -216,15 +220,12 @@ static void uring_submit(struct fst_device *device, struct fst_device_queue *que
 
 /* ---- completion ---- */
 
-/* Everything that can be had without waiting, until there is something for a callback. */
+/* What is complete already. Asks the kernel nothing. */
 static void collect(struct fst_device_queue *queue) {
     struct fst_device *inner = queue->device->inner;
 
     do {
         begin_waiting(queue);
-        if (queue->prepared_count > 0) {
-            fst_uring_ring_enter(queue, 0);
-        }
         if (queue->inner_count > 0) {
             (void)inner->ops->poll(inner, queue->inner, 0);
         }
@@ -262,22 +263,33 @@ static unsigned run_callbacks(struct fst_device_queue *queue) {
     return count;
 }
 
-static unsigned uring_poll(struct fst_device *device, struct fst_device_queue *queue,
-                           uint64_t timeout_ns) {
-    const struct faster_env *env = device->env;
-    const uint64_t start_ns = timeout_ns > 0 ? env->monotonic_ns(env) : 0;
+/* Waits for a completion, and in the same call submits what is prepared. */
+static void wait_for_completed(struct fst_device_queue *queue, uint64_t timeout_ns) {
+    const struct faster_env *env = queue->device->head.env;
+    const uint64_t start_ns = env->monotonic_ns(env);
     uint64_t waited_ns = 0;
 
-    if (is_forked(uring_of(device))) {
-        refuse_all(queue);
-        return run_callbacks(queue);
-    }
-    collect(queue);
     while (queue->completed.first == NULL && waited_ns < timeout_ns &&
            ring_count(queue) + queue->inner_count > 0) {
         wait_for_any(queue, timeout_ns - waited_ns);
         collect(queue);
         waited_ns = env->monotonic_ns(env) - start_ns;
+    }
+}
+
+static unsigned uring_poll(struct fst_device *device, struct fst_device_queue *queue,
+                           uint64_t timeout_ns) {
+    if (is_forked(uring_of(device))) {
+        refuse_all(queue);
+        return run_callbacks(queue);
+    }
+    collect(queue);
+    if (queue->completed.first == NULL && timeout_ns > 0) {
+        wait_for_completed(queue, timeout_ns);
+    }
+    submit_prepared(queue);
+    if (queue->completed.first == NULL) {
+        collect(queue);
     }
     return run_callbacks(queue);
 }
