@@ -111,6 +111,7 @@ static struct kind append_kinds[] = {
     {.name = "raw-linked", .variant = RAW_LINKED, .appends = raw_appends},
     {.name = "calls", .variant = RAW_CALLS, .appends = raw_appends},
     {.name = "io_uring-cached", .variant = URING_CACHED, .appends = device_appends},
+    {.name = "io_uring-cached-apart", .variant = URING_CACHED | APART, .appends = device_appends},
     {.name = "io_uring", .variant = URING, .appends = device_appends},
     {.name = "threads", .variant = THREADS, .appends = device_appends},
 };

@@ -50,8 +50,9 @@ typedef bool measure_appends_fn(struct bench *bench, unsigned variant, struct sa
 
 /* device_client.c: the engine's devices. */
 enum device_variant { THREADS, URING_CACHED, URING, URING_MISALIGNED };
+#define APART 8u /* appends: the write and the sync are two requests, one after the other */
 measure_reads_fn device_reads;
-/* Each append is written, then synced. */
+/* Each append is written and synced. */
 measure_appends_fn device_appends;
 /* Makes the log of bench->log_bytes anew, and the segment behind it. */
 void device_write_log(struct bench *bench, enum device_variant variant, struct sample *sample);

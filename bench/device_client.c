@@ -177,7 +177,8 @@ void device_write_log(struct bench *bench, enum device_variant variant, struct s
 }
 
 bool device_appends(struct bench *bench, unsigned variant, struct sample *sample) {
-    struct client client = open_client(bench, (enum device_variant)variant);
+    struct client client = open_client(bench, (enum device_variant)(variant & ~APART));
+    const bool apart = (variant & APART) != 0;
     uint64_t count = 0;
 
     /* The first of a device opens the file. */
@@ -185,8 +186,10 @@ bool device_appends(struct bench *bench, unsigned variant, struct sample *sample
     run(&client, FST_IO_SYNC, 0, 0);
     const struct point start = now(bench);
     while (!is_over(bench, start)) {
-        run(&client, FST_IO_WRITE, next_append(bench), READ_BYTES_MAX);
-        run(&client, FST_IO_SYNC, 0, 0);
+        run(&client, apart ? FST_IO_WRITE : FST_IO_WRITE_SYNC, next_append(bench), READ_BYTES_MAX);
+        if (apart) {
+            run(&client, FST_IO_SYNC, 0, 0);
+        }
         count++;
     }
     *sample = sample_of(bench, count, start);

@@ -21,10 +21,13 @@
 enum fst_io_kind {
     FST_IO_READ = 1,
     FST_IO_WRITE = 2,
-    FST_IO_SYNC = 3 /* all writes that completed before it was submitted become durable,
-                       with the names of the files that hold them; addr and bytes unused.
-                       FULL and NOMEM: for want of a descriptor, a thread or memory a part of it
-                       was not tried, and it may be repeated. Any other failure is final */
+    FST_IO_SYNC = 3,      /* all writes that completed before it was submitted become durable,
+                             with the names of the files that hold them; addr and bytes unused.
+                             FULL and NOMEM: for want of a descriptor, a thread or memory a part of
+                             it was not tried, and it may be repeated. Any other failure is final */
+    FST_IO_WRITE_SYNC = 4 /* a write, and if that is whole a sync of it and of what SYNC covers.
+                             FULL and NOMEM are the write's, or as SYNC's; IO may be the sync's, and
+                             is final */
 };
 
 struct fst_io_request;

@@ -165,6 +165,8 @@ static enum faster_status transfer(struct file_device *device, struct fst_io_req
 }
 
 static enum faster_status carry_out(struct file_device *device, struct fst_io_request *request) {
+    enum faster_status status;
+
     if (device->files.read_only && request->kind != FST_IO_READ) {
         return request->kind == FST_IO_SYNC ? FASTER_OK : FASTER_READ_ONLY;
     }
@@ -175,7 +177,11 @@ static enum faster_status carry_out(struct file_device *device, struct fst_io_re
         request->count_bytes > FST_ADDR_MAX - request->addr.raw) {
         return FASTER_FULL;
     }
-    return transfer(device, request);
+    status = transfer(device, request);
+    if (status == FASTER_OK && request->kind == FST_IO_WRITE_SYNC) {
+        status = fst_segment_files_sync(&device->files);
+    }
+    return status;
 }
 
 /* ---- workers ---- */

@@ -2,6 +2,7 @@
  *
  *     device_uring.c       the essay, queues, polling
  *     device_uring_op.c    one request: its pieces, and what a completion means
+ *     device_uring_sync.c  what a request asks to be durable
  *     device_uring_ring.c  a queue's ring, and the calls that reach the kernel
  *     device_uring_none.c  instead of them all, in a build without io_uring
  */
@@ -50,7 +51,8 @@ enum fst_uring_state {
     FST_URING_FREE = 0,
     FST_URING_PREPARED, /* has an entry that the kernel has not taken */
     FST_URING_TAKEN,    /* the kernel has it */
-    FST_URING_INNER     /* the file device has what is left of it */
+    FST_URING_INNER,    /* the file device has what is left of it */
+    FST_URING_LINKED    /* of a write and the sync linked to it: back, the other is not */
 };
 
 struct fst_uring_op {
@@ -67,10 +69,17 @@ struct fst_uring_op {
     uint64_t file_offset;          /* of the piece */
     size_t piece_bytes;
     size_t piece_done;
-    size_t skip_bytes;          /* bounced: bytes before the wanted ones */
-    size_t span_bytes;          /* asked of the kernel */
-    struct fst_uring_op *next;  /* free list, or prepared ones in the order of their entries */
-    struct fst_io_request rest; /* INNER */
+    size_t skip_bytes;           /* bounced: bytes before the wanted ones */
+    size_t span_bytes;           /* asked of the kernel */
+    bool needs_sync;             /* the request is to be durable, and is not yet */
+    bool is_sync;                /* the entry in the ring is a sync of the file */
+    bool is_unlinked;            /* a sync that may not have come after the whole write */
+    struct fst_uring_op *linked; /* of a write its sync, of that the write; or NULL */
+    uint64_t write_count;        /* is_sync: see fst_segment_files_sync_begin() */
+    int result;                  /* is_sync, LINKED: the kernel's */
+    enum faster_status status;   /* of the request; final once nothing is linked */
+    struct fst_uring_op *next;   /* free list, or prepared ones in the order of their entries */
+    struct fst_io_request rest;  /* INNER */
 };
 
 struct fst_uring_list {
@@ -136,6 +145,24 @@ void fst_uring_op_hand_over(struct fst_uring_op *op);
 void fst_uring_op_end(struct fst_uring_op *op, enum faster_status status);
 /* The kernel holds the file of a read by itself from now on. */
 void fst_uring_op_leave_read(struct fst_uring_op *op);
+
+/* An op from the pool, or NULL. */
+struct fst_uring_op *fst_uring_op_take(struct fst_device_queue *queue);
+void fst_uring_op_free(struct fst_uring_op *op);
+/* Ends a use of its file, if it has one; `written_end` as in fst_segment_files_leave(). */
+void fst_uring_op_leave(struct fst_uring_op *op, uint64_t written_end);
+
+/* ---- device_uring_sync.c ---- */
+
+/* Puts a sync behind the write whose entry this is, if that is all it takes to make the request
+ * durable. */
+void fst_uring_sync_link(struct fst_uring_op *write, struct io_uring_sqe *entry);
+/* Parts them: the write was not whole at first, or the kernel has taken it alone. */
+void fst_uring_sync_unlink(struct fst_uring_op *op);
+/* What the request's transfers came to; goes on with its sync, or ends it. */
+void fst_uring_sync_or_end(struct fst_uring_op *op, enum faster_status status);
+/* What the kernel answered to an entry that is a sync. */
+void fst_uring_sync_result(struct fst_uring_op *op, int result);
 
 /* ---- device_uring_ring.c ---- */
 

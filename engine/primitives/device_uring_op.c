@@ -10,13 +10,29 @@
 #include "primitives/device_uring.h"
 
 static bool is_write(const struct fst_uring_op *op) {
-    return op->request->kind == FST_IO_WRITE;
+    return op->request->kind == FST_IO_WRITE || op->request->kind == FST_IO_WRITE_SYNC;
 }
 
-/* ---- its end ---- */
+/* ---- its life ---- */
 
-/* `written_end` as in fst_segment_files_leave(). */
-static void leave(struct fst_uring_op *op, uint64_t written_end) {
+struct fst_uring_op *fst_uring_op_take(struct fst_device_queue *queue) {
+    struct fst_uring_op *op = queue->free;
+
+    if (op != NULL) {
+        queue->free = op->next;
+        *op = (struct fst_uring_op){.queue = queue, .whole = true};
+    }
+    return op;
+}
+
+void fst_uring_op_free(struct fst_uring_op *op) {
+    op->state = FST_URING_FREE;
+    op->request = NULL;
+    op->next = op->queue->free;
+    op->queue->free = op;
+}
+
+void fst_uring_op_leave(struct fst_uring_op *op, uint64_t written_end) {
     if (op->file != NULL) {
         fst_segment_files_leave(op->queue->device->files, op->file, written_end);
         op->file = NULL;
@@ -24,22 +40,15 @@ static void leave(struct fst_uring_op *op, uint64_t written_end) {
 }
 
 void fst_uring_op_leave_read(struct fst_uring_op *op) {
-    if (op != &op->queue->wake && !is_write(op)) {
-        leave(op, 0);
+    if (op != &op->queue->wake && !op->is_sync && !is_write(op)) {
+        fst_uring_op_leave(op, 0);
     }
 }
 
 void fst_uring_op_end(struct fst_uring_op *op, enum faster_status status) {
-    struct fst_device_queue *queue = op->queue;
-    struct fst_io_request *request = op->request;
-
     /* Of a failed write nothing is sure, only that the file was written. */
-    leave(op, is_write(op) ? FST_SEGMENT_HEADER_BYTES : 0);
-    op->state = FST_URING_FREE;
-    op->request = NULL;
-    op->next = queue->free;
-    queue->free = op;
-    fst_uring_complete(queue, request, status);
+    fst_uring_op_leave(op, is_write(op) ? FST_SEGMENT_HEADER_BYTES : 0);
+    fst_uring_sync_or_end(op, status);
 }
 
 /* ---- to the file device ---- */
@@ -49,6 +58,7 @@ static void rest_done(struct fst_io_request *rest) {
 
     op->queue->inner_count--;
     op->request->done_bytes += op->whole ? rest->done_bytes : 0;
+    op->needs_sync = false;
     fst_uring_op_end(op, rest->status);
 }
 
@@ -56,7 +66,8 @@ void fst_uring_op_hand_over(struct fst_uring_op *op) {
     struct fst_device *inner = op->queue->device->inner;
     const size_t done = op->handled + op->piece_done;
 
-    leave(op, is_write(op) ? FST_SEGMENT_HEADER_BYTES : 0);
+    fst_uring_sync_unlink(op);
+    fst_uring_op_leave(op, is_write(op) ? FST_SEGMENT_HEADER_BYTES : 0);
     op->request->done_bytes += op->whole ? op->piece_done : 0;
     op->rest = (struct fst_io_request){
         .kind = op->request->kind,
@@ -135,12 +146,14 @@ static void prepare(struct fst_uring_op *op) {
         /* On a kernel worker from the start: the file system would send it there anyway, and a
          * write beyond the process's file size limit raises its signal here. */
         entry->flags |= IOSQE_ASYNC;
+        io_uring_sqe_set_data(entry, op);
+        fst_uring_sync_link(op, entry);
     } else {
         io_uring_prep_read(entry, descriptor,
                            op->is_bounced ? fst_uring_bounce(op->queue, op) : memory_of(op),
                            (unsigned)op->span_bytes, at - op->skip_bytes);
+        io_uring_sqe_set_data(entry, op);
     }
-    io_uring_sqe_set_data(entry, op);
 }
 
 /* Goes on with the piece as far as it got. */
@@ -149,6 +162,7 @@ static void transfer(struct fst_uring_op *op) {
     const uint64_t addr = op->request->addr.raw + op->handled;
     enum faster_status status = FASTER_OK;
 
+    fst_uring_sync_unlink(op);
     if (op->file == NULL) {
         status =
             fst_segment_files_try_use(device->files, addr >> device->head.segment_bits, &op->file);
@@ -178,8 +192,8 @@ static void begin_piece(struct fst_uring_op *op) {
 
 static void end_piece(struct fst_uring_op *op) {
     if (is_write(op)) {
-        leave(op, op->file_offset + op->piece_bytes);
-    } else {
+        fst_uring_op_leave(op, op->file_offset + op->piece_bytes);
+    } else if (op->piece_done < op->piece_bytes) {
         memset(memory_of(op), 0, op->piece_bytes - op->piece_done);
     }
     op->request->done_bytes += op->whole ? op->piece_done : 0;
@@ -196,25 +210,19 @@ static void end_piece(struct fst_uring_op *op) {
 /* Requests that need no ring, and those that are refused, are the file device's. */
 static bool is_for_ring(const struct fst_uring_device *device,
                         const struct fst_io_request *request) {
-    return request->kind != FST_IO_SYNC && request->count_bytes > 0 &&
-           request->addr.raw <= FST_ADDR_MAX &&
+    return request->count_bytes > 0 && request->addr.raw <= FST_ADDR_MAX &&
            request->count_bytes <= FST_ADDR_MAX - request->addr.raw &&
            (request->kind == FST_IO_READ || !device->files->read_only);
 }
 
 void fst_uring_op_begin(struct fst_device_queue *queue, struct fst_io_request *request) {
-    struct fst_uring_op *op = queue->free;
+    struct fst_uring_op *op = fst_uring_op_take(queue);
 
-    queue->free = op->next;
-    op->queue = queue;
     op->request = request;
-    op->file = NULL;
-    op->retry_count = 0;
-    op->whole = true;
-    op->avoids_direct = false;
-    op->handled = 0;
-    op->piece_done = 0;
-    if (is_for_ring(queue->device, request)) {
+    op->needs_sync = request->kind == FST_IO_SYNC || request->kind == FST_IO_WRITE_SYNC;
+    if (request->kind == FST_IO_SYNC) {
+        fst_uring_sync_or_end(op, FASTER_OK);
+    } else if (is_for_ring(queue->device, request)) {
         begin_piece(op);
     } else {
         fst_uring_op_hand_over(op);
@@ -282,7 +290,9 @@ static void fail(struct fst_uring_op *op, int error_number) {
 
 void fst_uring_op_result(struct fst_uring_op *op, int result) {
     op->queue->taken_count--;
-    if (result < 0) {
+    if (op->is_sync) {
+        fst_uring_sync_result(op, result);
+    } else if (result < 0) {
         fail(op, -result);
     } else {
         advance(op, (size_t)result);

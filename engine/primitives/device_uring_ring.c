@@ -244,6 +244,11 @@ static void note_taken(struct fst_device_queue *queue) {
         queue->taken_count++;
         fst_uring_op_leave_read(op);
     }
+    /* A link does not reach over two calls. */
+    if (left > 0 && queue->prepared_count == left && queue->prepared_first->is_sync &&
+        queue->prepared_first->linked != NULL) {
+        fst_uring_sync_unlink(queue->prepared_first->linked);
+    }
 }
 
 /* The kernel takes nothing more. What it has will still complete; the entries that it has not
@@ -263,6 +268,8 @@ static void give_up(struct fst_device_queue *queue, int error_number) {
         struct fst_uring_op *op = take_prepared(queue);
         if (op == &queue->wake) {
             op->state = FST_URING_FREE;
+        } else if (op->is_sync) {
+            fst_uring_sync_result(op, -ECANCELED);
         } else {
             fst_uring_op_hand_over(op);
         }

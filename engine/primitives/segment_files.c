@@ -88,8 +88,8 @@ static bool is_lack(enum faster_status status) {
 }
 
 /* What is not durable after a failed sync is unknown, and another sync would not tell: the
- * system may have dropped the bytes. So the first failure stays the answer. "No space" is
- * no exception here, as callers would try again after it. */
+ * system may have dropped the bytes. So the first failure stays the answer. "No space" and "no
+ * memory" are no exceptions here, as callers would try again after them. */
 static void note_sync(struct fst_segment_files *files, enum faster_status status) {
     if (status != FASTER_OK && files->sync_status == FASTER_OK) {
         files->sync_status = is_lack(status) ? FASTER_IO : status;
@@ -212,6 +212,7 @@ void fst_segment_files_leave(struct fst_segment_files *files, struct fst_segment
     lock(files);
     if (written_end > 0) {
         file->dirty = true;
+        file->write_count++;
         grow(files, file, written_end);
     }
     if (--file->user_count == 0) {
@@ -281,6 +282,70 @@ enum faster_status fst_segment_files_sync(struct fst_segment_files *files) {
     return status;
 }
 
+/* The lock is held. A file that is being opened or closed may be, or have been, unsynced. */
+static bool is_all_to_sync(const struct fst_segment_files *files,
+                           const struct fst_segment_file *file) {
+    bool is_all = !files->syncing && !files->directory_dirty && files->sync_status == FASTER_OK;
+
+    for (unsigned i = 0; i < FST_SEGMENT_FILES_MAX; i++) {
+        const struct fst_segment_file *slot = &files->slots[i];
+        is_all = is_all && slot->state != FST_SEGMENT_BUSY &&
+                 (slot->state == FST_SEGMENT_FREE || !slot->dirty || slot == file);
+    }
+    return is_all;
+}
+
+static struct fst_segment_file *find_dirty(struct fst_segment_files *files) {
+    for (unsigned i = 0; i < FST_SEGMENT_FILES_MAX; i++) {
+        if (files->slots[i].state == FST_SEGMENT_OPEN && files->slots[i].dirty) {
+            return &files->slots[i];
+        }
+    }
+    return NULL;
+}
+
+bool fst_segment_files_sync_begin(struct fst_segment_files *files, struct fst_segment_file **file,
+                                  uint64_t *write_count) {
+    struct fst_segment_file *found;
+    bool begun;
+
+    lock(files);
+    found = *file != NULL ? *file : find_dirty(files);
+    begun = found != NULL && is_all_to_sync(files, found);
+    if (begun) {
+        files->syncing = true;
+        found->user_count++;
+        *write_count = found->write_count;
+        *file = found;
+    }
+    unlock(files);
+    return begun;
+}
+
+/* The lock is held. */
+static void leave_sync(struct fst_segment_files *files, struct fst_segment_file *file) {
+    files->syncing = false;
+    file->user_count--;
+    announce_change(files);
+}
+
+void fst_segment_files_sync_end(struct fst_segment_files *files, struct fst_segment_file *file,
+                                uint64_t write_count, enum faster_status status) {
+    lock(files);
+    note_sync(files, status);
+    if (status == FASTER_OK && file->write_count == write_count) {
+        file->dirty = false;
+    }
+    leave_sync(files, file);
+    unlock(files);
+}
+
+void fst_segment_files_sync_cancel(struct fst_segment_files *files, struct fst_segment_file *file) {
+    lock(files);
+    leave_sync(files, file);
+    unlock(files);
+}
+
 /* Marks one existing segment as if this process had written it. A gap that a jump left has
  * no file. */
 static enum faster_status mark_dirty(struct fst_segment_files *files, uint64_t index) {
@@ -293,6 +358,7 @@ static enum faster_status mark_dirty(struct fst_segment_files *files, uint64_t i
     if (status == FASTER_OK) {
         lock(files);
         file->dirty = true;
+        file->write_count++;
         unlock(files);
         fst_segment_files_leave(files, file, 0);
     }

@@ -32,6 +32,7 @@ struct fst_segment_file {
     uint64_t index;
     uint64_t size_bytes; /* of the file; for stored_bytes */
     uint64_t last_use;
+    uint64_t write_count; /* uses that have written */
     struct fst_file *file;
     struct fst_file *direct; /* the same file past the system's cache; NULL: not to be had */
 };
@@ -81,6 +82,21 @@ void fst_segment_files_leave(struct fst_segment_files *files, struct fst_segment
  * the directory could not be opened, a later call may do what is left; or the failure of this sync
  * or of any before it: once failed, always failed. Blocks. */
 enum faster_status fst_segment_files_sync(struct fst_segment_files *files) FASTER_MUST_CHECK;
+
+/* For a caller that syncs by itself where one file is all that a sync concerns. With *file NULL
+ * that is the only one with unsynced writes; else the one given, which the caller uses and is
+ * going to write. True: it is in use once more, and no other sync begins, until one of the two
+ * below: the caller is to poll for that end. Two syncs at a time would share one report of a
+ * failure. Never waits. */
+bool fst_segment_files_sync_begin(struct fst_segment_files *files, struct fst_segment_file **file,
+                                  uint64_t *write_count) FASTER_MUST_CHECK;
+/* What became of it. `write_count` is what the sync covers: as it was at the beginning, and one
+ * more for a write of the caller that the sync has waited for and that has left the file;
+ * UINT64_MAX if it covers no known state. */
+void fst_segment_files_sync_end(struct fst_segment_files *files, struct fst_segment_file *file,
+                                uint64_t write_count, enum faster_status status);
+/* It has not taken place. */
+void fst_segment_files_sync_cancel(struct fst_segment_files *files, struct fst_segment_file *file);
 
 /* See struct fst_device_ops. */
 enum faster_status fst_segment_files_sync_existing(struct fst_segment_files *files,

@@ -101,6 +101,11 @@ static inline enum faster_status put(struct fixture *fixture, uint64_t addr, voi
     return run(fixture, FST_IO_WRITE, addr, bytes, count, NULL);
 }
 
+static inline enum faster_status put_synced(struct fixture *fixture, uint64_t addr, void *bytes,
+                                            size_t count) {
+    return run(fixture, FST_IO_WRITE_SYNC, addr, bytes, count, NULL);
+}
+
 static inline enum faster_status get(struct fixture *fixture, uint64_t addr, void *bytes,
                                      size_t count, size_t *done) {
     return run(fixture, FST_IO_READ, addr, bytes, count, done);

@@ -64,6 +64,15 @@ static enum faster_status wanted(struct recording_device *device,
         device->write_count++;
         return request->addr.raw + request->count_bytes > device->fail_from ? device->write_status
                                                                             : FASTER_OK;
+    case FST_IO_WRITE_SYNC:
+        device->write_count++;
+        if (request->addr.raw + request->count_bytes > device->fail_from &&
+            device->write_status != FASTER_OK) {
+            return device->write_status;
+        }
+        device->sync_count++;
+        device->write_sync_count++;
+        return device->sync_status == FASTER_OK ? FASTER_OK : FASTER_IO;
     case FST_IO_SYNC:
         device->sync_count++;
         return device->sync_status;
@@ -92,7 +101,7 @@ static void carry_out(struct recording_device *device, struct fst_device_queue *
     }
     request->status = fst_device_run(device->inner, queue->inner, request->kind, request->addr,
                                      request->bytes, request->count_bytes, &request->done_bytes);
-    if (request->kind == FST_IO_WRITE && request->status == FASTER_OK) {
+    if (request->kind != FST_IO_READ && request->status == FASTER_OK) {
         count_units(device, request);
     }
 }

@@ -24,7 +24,8 @@ struct recording_device {
 
     /* Read by the test. */
     uint32_t write_count;
-    uint32_t sync_count;
+    uint32_t sync_count;       /* those with a write included */
+    uint32_t write_sync_count; /* writes that went through and were to be synced at once */
     uint32_t failed_count;
     uint8_t unit_writes[RECORDING_UNITS_MAX]; /* successful writes of each unit */
 };

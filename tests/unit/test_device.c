@@ -17,6 +17,22 @@
 
 /* ---- the contract ---- */
 
+ALL_DEVICES(write_with_sync_reads_back) {
+    static unsigned char out[2 * SEGMENT_BYTES];
+    static unsigned char in[2 * SEGMENT_BYTES];
+    struct fixture fixture = start(*kind);
+
+    for (unsigned i = 0; i < 4; i++) {
+        fill(out, sizeof out, i);
+        cr_expect_eq(put_synced(&fixture, 100 * i, out, sizeof out), FASTER_OK);
+        cr_expect_eq(get(&fixture, 100 * i, in, sizeof in, NULL), FASTER_OK);
+        cr_expect(memcmp(in, out, sizeof in) == 0);
+        cr_expect_eq(sync_device(&fixture), FASTER_OK);
+    }
+    cr_expect_eq(put_synced(&fixture, FST_ADDR_MAX, out, sizeof out), FASTER_FULL);
+    end(&fixture);
+}
+
 ALL_DEVICES(write_across_segments_reads_back) {
     static unsigned char out[3 * SEGMENT_BYTES];
     static unsigned char in[3 * SEGMENT_BYTES];

@@ -82,6 +82,23 @@ Test(device_file, failed_write_surfaces_once) {
     end(&fixture);
 }
 
+Test(device_file, write_with_sync_syncs_what_was_written_whole) {
+    struct fixture fixture = start(FILE_DEVICE);
+    unsigned char byte = 1;
+
+    cr_assert_eq(put_synced(&fixture, 0, &byte, 1), FASTER_OK);
+    const uint64_t before = fst_test_env_calls(fixture.test, FST_TEST_FILE_SYNC);
+    cr_expect_eq(put_synced(&fixture, 0, &byte, 1), FASTER_OK);
+    cr_expect_eq(fst_test_env_calls(fixture.test, FST_TEST_FILE_SYNC), before + 1);
+    fst_test_env_fail(fixture.test, FST_TEST_FILE_WRITE, 1, 1, FASTER_FULL);
+    cr_expect_eq(put_synced(&fixture, 0, &byte, 1), FASTER_FULL);
+    cr_expect_eq(fst_test_env_calls(fixture.test, FST_TEST_FILE_SYNC), before + 1);
+    fst_test_env_fail(fixture.test, FST_TEST_FILE_SYNC, 1, 1, FASTER_NOMEM);
+    cr_expect_eq(put_synced(&fixture, 0, &byte, 1), FASTER_IO, "not to be tried again");
+    cr_expect_eq(put_synced(&fixture, 0, &byte, 1), FASTER_IO);
+    end(&fixture);
+}
+
 static void check_sync_failure_is_final(enum fst_test_operation operation,
                                         enum faster_status status) {
     unsigned char bytes[16] = {1};
