@@ -16,6 +16,10 @@
  * again with the next call that needs it; a repeated write has the same bytes at the same place.
  * A sync that the device could not try for want of something may be asked for again. Any other
  * failure of either is final.
+ *
+ * A sync whose bytes one flight completes, while all others are written, goes out with it
+ * (FST_IO_WRITE_SYNC): when that is back everything below its end is durable. This is the usual
+ * commit. Otherwise the sync is a request of its own, after the last flight.
  */
 #include "structures/hybrid_log_internal.h"
 
@@ -166,6 +170,7 @@ static void flight_done(struct fst_io_request *request) {
     log->in_flight_count--;
     if (request->status == FASTER_OK && request->done_bytes == request->count_bytes) {
         flight->state = FST_FLIGHT_WRITTEN;
+        flight->is_synced = request->kind == FST_IO_WRITE_SYNC;
         flight->is_retry = false;
     } else if (request->status == FASTER_FULL || request->status == FASTER_NOMEM) {
         log->lack = request->status;
@@ -184,6 +189,14 @@ static void submit_flight(struct fst_hybrid_log *log, struct fst_log_flight *fli
     flight->request.done_bytes = 0;
     log->in_flight_count++;
     log->device->ops->submit(log->device, log->queue, &flight->request);
+}
+
+/* Of the newest flight, which ends at `to`. Older ones that did not get through keep the log from
+ * making flights, so what is not in flight is written. */
+static enum fst_io_kind write_kind(const struct fst_hybrid_log *log, uint64_t to) {
+    const bool ends_sync = log->sync_to != 0 && to >= log->sync_to && log->in_flight_count == 0;
+
+    return ends_sync ? FST_IO_WRITE_SYNC : FST_IO_WRITE;
 }
 
 /* Makes the flight [submitted, to). False if the frame does not hold records: a bug of ours,
@@ -206,12 +219,13 @@ static bool start_flight(struct fst_hybrid_log *log, uint64_t to) {
     flight->from = from;
     flight->to = to;
     flight->is_retry = false;
+    flight->is_synced = false;
     log->submitted = to;
     log->flight_count++;
     flight->state = FST_FLIGHT_WRITTEN;
     if (write_end > from) {
         flight->request = (struct fst_io_request){
-            .kind = FST_IO_WRITE,
+            .kind = write_kind(log, to),
             .addr = fst_addr_of(from),
             .bytes = start,
             .count_bytes = (size_t)(write_end - from),
@@ -262,6 +276,9 @@ static void retire_flights(struct fst_hybrid_log *log) {
         assert(fst_load_relaxed_u64(&log->flushed) == flight->from);
         /* release: pairs with the acquire in fst_log_flushed() */
         fst_store_release_u64(&log->flushed, flight->to);
+        if (flight->is_synced) {
+            fst_log_raise(&log->durable, flight->to);
+        }
         flight->state = FST_FLIGHT_FREE;
         log->flight_first = (log->flight_first + 1) % log->flight_count_max;
         log->flight_count--;
@@ -445,7 +462,9 @@ enum faster_status fst_log_sync(struct fst_hybrid_log *log, fst_addr until) {
     }
     fst_log_freeze(log, boundary);
     env->mutex_lock(env, log->flush);
-    status = write_until(log, fst_log_unit_up(until.raw));
+    log->sync_to = fst_log_unit_up(until.raw);
+    status = write_until(log, log->sync_to);
+    log->sync_to = 0;
     if (status == FASTER_OK && fst_log_durable(log).raw < until.raw) {
         status = sync_device(log);
     }

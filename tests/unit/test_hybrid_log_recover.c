@@ -91,12 +91,16 @@ Test(hybrid_log_recover, failed_write_is_final) {
 
 Test(hybrid_log_recover, failed_sync_is_final_whatever_its_status) {
     const enum faster_status statuses[] = {FASTER_IO, FASTER_READ_ONLY};
-    for (int i = 0; i < 2; i++) {
+    const uint64_t bytes[] = {0, 3 * PAGE_BYTES}; /* with its write, and after several */
+    for (int i = 0; i < 4; i++) {
         struct rig rig;
         start(&rig);
         put_ok(&rig, 64);
-        rig.device->sync_status = statuses[i];
+        put_many(&rig, bytes[i / 2], 5);
+        rig.device->sync_status = statuses[i % 2];
         cr_assert_eq(fst_log_sync(rig.log, fst_log_tail(rig.log)), FASTER_IO);
+        cr_assert_eq(rig.device->write_sync_count, i < 2 ? 1 : 0);
+        cr_assert_eq(rig.device->sync_count, 1);
         expect_failed_for_ever(&rig);
         finish(&rig);
     }
@@ -118,6 +122,41 @@ Test(hybrid_log_recover, sync_that_was_not_tried_is_repeated) {
         cr_assert_geq(fst_log_durable(rig.log).raw, until.raw);
         finish(&rig);
     }
+}
+
+Test(hybrid_log_recover, sync_goes_out_with_the_one_write_it_waits_for) {
+    struct rig rig;
+    start(&rig);
+    for (unsigned i = 1; i <= 5; i++) {
+        put_ok(&rig, 64);
+        const fst_addr end = fst_log_tail(rig.log);
+        cr_assert_eq(fst_log_sync(rig.log, end), FASTER_OK);
+        cr_assert_geq(fst_log_durable(rig.log).raw, end.raw);
+        cr_assert_leq(fst_log_durable(rig.log).raw, fst_log_flushed(rig.log).raw);
+        cr_assert_eq(rig.device->write_sync_count, i);
+        cr_assert_eq(rig.device->write_count, i);
+        cr_assert_eq(rig.device->sync_count, i);
+    }
+    put_many(&rig, 3 * PAGE_BYTES, 5);
+    cr_assert_eq(fst_log_sync(rig.log, fst_log_tail(rig.log)), FASTER_OK);
+    cr_assert_eq(rig.device->write_sync_count, 5, "one of several writes is not the last to end");
+    cr_assert_eq(rig.device->sync_count, 6);
+    check_all(&rig);
+    finish(&rig);
+}
+
+Test(hybrid_log_recover, write_without_space_is_synced_when_it_goes_out_again) {
+    struct rig rig;
+    start(&rig);
+    put_ok(&rig, 64);
+    rig.device->write_status = FASTER_FULL;
+    cr_assert_eq(fst_log_sync(rig.log, fst_log_tail(rig.log)), FASTER_FULL);
+    cr_assert_eq(rig.device->sync_count, 0);
+    rig.device->write_status = FASTER_OK;
+    cr_assert_eq(fst_log_sync(rig.log, fst_log_tail(rig.log)), FASTER_OK);
+    cr_assert_eq(rig.device->sync_count, 1);
+    check_all(&rig);
+    finish(&rig);
 }
 
 Test(hybrid_log_recover, failed_eviction_is_final) {
