@@ -2,12 +2,14 @@
 #
 # require_packages PACKAGE=PROBE... installs the missing ones on Debian (as root or with sudo) and
 # elsewhere names them and exits; want_packages goes on without those it cannot have. A probe is
-# cmd:NAME (a command), pc:NAME (a pkg-config module) or h:NAME (a header the C compiler finds).
+# cmd:NAME (a command), pc:NAME (a pkg-config module), h:NAME (a header the C compiler finds) or
+# f:PATH (a file).
 
 probe_package() {
   case $1 in
   cmd:*) command -v "${1#cmd:}" >/dev/null 2>&1 ;;
   pc:*) pkg-config --exists "${1#pc:}" >/dev/null 2>&1 ;;
+  f:*) test -e "${1#f:}" ;;
   h:*) printf '#include <%s>\n' "${1#h:}" | cc -E - >/dev/null 2>&1 ;;
   *) false ;;
   esac

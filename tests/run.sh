@@ -43,6 +43,9 @@ needed="gcc=cmd:gcc libc6-dev=h:stdio.h meson=cmd:meson ninja-build=cmd:ninja
   clang-tidy=cmd:clang-tidy valgrind=cmd:valgrind git=cmd:git xz-utils=cmd:xz"
 require_packages $needed
 want_packages liburing-dev=pc:liburing
+[ -n "$quick" ] || want_packages musl-tools=cmd:musl-gcc \
+  gcc-aarch64-linux-gnu=cmd:aarch64-linux-gnu-gcc qemu-user=cmd:qemu-aarch64 \
+  libc6-dev-arm64-cross=f:/usr/aarch64-linux-gnu/include/stdio.h
 
 build_root=${FASTER_BUILD_ROOT:-$project_root}
 cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/faster-sqlite
@@ -161,7 +164,10 @@ meson_tests() {
   code=$?
   cat "$logs/meson.err"
   # With --wrap the log is named after the wrapper, too.
-  case " $* " in *" --wrap "*) suite_log=$suite_log-valgrind ;; esac
+  case " $* " in
+  *" --wrap valgrind "*) suite_log=$suite_log-valgrind ;;
+  *" --wrap "*no_uring" "*) suite_log=$suite_log-no_uring ;;
+  esac
   python3 "$tests_directory/meson_counts.py" "$build_root/build-$name" "$suite_log" "$counts"
   return "$code"
 }
@@ -260,6 +266,27 @@ without_uring() {
     suite_log=run && meson_tests threads "$scale" $names
 }
 
+# The same at run time: a kernel that refuses io_uring to a build that has it.
+refused_uring() {
+  suite_log=run
+  meson_tests gcc "$tenth" --suite unit --suite stress --wrap "$build_root/build-gcc/tests/no_uring"
+}
+
+# other_system NAME CROSS_FILE SCALE COMMAND...: the engine and its tests for another C library
+# or processor, if the commands that this takes are there.
+other_system() {
+  local name=$1 cross=$project_root/cross/$2.txt percent=$3 command
+  shift 3
+  for command in "$@"; do
+    command -v "$command" >/dev/null || {
+      echo "$command is missing"
+      return 77
+    }
+  done
+  build "$name" -Dextension=false --cross-file "$cross" && suite_log=run &&
+    meson_tests "$name" "$percent"
+}
+
 asan_build() {
   build asan -Dbuildtype=debugoptimized -Db_sanitize=address,undefined \
     -Dc_args=-fno-sanitize-recover=all
@@ -275,6 +302,7 @@ tsan_build() {
 suite build-gcc        240 build gcc -Dbuildtype=debugoptimized -Dbench=true
 suite gcc-unit         180 tests_of gcc "$scale" unit
 suite without-uring    240 without_uring
+suite refused-uring    120 refused_uring
 suite gcc-stress-sim   240 tests_of gcc "$scale" stress sim
 suite gcc-sql          900 tests_of gcc "$scale" sql
 suite gcc-crash        300 tests_of gcc "$scale" crash
@@ -299,6 +327,9 @@ if [ -z "$quick" ]; then
   suite build-tsan       240 tsan_build
   suite tsan-tests       700 tests_of tsan "$tenth" stress sim sql crash -fixed -self -plain
   suite valgrind         800 valgrind_tests
+  suite musl              90 other_system musl musl "$tenth" musl-gcc
+  suite aarch64          120 other_system aarch64 aarch64-linux-gnu $(((tenth + 4) / 5)) \
+    aarch64-linux-gnu-gcc qemu-aarch64
 fi
 
 echo "time: $(((SECONDS - start_seconds) / 60)) min $(((SECONDS - start_seconds) % 60)) s," \
