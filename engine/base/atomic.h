@@ -36,6 +36,13 @@ static inline void fst_store_release_u64(fst_atomic_u64 *word, uint64_t value) {
 static inline void fst_store_seq_cst_u64(fst_atomic_u64 *word, uint64_t value) {
     atomic_store_explicit(word, value, memory_order_seq_cst);
 }
+/* The light half of an asymmetric fence: a release store, after which the compiler moves no access
+ * of this thread before it. The processor may: the other side has every thread pass a fence, with
+ * faster_env's fence_threads(), between what it stores and what it loads. */
+static inline void fst_store_light_u64(fst_atomic_u64 *word, uint64_t value) {
+    atomic_store_explicit(word, value, memory_order_release);
+    atomic_signal_fence(memory_order_seq_cst);
+}
 static inline uint64_t fst_add_relaxed_u64(fst_atomic_u64 *word, uint64_t value) {
     return atomic_fetch_add_explicit(word, value, memory_order_relaxed);
 }

@@ -55,6 +55,12 @@ struct faster_env {
      * are left out. Returns for how many bytes the system took the advice, maybe 0. */
     size_t (*advise_huge)(const struct faster_env *env, void *memory, size_t bytes);
 
+    /* The heavy half of an asymmetric fence (fst_store_light_u64() is the other one): each thread
+     * of the process passes a full memory fence at some point between this call's begin and its
+     * end; so does the caller, at both. False: nothing was done. Where the system has no such call
+     * that is the answer from the first time on; where it has, it may lack memory for a moment. */
+    bool (*fence_threads)(const struct faster_env *env);
+
     /* Time and chance. */
     uint64_t (*monotonic_ns)(const struct faster_env *env);
     uint64_t (*wall_clock_ns)(const struct faster_env *env); /* since 1970, UTC */

@@ -146,6 +146,7 @@ static const struct faster_env posix_env = {
     .map = posix_map,
     .unmap = posix_unmap,
     .advise_huge = posix_advise_huge,
+    .fence_threads = fst_posix_fence_threads,
     .monotonic_ns = posix_monotonic_ns,
     .wall_clock_ns = posix_wall_clock_ns,
     .sleep_ns = posix_sleep_ns,

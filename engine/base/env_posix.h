@@ -2,7 +2,7 @@
  * that hands descriptors to the kernel (layer 0).
  *
  *     env_posix.c         the table, memory, time, chance
- *     env_posix_thread.c  threads, mutexes, condition variables
+ *     env_posix_thread.c  threads, mutexes, condition variables, fences
  *     env_posix_file.c    open files
  *     env_posix_path.c    names and directories
  */
@@ -35,6 +35,8 @@ bool fst_posix_condition_wait(const struct faster_env *env, struct fst_condition
                               struct fst_mutex *mutex, uint64_t timeout_ns);
 void fst_posix_condition_signal(const struct faster_env *env, struct fst_condition *condition);
 void fst_posix_condition_broadcast(const struct faster_env *env, struct fst_condition *condition);
+
+bool fst_posix_fence_threads(const struct faster_env *env);
 
 enum faster_status fst_posix_file_open(const struct faster_env *env, const char *path,
                                        unsigned flags, uint32_t mode, struct fst_file **file);

@@ -1,4 +1,4 @@
-/* env_posix_thread.c - threads, mutexes and condition variables (layer 0).
+/* env_posix_thread.c - threads, mutexes, condition variables and fences (layer 0).
  *
  * Normal mutexes and condition variables fail only when they are misused, so results of
  * lock, unlock and signal are not looked at. Condition variables use the monotonic clock:
@@ -8,6 +8,12 @@
 #include <pthread.h>
 #include <signal.h>
 #include <time.h>
+
+#ifdef __linux__
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include "base/bytes.h"
 #include "base/env_posix.h"
@@ -170,3 +176,36 @@ void fst_posix_condition_broadcast(const struct faster_env *env, struct fst_cond
     (void)env;
     (void)pthread_cond_broadcast(&condition->handle);
 }
+
+/* ---- fences ---- */
+
+#if defined(__SANITIZE_THREAD__)
+#define HAS_THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define HAS_THREAD_SANITIZER 1
+#endif
+#endif
+#ifndef HAS_THREAD_SANITIZER
+#define HAS_THREAD_SANITIZER 0
+#endif
+
+/* A thread sanitizer does not know what the call orders. */
+#if defined(__linux__) && defined(SYS_membarrier) && !HAS_THREAD_SANITIZER
+static bool membarrier(int command) {
+    return syscall(SYS_membarrier, command, 0, 0) == 0;
+}
+
+/* The process registers once, with the first call; more often does no harm. */
+bool fst_posix_fence_threads(const struct faster_env *env) {
+    (void)env;
+    return membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) ||
+           (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) &&
+            membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED));
+}
+#else
+bool fst_posix_fence_threads(const struct faster_env *env) {
+    (void)env;
+    return false;
+}
+#endif

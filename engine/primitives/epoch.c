@@ -53,10 +53,36 @@
  * BUSY, the bump that still fills it reads the slots later, and finds this one empty. Of
  * several leavers the last in the total order finds all slots empty.
  *
- * The orders that pair. No fence is needed: the exchange on slot.entered is the one
- * store-load barrier on the way in, and on the way out.
+ * Light slots. The store-load barrier on the way in and on the way out is all that enter and
+ * leave cost, and drains are rare. Where the system can fence all threads (fence_threads() of the
+ * environment, tried once by create), enter and leave are light: they store slot.entered with
+ * release, and only the compiler keeps what follows behind the store. Instead safe_epoch() fences
+ * all threads between its load of `current` and its loads of slot_limit and the slots. Let F be
+ * such a fence, and F(R) the point at which thread R passes it, between two steps of R's program.
+ * Then (*): what R stored before F(R) the drainer's loads after F see, or something later; and
+ * R's loads after F(R) see what the drainer had stored or seen before F, or something later.
  *
- *   enter, leave: exchange slot.entered   <->  safe_epoch(): load slot.entered
+ *   Claim 1: cases (a) to (c) need the release alone. In case (d) the drainer did not see R's
+ *   entry, so by (*) F(R) comes before it, and R's loads inside see `current` above e, and X, as
+ *   the drainer had seen that `current`, and so X, before F. (R's second read of `current`
+ *   acquires it for the abstract machine as well.)
+ *   Claim 2: the limit is loaded after F. A drainer that misses a raise has F(R) before it, by
+ *   (*), and so before the entry that follows: case (d).
+ *   Claim 4: let F be the fence of the drain at bump's end, which saw the slot inside. By (*) F(R)
+ *   comes before the leave's store, so the leave's loads see the new `current` and the state e,
+ *   which bump had stored before F; so leave drains and finds the action. If it found BUSY
+ *   instead, it had passed a fence G of its own, as caller, and the bump B stored e after G(B),
+ *   else it had been seen; so B's loads of the slots come after G(B) and see this one empty.
+ *   Of two leavers that hold e back, let R's drain fence by G and see the other, S, inside:
+ *   then G(S) comes before S's leave, and S's drain sees R's slot empty, as R had stored that
+ *   before G. So the last to store sees all slots empty.
+ *   A fence that fails (the system is short of memory) makes the drain do nothing. Then the action
+ *   waits for the next drain, and those who wait for it drain again and again.
+ *
+ * The orders that pair. No fence is needed: the exchange on slot.entered is the one
+ * store-load barrier on the way in, and on the way out; or all threads are fenced.
+ *
+ *   enter, leave: exchange, or light store of slot.entered <-> safe_epoch(): load slot.entered
  *   bump: CAS current                     <->  enter, leave, safe_epoch(): load current
  *   bump: store state                     <->  run_if_ready(): load and CAS state
  *   run_if_ready(): store state FREE      <->  claim(): CAS state
@@ -64,36 +90,14 @@
  */
 #include "primitives/epoch.h"
 
-#include <assert.h>
 #include <stddef.h>
 
-#define SEPARATION_BYTES 128 /* two cache lines: processors fetch them in pairs */
 #define STATE_FREE UINT64_C(0)
 #define STATE_BUSY UINT64_MAX
 #define FULL_RETRIES_MAX 64
 
-struct fst_epoch_slot {
-    _Alignas(SEPARATION_BYTES) fst_atomic_u64 entered;
-    fst_atomic_u64 is_open;
-};
-
-struct action_entry {
-    fst_atomic_u64 state;
-    fst_epoch_action *action; /* the plain fields belong to whoever made `state` BUSY */
-    void *context;
-    uint64_t argument;
-};
-
-struct fst_epoch {
-    const struct faster_env *env; /* read-only */
-    _Alignas(SEPARATION_BYTES) fst_atomic_u64 current;
-    fst_atomic_u64 waiting_count; /* beside `current`: both change on bumps only */
-    fst_atomic_u64 slot_limit;
-    struct fst_epoch_slot slots[FST_EPOCH_SLOTS];
-    struct action_entry actions[FST_EPOCH_ACTIONS_MAX];
-};
-
-_Static_assert(sizeof(struct fst_epoch_slot) == SEPARATION_BYTES, "slots share no cache line");
+_Static_assert(sizeof(struct fst_epoch_slot) == FST_EPOCH_SEPARATION_BYTES,
+               "slots share no cache line");
 
 enum faster_status fst_epoch_create(const struct faster_env *env, struct fst_epoch **epoch) {
     struct fst_epoch *made = env->map(env, sizeof *made);
@@ -103,6 +107,7 @@ enum faster_status fst_epoch_create(const struct faster_env *env, struct fst_epo
         return FASTER_NOMEM;
     }
     made->env = env;
+    made->is_light = env->fence_threads(env);
     fst_store_relaxed_u64(&made->current, 1);
     return FASTER_OK;
 }
@@ -151,40 +156,21 @@ void fst_epoch_slot_close(struct fst_epoch *epoch, struct fst_epoch_slot *slot) 
     fst_store_release_u64(&slot->is_open, 0);
 }
 
-bool fst_epoch_is_inside(const struct fst_epoch_slot *slot) {
-    return fst_load_relaxed_u64(&slot->entered) != 0;
-}
-
-void fst_epoch_enter(struct fst_epoch *epoch, struct fst_epoch_slot *slot) {
-    assert(!fst_epoch_is_inside(slot));
-    /* seq_cst: pairs with the load in safe_epoch(); claim 1 */
-    (void)fst_exchange_seq_cst_u64(&slot->entered, fst_load_relaxed_u64(&epoch->current));
-    /* seq_cst: pairs with the compare-and-swap in start_epoch(); claim 1 (d) */
-    (void)fst_load_seq_cst_u64(&epoch->current);
-}
-
-void fst_epoch_leave(struct fst_epoch *epoch, struct fst_epoch_slot *slot) {
-    /* seq_cst, of which the release hands all we did to the load in safe_epoch() */
-    uint64_t entered = fst_exchange_seq_cst_u64(&slot->entered, 0);
-
-    assert(entered != 0);
-    /* seq_cst: pairs with the compare-and-swap in start_epoch(); claim 4 */
-    if (fst_load_seq_cst_u64(&epoch->current) != entered) {
-        fst_epoch_drain(epoch);
-    }
-}
-
 /* ---- actions ---- */
 
 /* Every action with a lower epoch may run. */
 static uint64_t safe_epoch(const struct fst_epoch *epoch) {
     /* seq_cst, and before the slots: pairs with the compare-and-swap in start_epoch() */
     uint64_t safe = fst_load_seq_cst_u64(&epoch->current);
-    /* seq_cst: pairs with raise_slot_limit() */
-    uint64_t limit = fst_load_seq_cst_u64(&epoch->slot_limit);
+    uint64_t limit;
 
+    if (epoch->is_light && !epoch->env->fence_threads(epoch->env)) {
+        return 0;
+    }
+    /* seq_cst: pairs with raise_slot_limit() */
+    limit = fst_load_seq_cst_u64(&epoch->slot_limit);
     for (uint64_t i = 0; i < limit; i++) {
-        /* seq_cst: pairs with the exchanges in enter and leave */
+        /* seq_cst: pairs with the stores in enter and leave */
         uint64_t entered = fst_load_seq_cst_u64(&epoch->slots[i].entered);
 
         if (entered != 0 && entered < safe) {
@@ -194,10 +180,11 @@ static uint64_t safe_epoch(const struct fst_epoch *epoch) {
     return safe;
 }
 
-static void run_if_ready(struct fst_epoch *epoch, struct action_entry *entry, uint64_t safe) {
+static void run_if_ready(struct fst_epoch *epoch, struct fst_epoch_action_entry *entry,
+                         uint64_t safe) {
     /* seq_cst: pairs with the store in fst_epoch_bump(); claim 4 */
     uint64_t state = fst_load_seq_cst_u64(&entry->state);
-    struct action_entry taken;
+    struct fst_epoch_action_entry taken;
 
     if (state == STATE_FREE || state >= safe) { /* BUSY is above every epoch */
         return;
@@ -234,7 +221,7 @@ bool fst_epoch_has_actions(const struct fst_epoch *epoch) {
 }
 
 /* A free entry, now BUSY, or NULL. */
-static struct action_entry *claim(struct fst_epoch *epoch) {
+static struct fst_epoch_action_entry *claim(struct fst_epoch *epoch) {
     for (size_t i = 0; i < FST_EPOCH_ACTIONS_MAX; i++) {
         uint64_t state = fst_load_relaxed_u64(&epoch->actions[i].state);
 
@@ -247,8 +234,8 @@ static struct action_entry *claim(struct fst_epoch *epoch) {
     return NULL;
 }
 
-static struct action_entry *claim_or_help(struct fst_epoch *epoch) {
-    struct action_entry *entry = claim(epoch);
+static struct fst_epoch_action_entry *claim_or_help(struct fst_epoch *epoch) {
+    struct fst_epoch_action_entry *entry = claim(epoch);
 
     for (int i = 0; entry == NULL && i < FULL_RETRIES_MAX; i++) {
         fst_epoch_drain(epoch);
@@ -270,7 +257,7 @@ static uint64_t start_epoch(struct fst_epoch *epoch) {
 
 bool fst_epoch_bump(struct fst_epoch *epoch, fst_epoch_action *action, void *context,
                     uint64_t argument) {
-    struct action_entry *entry = claim_or_help(epoch);
+    struct fst_epoch_action_entry *entry = claim_or_help(epoch);
 
     if (entry == NULL) {
         return false;

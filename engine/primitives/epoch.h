@@ -42,9 +42,9 @@ struct fst_epoch_slot *fst_epoch_slot_open(struct fst_epoch *epoch);
 void fst_epoch_slot_close(struct fst_epoch *epoch, struct fst_epoch_slot *slot);
 
 /* Not recursive. */
-void fst_epoch_enter(struct fst_epoch *epoch, struct fst_epoch_slot *slot);
-void fst_epoch_leave(struct fst_epoch *epoch, struct fst_epoch_slot *slot);
-bool fst_epoch_is_inside(const struct fst_epoch_slot *slot);
+static inline void fst_epoch_enter(struct fst_epoch *epoch, struct fst_epoch_slot *slot);
+static inline void fst_epoch_leave(struct fst_epoch *epoch, struct fst_epoch_slot *slot);
+static inline bool fst_epoch_is_inside(const struct fst_epoch_slot *slot);
 
 /* Starts a new epoch and has `action` run when all who are inside now have left. May run
  * it, and other ready actions, before it returns; if the caller is inside itself, its own
@@ -64,5 +64,8 @@ void fst_epoch_drain(struct fst_epoch *epoch);
 /* True while actions wait or run; false means that all actions taken have finished, and
  * that the caller sees what they did. */
 bool fst_epoch_has_actions(const struct fst_epoch *epoch);
+
+/* Every operation enters and leaves: these functions are inline, and defined there. */
+#include "primitives/epoch_internal.h"
 
 #endif

@@ -3,6 +3,8 @@
  * Readers enter, read which object is current, look at it, and leave; writers replace the
  * object and hand the old one to fst_epoch_bump(). Every schedule with at most two
  * preemptions is run, then random ones; support/sched.h tells how a failing one is replayed.
+ * Each scenario is run twice: with fences in enter and leave, and light, where stores of slots are
+ * seen late and drains fence all fibres.
  *
  * Invariants: nobody inside looks at an object that was freed; each replaced object is freed
  * once; when all have left, no action waits.
@@ -34,11 +36,25 @@ static void prepare(void) {
     world.object_count = 1;
 }
 
-static void prepare_open(void) {
-    prepare();
+static void open_slots(void) {
     for (uint32_t i = 0; i < 3; i++) {
         world.slots[i] = fst_epoch_slot_open(world.epoch);
     }
+}
+
+static void prepare_open(void) {
+    prepare();
+    open_slots();
+}
+
+static void prepare_light(void) {
+    sched_allow_late_stores(true);
+    prepare();
+}
+
+static void prepare_light_open(void) {
+    prepare_light();
+    open_slots();
 }
 
 static void finish(void) {
@@ -185,6 +201,13 @@ static const struct sched_scenario scenarios[] = {
     {"late_slots", 3, prepare, run_late_slots, finish},
     {"full_list", 3, prepare_open, run_full_list, finish},
     {"action_bumps", 3, prepare_open, run_action_bumps, finish},
+    {"light_reader_and_writer", 2, prepare_light_open, run_reader_and_writer, finish},
+    {"light_two_readers_and_writer", 3, prepare_light_open, run_reader_and_writer, finish},
+    {"light_two_writers", 3, prepare_light_open, run_two_writers, finish},
+    {"light_writers_inside", 2, prepare_light_open, run_writers_inside, finish},
+    {"light_late_slots", 3, prepare_light, run_late_slots, finish},
+    {"light_full_list", 3, prepare_light_open, run_full_list, finish},
+    {"light_action_bumps", 3, prepare_light_open, run_action_bumps, finish},
 };
 
 int main(int argument_count, char **arguments) {

@@ -67,6 +67,12 @@ static size_t arena_advise_huge(const struct faster_env *env, void *memory, size
     return 0;
 }
 
+/* One thread. */
+static bool arena_fence_threads(const struct faster_env *env) {
+    (void)env;
+    return false;
+}
+
 static uint64_t arena_clock(const struct faster_env *env) {
     (void)env;
     return ++arena.clock;
@@ -166,6 +172,7 @@ static const struct faster_env arena_env = {
     .map = arena_map,
     .unmap = arena_unmap,
     .advise_huge = arena_advise_huge,
+    .fence_threads = arena_fence_threads,
     .monotonic_ns = arena_clock,
     .wall_clock_ns = arena_clock,
     .sleep_ns = arena_sleep,

@@ -21,7 +21,9 @@
 struct fibre {
     ucontext_t context;
     bool is_done;
-    bool has_yielded; /* and no other fibre has made a step since */
+    bool has_yielded;    /* and no other fibre has made a step since */
+    uint64_t *late_word; /* of a store that only this fibre sees, or NULL */
+    uint64_t late_value;
 };
 
 static _Alignas(16) unsigned char stacks[SCHED_FIBRES_MAX][STACK_BYTES];
@@ -35,6 +37,7 @@ static struct {
     uint32_t preemption_count;
     uint32_t preemptions_max;
     bool is_random;
+    bool has_late_stores;
     uint32_t switch_odds; /* of a random schedule: one in so many steps */
     uint64_t random_state;
     const char *failure;
@@ -130,6 +133,50 @@ void sched_point(void) {
     }
 }
 
+/* ---- late stores ---- */
+
+static void show(struct fibre *fibre) {
+    if (fibre->late_word != NULL) {
+        *fibre->late_word = fibre->late_value;
+        fibre->late_word = NULL;
+    }
+}
+
+void sched_allow_late_stores(bool is_allowed) {
+    sched.has_late_stores = is_allowed;
+}
+
+void sched_show_stores(void) {
+    if (sched.current != NO_FIBRE) {
+        show(&sched.fibres[sched.current]);
+    }
+}
+
+void sched_store_light(uint64_t *word, uint64_t value) {
+    sched_show_stores();
+    if (sched.current != NO_FIBRE && sched.has_late_stores && decide(2) != 0) {
+        sched.fibres[sched.current].late_word = word;
+        sched.fibres[sched.current].late_value = value;
+    } else {
+        *word = value;
+    }
+}
+
+uint64_t sched_seen(const uint64_t *word) {
+    const struct fibre *fibre = &sched.fibres[sched.current % SCHED_FIBRES_MAX];
+
+    return sched.current != NO_FIBRE && fibre->late_word == word ? fibre->late_value : *word;
+}
+
+bool sched_fence_fibres(void) {
+    for (uint32_t i = 0; sched.current != NO_FIBRE && i < sched.scenario->fibre_count; i++) {
+        show(&sched.fibres[i]);
+    }
+    return sched.has_late_stores;
+}
+
+/* ---- switching ---- */
+
 /* The fibre that goes on when the current one cannot, or NO_FIBRE. */
 static uint32_t choose_other(void) {
     uint32_t others[SCHED_FIBRES_MAX];
@@ -160,6 +207,7 @@ void sched_yield_point(void) {
     if (sched.current == NO_FIBRE) {
         return;
     }
+    sched_show_stores();
     sched.fibres[sched.current].has_yielded = true;
     next = choose_after_yield();
     if (next != NO_FIBRE) {
@@ -173,6 +221,7 @@ static void fibre_main(void) {
     uint32_t next;
 
     sched.scenario->run(sched.current);
+    sched_show_stores();
     sched.fibres[sched.current].is_done = true;
     next = choose_other();
     sched.current = next;
@@ -184,6 +233,7 @@ static void make_fibre(uint32_t number) {
 
     fibre->is_done = false;
     fibre->has_yielded = false;
+    fibre->late_word = NULL;
     (void)getcontext(&fibre->context);
     fibre->context.uc_stack.ss_sp = stacks[number];
     fibre->context.uc_stack.ss_size = STACK_BYTES;
@@ -198,6 +248,7 @@ static bool run_schedule(const struct sched_scenario *scenario) {
     sched.step_count = 0;
     sched.preemption_count = 0;
     sched.failure = NULL;
+    sched.has_late_stores = false;
     scenario->prepare();
     for (uint32_t i = 0; i < scenario->fibre_count; i++) {
         make_fibre(i);

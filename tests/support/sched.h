@@ -8,8 +8,8 @@
  * is "go on", or the first other fibre where that is impossible. Only other choices are
  * listed: "17:1 42:2" means choice 1 at step 17 and 2 at step 42.
  *
- * Memory is sequentially consistent here: what weaker orders allow is for thread sanitizers
- * and for the proofs.
+ * Memory is sequentially consistent here but for light stores, see below: what weaker orders
+ * allow is for thread sanitizers and for the proofs.
  */
 #ifndef FST_TESTS_SUPPORT_SCHED_H
 #define FST_TESTS_SUPPORT_SCHED_H
@@ -57,6 +57,25 @@ int sched_main(int argument_count, char **arguments, const struct sched_scenario
 /* Outside fibres these do nothing. */
 void sched_point(void);
 void sched_yield_point(void); /* others go on first, if there are any */
+
+/* ---- stores that others see late ----
+ *
+ * A processor keeps a store to itself for a while. So may a fibre a light store (base/atomic.h),
+ * where fibres can be fenced: whether it does is one more decision of the schedule. It is seen by
+ * others when the fibre stores again, by any other call that a processor does not delay, when it
+ * yields or ends, or when somebody fences all. */
+
+/* Whether the next schedules have light stores that are late, and sched_fence_fibres(). Set by a
+ * scenario's prepare(). */
+void sched_allow_late_stores(bool is_allowed);
+
+void sched_store_light(uint64_t *word, uint64_t value);
+/* Shows what the fibre has kept back. */
+void sched_show_stores(void);
+/* What the fibre sees of a word in memory. */
+uint64_t sched_seen(const uint64_t *word);
+/* All fibres show what they have kept back; false: late stores are not allowed. */
+bool sched_fence_fibres(void);
 
 /* Notes that the schedule fails, unless `is_true`. The first note counts. */
 void sched_expect(bool is_true, const char *what);

@@ -41,6 +41,11 @@ static size_t sched_env_advise_huge(const struct faster_env *env, void *memory, 
     return 0;
 }
 
+static bool sched_env_fence_threads(const struct faster_env *env) {
+    (void)env;
+    return sched_fence_fibres();
+}
+
 static void sched_env_yield(const struct faster_env *env) {
     (void)env;
     sched_yield_point();
@@ -52,6 +57,7 @@ static const struct faster_env sched_env = {
     .map = sched_env_map,
     .unmap = sched_env_unmap,
     .advise_huge = sched_env_advise_huge,
+    .fence_threads = sched_env_fence_threads,
     .yield = sched_env_yield,
 };
 

@@ -115,6 +115,11 @@ static size_t test_advise_huge(const struct faster_env *env, void *memory, size_
     return test->system->advise_huge(test->system, memory, bytes);
 }
 
+static bool test_fence_threads(const struct faster_env *env) {
+    struct fst_test_env *test = test_of(env);
+    return test->system->fence_threads(test->system);
+}
+
 /* ----------------------------------------------- what can be made to fail
  *
  * The system's functions get the wrapped environment, so that the objects they make are
@@ -264,6 +269,7 @@ static void wrap(struct fst_test_env *test) {
     test->env.map = test_map;
     test->env.unmap = test_unmap;
     test->env.advise_huge = test_advise_huge;
+    test->env.fence_threads = test_fence_threads;
     test->env.random = test_random;
     test->env.thread_start = test_thread_start;
     test->env.file_open = test_file_open;

@@ -181,3 +181,25 @@ Test(epoch, action_that_bumps_is_followed_by_its_own) {
     }
     cr_assert(!fst_epoch_has_actions(epoch));
 }
+
+static bool is_fenceable;
+
+static bool fence_sometimes(const struct faster_env *env) {
+    (void)env;
+    return is_fenceable;
+}
+
+Test(epoch_drain, does_nothing_while_threads_cannot_be_fenced) {
+    struct faster_env env = *faster_env_posix();
+
+    is_fenceable = true;
+    env.fence_threads = fence_sometimes;
+    cr_assert_eq(fst_epoch_create(&env, &epoch), FASTER_OK);
+    is_fenceable = false;
+    cr_assert(bump(0));
+    cr_assert_eq(run_counts[0], 0);
+    is_fenceable = true;
+    fst_epoch_drain(epoch);
+    cr_assert_eq(run_counts[0], 1);
+    fst_epoch_destroy(epoch);
+}
