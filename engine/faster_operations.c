@@ -36,7 +36,7 @@ static enum fst_attempt attempt_once(struct faster_session *session, struct fast
 }
 
 /* What a failed operation means to a person. */
-static void explain(struct faster_session *session, const struct faster_op *op) {
+static void explain_failure(struct faster_session *session, const struct faster_op *op) {
     bool index_full = session->index_full;
     session->index_full = false;
     if (op->status == FASTER_FOREIGN) {
@@ -52,6 +52,12 @@ static void explain(struct faster_session *session, const struct faster_op *op) 
     } else if (op->status == FASTER_FAILED) {
         fst_session_fail(session, FASTER_FAILED,
                          "an earlier write or sync failed: close the store and open it again");
+    }
+}
+
+static inline void explain(struct faster_session *session, const struct faster_op *op) {
+    if (op->status < FASTER_OK) {
+        explain_failure(session, op);
     }
 }
 
@@ -99,9 +105,11 @@ enum faster_status faster_snapshot_read(const struct faster_snapshot *snapshot,
                                         struct faster_op *op) {
     op->kind = FASTER_OP_READ;
     op->upper = snapshot->upper;
-    fst_op_prepare(snapshot->session, op);
     fst_clear_message(snapshot->session);
-    run(snapshot->session, op, NULL);
+    if (!fst_read_at_once(snapshot->session, op)) {
+        fst_op_prepare(snapshot->session, op);
+        run(snapshot->session, op, NULL);
+    }
     return op->status;
 }
 

@@ -1,42 +1,18 @@
 /* guard.c - the sequence count of a record, and word-wise copies under it (layer 1). */
 #include "shapes/guard.h"
 
-#define LARGE_VALUE_OFF 20u
 #define WORD_BYTES 8u
 
 static fst_atomic_u32 *size_word(struct fst_record *record, bool large) {
     unsigned char *bytes = (unsigned char *)record;
-    return large ? (fst_atomic_u32 *)(void *)(bytes + LARGE_VALUE_OFF) : &record->sizes;
-}
-
-bool fst_guard_try_take(struct fst_record *record) {
-    uint32_t count = fst_load_relaxed_u32(&record->guard);
-    /* acquire: pairs with the release in fst_guard_give() */
-    return (count & 1) == 0 && fst_cas_acq_rel_u32(&record->guard, &count, count + 1);
-}
-
-void fst_guard_give(struct fst_record *record, bool changed) {
-    uint32_t count = fst_load_relaxed_u32(&record->guard);
-    /* release: pairs with the acquire in fst_guard_try_take() and fst_guard_copy() */
-    fst_store_release_u32(&record->guard, changed ? count + 1 : count - 1);
+    return large ? (fst_atomic_u32 *)(void *)(bytes + FST_RECORD_LARGE_VALUE_OFF) : &record->sizes;
 }
 
 void fst_guard_seal(struct fst_record *record) {
     uint64_t header = fst_load_relaxed_u64(&record->header);
-    /* release: pairs with the acquire of fst_guard_try_take(), through the guard; the header's
-     * address is read at any time */
+    /* release: pairs with the acquire in fst_guard_try_take(), as the guard is given after it; the
+     * header's address is read at any time */
     fst_store_release_u64(&record->header, header | FST_HEADER_SEALED);
-}
-
-uint32_t fst_guard_value_bytes(const struct fst_record *record, bool large) {
-    const unsigned char *bytes = (const unsigned char *)record;
-    if (large) {
-        /* acquire: pairs with the release in set_size() */
-        return fst_load_acquire_u32(
-            (const fst_atomic_u32 *)(const void *)(bytes + LARGE_VALUE_OFF));
-    }
-    /* acquire: pairs with the release in set_size() */
-    return fst_record_small_value_bytes(fst_load_acquire_u32(&record->sizes));
 }
 
 static void set_size(struct fst_record *record, const struct fst_record_shape *shape,
@@ -54,20 +30,17 @@ static size_t head_bytes(const unsigned char *at, size_t count) {
     return to_word < count ? to_word : count;
 }
 
-/* The last word may reach beyond `count`, but not beyond the record, which is whole words. */
+/* The last word may reach beyond `count`, but not beyond the value's capacity, as the record is
+ * whole words. */
 static void load_words(unsigned char *out, const unsigned char *from, size_t count) {
     size_t done = head_bytes(from, count);
     for (size_t i = 0; i < done; i++) {
         /* acquire, here and below: pairs with the release in store_words() */
         out[i] = fst_load_acquire_u8((const fst_atomic_u8 *)(from + i));
     }
-    for (; count - done >= WORD_BYTES; done += WORD_BYTES) {
+    for (; done < count; done += WORD_BYTES) {
         uint64_t word = fst_load_acquire_u64((const fst_atomic_u64 *)(const void *)(from + done));
         memcpy(out + done, &word, WORD_BYTES);
-    }
-    if (done < count) {
-        uint64_t word = fst_load_acquire_u64((const fst_atomic_u64 *)(const void *)(from + done));
-        memcpy(out + done, &word, count - done);
     }
 }
 
@@ -93,12 +66,8 @@ static void store_words(unsigned char *to, const unsigned char *from, size_t cou
     }
 }
 
-static size_t value_offset(const struct fst_record_shape *shape) {
-    return (size_t)shape->key_offset_bytes + shape->key_bytes;
-}
-
-bool fst_guard_copy(const struct fst_record *record, const struct fst_record_shape *shape,
-                    void *out, uint32_t *value_bytes) {
+bool fst_guard_copy_words(const struct fst_record *record, const struct fst_record_shape *shape,
+                          void *out, uint32_t *value_bytes) {
     /* acquire: pairs with the release in fst_guard_give() */
     uint32_t before = fst_load_acquire_u32(&record->guard);
     if ((before & 1) != 0) {
@@ -108,17 +77,18 @@ bool fst_guard_copy(const struct fst_record *record, const struct fst_record_sha
     if (*value_bytes > shape->value_capacity_bytes) {
         return false;
     }
-    load_words(out, (const unsigned char *)record + value_offset(shape), *value_bytes);
+    load_words(out, (const unsigned char *)record + fst_record_value_offset(shape), *value_bytes);
     /* Stays behind the loads above: each of them is an acquire. */
     return fst_load_relaxed_u32(&record->guard) == before;
 }
 
-void fst_guard_write(struct fst_record *record, const struct fst_record_shape *shape,
-                     const void *value, uint32_t value_bytes) {
+void fst_guard_write_words(struct fst_record *record, const struct fst_record_shape *shape,
+                           const void *value, uint32_t value_bytes) {
     uint32_t old_bytes = fst_guard_value_bytes(record, shape->large);
     uint32_t whole_bytes = old_bytes > value_bytes ? old_bytes : value_bytes;
     if (value_bytes != old_bytes) {
         set_size(record, shape, value_bytes);
     }
-    store_words((unsigned char *)record + value_offset(shape), value, value_bytes, whole_bytes);
+    store_words((unsigned char *)record + fst_record_value_offset(shape), value, value_bytes,
+                whole_bytes);
 }

@@ -26,23 +26,83 @@
 
 /* Takes the guard. False if somebody holds it: the caller comes again later, outside the
  * epoch. The holder does not wait for anything. */
-bool fst_guard_try_take(struct fst_record *record) FASTER_MUST_CHECK;
+static inline bool fst_guard_try_take(struct fst_record *record) {
+    uint32_t count = fst_load_relaxed_u32(&record->guard);
+    /* acquire: pairs with the release in fst_guard_give() */
+    return (count & 1) == 0 && fst_cas_acq_rel_u32(&record->guard, &count, count + 1);
+}
 
 /* Gives it back. `changed` says whether sizes or value were written. */
-void fst_guard_give(struct fst_record *record, bool changed);
+static inline void fst_guard_give(struct fst_record *record, bool changed) {
+    uint32_t count = fst_load_relaxed_u32(&record->guard);
+    /* release: pairs with the acquire in fst_guard_try_take() and fst_guard_copy() */
+    fst_store_release_u32(&record->guard, changed ? count + 1 : count - 1);
+}
 
 /* The present size of the value. Anyone, inside the epoch. */
-uint32_t fst_guard_value_bytes(const struct fst_record *record, bool large);
+static inline uint32_t fst_guard_value_bytes(const struct fst_record *record, bool large) {
+    if (large) {
+        const unsigned char *bytes = (const unsigned char *)record;
+        /* acquire: pairs with the release in set_size() */
+        return fst_load_acquire_u32(
+            (const fst_atomic_u32 *)(const void *)(bytes + FST_RECORD_LARGE_VALUE_OFF));
+    }
+    /* acquire: pairs with the release in set_size() */
+    return fst_record_small_value_bytes(fst_load_acquire_u32(&record->sizes));
+}
 
-/* Copies the value to `out`, which has room for shape->value_capacity_bytes. False if it was
- * changing. */
-bool fst_guard_copy(const struct fst_record *record, const struct fst_record_shape *shape,
-                    void *out, uint32_t *value_bytes) FASTER_MUST_CHECK;
+/* The value's word in the record, if its capacity is one whole word (counters, mostly), else
+ * NULL. */
+static inline fst_atomic_u64 *fst_guard_only_word(const struct fst_record *record,
+                                                  const struct fst_record_shape *shape) {
+    const size_t offset = fst_record_value_offset(shape);
+    return shape->value_capacity_bytes == sizeof(uint64_t) && offset % sizeof(uint64_t) == 0
+               ? (fst_atomic_u64 *)(void *)((unsigned char *)(uintptr_t)record + offset)
+               : NULL;
+}
+
+/* What fst_guard_copy() and fst_guard_write() do for other values. */
+bool fst_guard_copy_words(const struct fst_record *record, const struct fst_record_shape *shape,
+                          void *out, uint32_t *value_bytes) FASTER_MUST_CHECK;
+void fst_guard_write_words(struct fst_record *record, const struct fst_record_shape *shape,
+                           const void *value, uint32_t value_bytes);
+
+/* Copies the value to `out`, which has room for shape->value_capacity_bytes, all of which may be
+ * written. False if it was changing. */
+FASTER_MUST_CHECK
+static inline bool fst_guard_copy(const struct fst_record *record,
+                                  const struct fst_record_shape *shape, void *out,
+                                  uint32_t *value_bytes) {
+    const fst_atomic_u64 *only = fst_guard_only_word(record, shape);
+    if (only == NULL) {
+        return fst_guard_copy_words(record, shape, out, value_bytes);
+    }
+    /* acquire: pairs with the release in fst_guard_give() */
+    const uint32_t before = fst_load_acquire_u32(&record->guard);
+    *value_bytes = fst_guard_value_bytes(record, shape->large);
+    /* acquire: pairs with the release in fst_guard_write() and in store_words() */
+    const uint64_t word = fst_load_acquire_u64(only);
+    memcpy(out, &word, sizeof word);
+    /* Stays behind the loads above: each of them is an acquire. */
+    return (before & 1) == 0 && *value_bytes <= sizeof word &&
+           fst_load_relaxed_u32(&record->guard) == before;
+}
 
 /* REQUIRES the guard, value_bytes <= shape->value_capacity_bytes. Sets value and size, and
  * zeroes what remains of a longer one. */
-void fst_guard_write(struct fst_record *record, const struct fst_record_shape *shape,
-                     const void *value, uint32_t value_bytes);
+static inline void fst_guard_write(struct fst_record *record, const struct fst_record_shape *shape,
+                                   const void *value, uint32_t value_bytes) {
+    fst_atomic_u64 *only = fst_guard_only_word(record, shape);
+    if (only == NULL || value_bytes != sizeof(uint64_t) ||
+        fst_guard_value_bytes(record, shape->large) != sizeof(uint64_t)) {
+        fst_guard_write_words(record, shape, value, value_bytes);
+        return;
+    }
+    uint64_t word;
+    memcpy(&word, value, sizeof word);
+    /* release: pairs with the acquire in fst_guard_copy() */
+    fst_store_release_u64(only, word);
+}
 
 /* REQUIRES the guard. Marks the record as copied: nobody changes it in place any more. */
 void fst_guard_seal(struct fst_record *record);

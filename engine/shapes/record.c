@@ -12,7 +12,6 @@
 #define GUARD_OFF 8u
 #define SIZES_OFF 12u
 #define LARGE_KEY_OFF 16u
-#define LARGE_VALUE_OFF 20u
 
 #define SMALL_UNITS_BITS 10u
 #define SMALL_KEY_BITS 8u
@@ -93,7 +92,7 @@ static bool read_sizes(const unsigned char *bytes, size_t available_bytes, bool 
     if (large) {
         sizes->units = word;
         sizes->key_bytes = fst_load_le_u32(bytes + LARGE_KEY_OFF);
-        sizes->value_bytes = fst_load_le_u32(bytes + LARGE_VALUE_OFF);
+        sizes->value_bytes = fst_load_le_u32(bytes + FST_RECORD_LARGE_VALUE_OFF);
         return true;
     }
     sizes->units = word & ((1u << SMALL_UNITS_BITS) - 1);
@@ -165,7 +164,7 @@ bool fst_record_peek_other(const struct fst_record *record, size_t available_byt
     if ((fst_load_le_u64(head) & FST_HEADER_LARGE) != 0 && known == sizeof head) {
         const fst_atomic_u32 *sizes = (const fst_atomic_u32 *)(const void *)(bytes + LARGE_KEY_OFF);
         fst_store_le_u32(head + LARGE_KEY_OFF, fst_load_relaxed_u32(&sizes[0]));
-        fst_store_le_u32(head + LARGE_VALUE_OFF, fst_load_acquire_u32(&sizes[1]));
+        fst_store_le_u32(head + FST_RECORD_LARGE_VALUE_OFF, fst_load_acquire_u32(&sizes[1]));
     }
     return fst_record_parse(head, known, shape);
 }
@@ -182,7 +181,7 @@ static void write_head(unsigned char *bytes, const struct fst_record_shape *shap
     if (shape->large) {
         fst_store_le_u32(bytes + SIZES_OFF, units);
         fst_store_le_u32(bytes + LARGE_KEY_OFF, shape->key_bytes);
-        fst_store_le_u32(bytes + LARGE_VALUE_OFF, shape->value_bytes);
+        fst_store_le_u32(bytes + FST_RECORD_LARGE_VALUE_OFF, shape->value_bytes);
     } else {
         fst_store_le_u32(bytes + SIZES_OFF, units | shape->key_bytes << SMALL_KEY_SHIFT |
                                                 shape->value_bytes << SMALL_VALUE_SHIFT);

@@ -54,6 +54,7 @@ enum fst_record_kind {
 #define FST_RECORD_ALIGN 8u
 #define FST_RECORD_SMALL_HEADER_BYTES 16u
 #define FST_RECORD_LARGE_HEADER_BYTES 24u
+#define FST_RECORD_LARGE_VALUE_OFF 20u
 #define FST_RECORD_SMALL_UNITS_MAX 1023u
 #define FST_RECORD_SMALL_KEY_MAX 255u
 #define FST_RECORD_SMALL_VALUE_MAX 8191u
@@ -76,6 +77,10 @@ struct fst_record_shape {
     uint32_t value_capacity_bytes; /* value and slack */
     bool large;
 };
+
+static inline size_t fst_record_value_offset(const struct fst_record_shape *shape) {
+    return (size_t)shape->key_offset_bytes + shape->key_bytes;
+}
 
 /* The sizes word of a small record. */
 static inline uint32_t fst_record_small_sizes(const struct fst_record_shape *shape) {

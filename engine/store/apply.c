@@ -121,12 +121,6 @@ bool fst_found_may_change(const struct faster_session *session, const struct fst
                          : found->addr.raw >= fst_txn_in_place_floor(session->txn);
 }
 
-void fst_found_renew_size(struct fst_found *found) {
-    if (found->record != NULL) {
-        found->shape.value_bytes = fst_guard_value_bytes(found->record, found->shape.large);
-    }
-}
-
 enum fst_attempt fst_hold_version(struct faster_session *session, struct fst_found *found,
                                   struct fst_held *held) {
     const struct faster_store *store = session->store;

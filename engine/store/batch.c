@@ -5,6 +5,8 @@
  */
 #include "store/batch.h"
 
+#include "store/newest.h"
+
 static void prefetch_buckets(const struct faster_session *session, struct faster_op *ops,
                              size_t count) {
     for (size_t i = 0; i < count; i++) {
@@ -12,32 +14,53 @@ static void prefetch_buckets(const struct faster_session *session, struct faster
     }
 }
 
-/* Inside the epoch. Only hints: what is found here is looked up again. */
-static void prefetch_records(const struct faster_store *store, const struct faster_op *ops,
-                             size_t count) {
+/* Inside the epoch. Where the keys' chains begin, 0 for those without an entry. */
+static void find_heads(const struct faster_store *store, const struct faster_op *ops, size_t count,
+                       fst_addr *heads) {
     const fst_addr head = fst_log_head(store->log);
     for (size_t i = 0; i < count; i++) {
         struct fst_index_slot slot;
-        if (fst_hash_index_find(store->index, ops[i].hash, &slot) &&
-            !fst_addr_below(fst_index_slot_addr(&slot), head)) {
-            const unsigned char *record = fst_log_at(store->log, fst_index_slot_addr(&slot));
+        heads[i] = fst_hash_index_find(store->index, ops[i].hash, &slot)
+                       ? fst_index_slot_addr(&slot)
+                       : fst_addr_of(0);
+        if (!fst_addr_below(heads[i], head)) {
+            const unsigned char *record = fst_log_at(store->log, heads[i]);
             __builtin_prefetch(record);
             __builtin_prefetch(record + 64);
         }
     }
 }
 
+/* A read takes the head that was found: operations of a batch have no order among each other.
+ * What writes looks for its entry again, to publish there. */
+static enum fst_attempt attempt_at(struct faster_session *session, struct faster_op *op,
+                                   fst_addr head) {
+    if (op->kind == FASTER_OP_READ) {
+        if (!fst_addr_is_valid(head)) {
+            op->located = 0;
+            return fst_op_done(op, FASTER_NOT_FOUND);
+        }
+        if (fst_newest_read(session->store, op, head)) {
+            return FST_ATTEMPT_DONE;
+        }
+    }
+    return fst_op_attempt(session, op, NULL);
+}
+
 void fst_batch_try(struct faster_session *session, struct faster_op *ops, size_t count,
                    enum fst_attempt *attempts) {
     struct faster_store *store = session->store;
+    fst_addr heads[FST_BATCH_GROUP];
+    bool needs_io = false;
     prefetch_buckets(session, ops, count);
     fst_epoch_enter(store->epoch, session->slot);
-    prefetch_records(store, ops, count);
+    find_heads(store, ops, count, heads);
     for (size_t i = 0; i < count; i++) {
-        attempts[i] = fst_op_attempt(session, &ops[i], NULL);
+        attempts[i] = attempt_at(session, &ops[i], heads[i]);
+        needs_io |= attempts[i] == FST_ATTEMPT_IO;
     }
     fst_epoch_leave(store->epoch, session->slot);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; needs_io && i < count; i++) {
         if (attempts[i] == FST_ATTEMPT_IO) {
             fst_pending_start(session, &ops[i]);
         }

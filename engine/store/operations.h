@@ -8,6 +8,7 @@
 #ifndef FST_STORE_OPERATIONS_H
 #define FST_STORE_OPERATIONS_H
 
+#include "shapes/guard.h"
 #include "store/pending.h"
 #include "store/txn.h"
 
@@ -38,6 +39,10 @@ enum fst_attempt fst_op_attempt(struct faster_session *session, struct faster_op
 /* The same from outside the epoch, and starts the I/O. */
 enum fst_attempt fst_op_try(struct faster_session *session, struct faster_op *op,
                             const struct fst_pending *walk) FASTER_MUST_CHECK;
+
+/* A READ from outside the epoch, hash and all, if what it finds is the common case (newest.h), or
+ * no entry at all. False: nothing is done, and the operation is to be prepared and tried. */
+bool fst_read_at_once(struct faster_session *session, struct faster_op *op);
 
 /* Carries the session's pending READ and LOCATE operations to their end. For sessions that
  * run nothing else. Outside the epoch. */
@@ -101,7 +106,11 @@ struct fst_held {
 };
 
 /* The walk saw a size before it was known that the value changes no more: takes the last one. */
-void fst_found_renew_size(struct fst_found *found);
+static inline void fst_found_renew_size(struct fst_found *found) {
+    if (found->record != NULL) {
+        found->shape.value_bytes = fst_guard_value_bytes(found->record, found->shape.large);
+    }
+}
 
 /* Makes the found value stable, whose size is then in found->shape. FOUND, or BUSY. */
 enum fst_attempt fst_hold_version(struct faster_session *session, struct fst_found *found,

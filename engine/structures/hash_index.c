@@ -137,21 +137,45 @@ static uint64_t load_level(const struct fst_hash_index *index) {
     return fst_load_acquire_u64(&index->level);
 }
 
+static inline uint32_t is_match(const struct fst_index_bucket *bucket, uint32_t i,
+                                uint64_t wanted) {
+    /* acquire: pairs with the compare-and-swaps in fst_hash_index_publish() and split_word() */
+    return fst_load_acquire_u64(&bucket->entries[i]) >> FST_INDEX_TAG_SHIFT == wanted;
+}
+
+/* Bit i: entry i is a final one with these tag bits. Straight on, as where in its bucket an entry
+ * stands is what a processor cannot foresee. */
+static inline uint32_t matches_in(const struct fst_index_bucket *bucket, uint64_t wanted) {
+    _Static_assert(FST_INDEX_BUCKET_ENTRIES == 7, "all are looked at");
+    return is_match(bucket, 0, wanted) | is_match(bucket, 1, wanted) << 1 |
+           is_match(bucket, 2, wanted) << 2 | is_match(bucket, 3, wanted) << 3 |
+           is_match(bucket, 4, wanted) << 4 | is_match(bucket, 5, wanted) << 5 |
+           is_match(bucket, 6, wanted) << 6;
+}
+
+/* Takes the first match. False if that word has just changed. */
+static inline bool take_match(struct fst_index_bucket *bucket, uint32_t matches, uint64_t wanted,
+                              struct fst_index_slot *slot) {
+    fst_atomic_u64 *word = &bucket->entries[__builtin_ctz(matches)];
+    /* acquire: pairs as in is_match() */
+    const uint64_t value = fst_load_acquire_u64(word);
+
+    *slot = (struct fst_index_slot){word, value};
+    return value >> FST_INDEX_TAG_SHIFT == wanted;
+}
+
 /* Finds the final word of `tag`, dead or not. */
 static bool search(const struct fst_hash_index *index, struct fst_index_bucket *bucket,
                    uint64_t tag, struct fst_index_slot *slot) {
-    const uint64_t wanted = fst_index_final_word(tag, 0);
+    const uint64_t wanted = fst_index_final_word(tag, 0) >> FST_INDEX_TAG_SHIFT;
 
-    for (; bucket != NULL; bucket = fst_index_next(index, bucket)) {
-        for (uint32_t i = 0; i < FST_INDEX_BUCKET_ENTRIES; i++) {
-            /* acquire: pairs with the compare-and-swaps in fst_hash_index_publish() and
-             * split_word() */
-            uint64_t value = fst_load_acquire_u64(&bucket->entries[i]);
+    while (bucket != NULL) {
+        const uint32_t matches = matches_in(bucket, wanted);
 
-            if ((value & ~FST_ADDR_MASK) == wanted) {
-                *slot = (struct fst_index_slot){&bucket->entries[i], value};
-                return true;
-            }
+        if (matches == 0) {
+            bucket = fst_index_next(index, bucket);
+        } else if (take_match(bucket, matches, wanted, slot)) {
+            return true;
         }
     }
     return false;
@@ -170,10 +194,23 @@ static bool search_low(const struct fst_hash_index *index, const struct place *p
            !fst_index_has_stamp(slot->value, place->level);
 }
 
-bool fst_hash_index_find(const struct fst_hash_index *index, uint64_t hash,
-                         struct fst_index_slot *slot) {
-    uint64_t level = load_level(index);
+/* The common case of a search: no growth is under way, and the entry stands in the first bucket.
+ * What it finds the whole search would find as well: a word of the level at its home. False: only
+ * the whole search can tell. */
+static inline bool search_settled(const struct fst_hash_index *index, uint64_t level, uint64_t hash,
+                                  struct fst_index_slot *slot) {
+    const uint64_t wanted =
+        fst_index_final_word(fst_index_tag_of_hash(hash), 0) >> FST_INDEX_TAG_SHIFT;
+    struct fst_index_bucket *bucket = &index->buckets[fst_index_home(level, hash)];
+    const uint32_t matches = matches_in(bucket, wanted);
 
+    return !fst_index_level_is_growing(level) && matches != 0 &&
+           take_match(bucket, matches, wanted, slot) && fst_index_has_stamp(slot->value, level);
+}
+
+__attribute__((noinline)) static bool find_anywhere(const struct fst_hash_index *index,
+                                                    uint64_t level, uint64_t hash,
+                                                    struct fst_index_slot *slot) {
     for (;;) {
         const struct place place = place_of(index, level, hash);
         const bool is_shared = place.low != NULL && search_low(index, &place, slot);
@@ -189,6 +226,17 @@ bool fst_hash_index_find(const struct fst_hash_index *index, uint64_t hash,
         }
         level = now;
     }
+}
+
+bool fst_hash_index_find(const struct fst_hash_index *index, uint64_t hash,
+                         struct fst_index_slot *slot) {
+    const uint64_t level = load_level(index);
+
+    if (search_settled(index, level, hash, slot)) {
+        slot->word = NULL;
+        return !fst_index_is_dead(index, slot->value);
+    }
+    return find_anywhere(index, level, hash, slot);
 }
 
 bool fst_hash_index_publish(struct fst_hash_index *index, struct fst_index_slot *slot,
@@ -361,6 +409,9 @@ static enum faster_status find_to_publish(struct fst_hash_index *index, uint64_t
     uint64_t level = load_level(index);
     enum outcome outcome;
 
+    if (search_settled(index, level, hash, slot)) {
+        return FASTER_OK;
+    }
     if (fst_index_level_is_growing(level)) {
         fst_index_help(index, level);
     }

@@ -1,0 +1,103 @@
+/* newest.h - the common case: the chain's newest record is the key's (layer 4).
+ *
+ * Most chains begin with the record that an operation looks for, in memory, with a value. These
+ * functions do then what the long way does (chain.c, store_read.c, apply.c), with the same loads in
+ * the same order, in a fraction of the steps; in every other case they do nothing and say false.
+ * All inside the epoch, with an address that was read from the key's index entry in this stay.
+ */
+#ifndef FST_STORE_NEWEST_H
+#define FST_STORE_NEWEST_H
+
+#include "shapes/guard.h"
+#include "store/operations.h"
+
+/* Fills in *found if the record at `addr` has the key and is visible below `upper`. */
+static inline bool fst_newest_find(const struct faster_store *store, const struct faster_op *op,
+                                   fst_addr addr, uint64_t upper, struct fst_found *found) {
+    const uint64_t page_bytes = fst_log_page_bytes(store->log);
+    /* acquire: pairs with mark_on_disk(), see fst_chain_walk() */
+    if (addr.raw < fst_load_acquire_u64(&store->on_disk_below) ||
+        fst_addr_below(addr, fst_log_head(store->log)) ||
+        fst_addr_below(addr, fst_log_begin(store->log)) || !fst_is_visible(store, addr, upper)) {
+        return false;
+    }
+    const uint64_t available = page_bytes - (addr.raw & (page_bytes - 1));
+    found->addr = addr;
+    found->record = fst_log_at(store->log, addr);
+    found->bytes = (const unsigned char *)found->record;
+    found->header = fst_load_relaxed_u64(&found->record->header);
+    return !fst_found_is_tombstone(found) &&
+           fst_record_peek(found->record, (size_t)available, &found->shape) &&
+           found->shape.whole_bytes <= available && fst_found_has_key(found, &op->key);
+}
+
+/* A value that changes no more, or not in a store of this kind. */
+static inline void fst_newest_copy_final(struct fst_found *found, struct faster_buffer *out) {
+    fst_found_renew_size(found);
+    const struct faster_bytes value = fst_found_value(found);
+    if (value.size_bytes == sizeof(uint64_t)) { /* without a call */
+        memcpy(out->data, value.data, sizeof(uint64_t));
+    } else if (value.size_bytes != 0) {
+        memcpy(out->data, value.data, value.size_bytes);
+    }
+    out->size_bytes = value.size_bytes;
+}
+
+/* A READ. True: it is done, with OK. */
+static inline bool fst_newest_read(const struct faster_store *store, struct faster_op *op,
+                                   fst_addr addr) {
+    struct fst_found found;
+    struct faster_buffer *result = op->result;
+    if (!fst_newest_find(store, op, addr, op->upper, &found)) {
+        return false;
+    }
+    if (result != NULL) {
+        uint32_t value_bytes;
+        if (result->capacity_bytes < found.shape.value_capacity_bytes) {
+            return false;
+        }
+        if (!store->direct || fst_addr_below(addr, fst_log_safe_read_only(store->log))) {
+            fst_newest_copy_final(&found, result);
+        } else if (fst_guard_copy(found.record, &found.shape, result->data, &value_bytes)) {
+            result->size_bytes = value_bytes;
+        } else {
+            return false;
+        }
+    }
+    op->located = addr.raw;
+    op->status = FASTER_OK;
+    return true;
+}
+
+/* Takes the guard of a record that this operation of a direct store may change in place; its
+ * value's size is then in found->shape. */
+static inline bool fst_newest_take(const struct faster_session *session, const struct faster_op *op,
+                                   fst_addr addr, struct fst_found *found) {
+    const struct faster_store *store = session->store;
+    if (!store->direct || fst_addr_below(addr, fst_log_read_only(store->log)) ||
+        !fst_newest_find(store, op, addr, FST_UPPER_ALL, found) ||
+        fst_header_version(found->header) != (session->version & 0xff) ||
+        !fst_guard_try_take(found->record)) {
+        return false;
+    }
+    if ((fst_load_relaxed_u64(&found->record->header) & FST_HEADER_SEALED) != 0) {
+        fst_guard_give(found->record, false);
+        return false;
+    }
+    fst_found_renew_size(found);
+    return true;
+}
+
+/* Ends it. True if the value has room there and was set; else nothing has changed. */
+static inline bool fst_newest_give(struct faster_session *session, const struct fst_found *found,
+                                   const struct faster_bytes *value) {
+    const bool has_room = value->size_bytes <= found->shape.value_capacity_bytes;
+    if (has_room) {
+        fst_guard_write(found->record, &found->shape, value->data, (uint32_t)value->size_bytes);
+        fst_session_count(&session->counters.in_place_updates, 1);
+    }
+    fst_guard_give(found->record, has_room);
+    return has_room;
+}
+
+#endif
