@@ -106,7 +106,7 @@ enum faster_status faster_snapshot_read(const struct faster_snapshot *snapshot,
     op->kind = FASTER_OP_READ;
     op->upper = snapshot->upper;
     fst_clear_message(snapshot->session);
-    if (!fst_read_at_once(snapshot->session, op)) {
+    if (!fst_op_try_at_once(snapshot->session, op)) {
         fst_op_prepare(snapshot->session, op);
         run(snapshot->session, op, NULL);
     }
@@ -123,11 +123,18 @@ static enum faster_status check_sizes(struct faster_session *session, const stru
 
 enum faster_status fst_write(struct faster_session *session, struct faster_op *op,
                              enum faster_op_kind kind) {
+    const struct faster_store *store = session->store;
+    op->kind = (int32_t)kind;
+    /* What is done at once has a record that it fits. */
+    if (store->direct && fst_log_health(store->log) != FASTER_FAILED &&
+        fst_op_try_at_once(session, op)) {
+        explain(session, op);
+        return op->status;
+    }
     op->status = check_sizes(session, op);
     if (op->status != FASTER_OK) {
         return op->status;
     }
-    op->kind = (int32_t)kind;
     fst_op_prepare(session, op);
     run(session, op, NULL);
     return op->status;

@@ -5,6 +5,6 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-uint64_t fst_hash_key(const void *key, size_t key_bytes, uint64_t hash_seed) {
-    return XXH3_64bits_withSeed(key, key_bytes, hash_seed);
+uint64_t fst_hash_bytes(const void *bytes, size_t count_bytes, uint64_t seed) {
+    return XXH3_64bits_withSeed(bytes, count_bytes, seed);
 }

@@ -14,7 +14,9 @@
  * must win the head. If the head moves first, the append fails and all begins again. Below the
  * safe read-only address nobody can write any more, so nothing needs a seal there. A blind
  * upsert that appends needs none either: an update in place that it overtakes took effect
- * before it, since both were under way when the head moved.
+ * before it, since both were under way when the head moved. So it may have read the head any time
+ * before in its stay in the epoch, as an operation of a batch has: what overtakes it, even an
+ * operation of its own batch, is blind or meets the guard.
  */
 #include "shapes/guard.h"
 #include "store/index_growth.h"

@@ -14,7 +14,7 @@ static void prefetch_buckets(const struct faster_session *session, struct faster
     }
 }
 
-/* Inside the epoch. Where the keys' chains begin, 0 for those without an entry. */
+/* Inside the epoch. Where the keys' chains begin; of those without an entry, at 0. */
 static void find_heads(const struct faster_store *store, const struct faster_op *ops, size_t count,
                        fst_addr *heads) {
     const fst_addr head = fst_log_head(store->log);
@@ -31,20 +31,13 @@ static void find_heads(const struct faster_store *store, const struct faster_op 
     }
 }
 
-/* A read takes the head that was found: operations of a batch have no order among each other.
- * What writes looks for its entry again, to publish there. */
+/* The head that was found is good enough, as the operations of a batch have no order: should it
+ * have moved since, this one comes before what moved it, which was under way at the same time. */
 static enum fst_attempt attempt_at(struct faster_session *session, struct faster_op *op,
                                    fst_addr head) {
-    if (op->kind == FASTER_OP_READ) {
-        if (!fst_addr_is_valid(head)) {
-            op->located = 0;
-            return fst_op_done(op, FASTER_NOT_FOUND);
-        }
-        if (fst_newest_read(session->store, op, head)) {
-            return FST_ATTEMPT_DONE;
-        }
-    }
-    return fst_op_attempt(session, op, NULL);
+    return fst_newest_try_at(session, op, fst_addr_is_valid(head), head)
+               ? FST_ATTEMPT_DONE
+               : fst_op_attempt(session, op, NULL);
 }
 
 void fst_batch_try(struct faster_session *session, struct faster_op *ops, size_t count,
@@ -54,6 +47,7 @@ void fst_batch_try(struct faster_session *session, struct faster_op *ops, size_t
     bool needs_io = false;
     prefetch_buckets(session, ops, count);
     fst_epoch_enter(store->epoch, session->slot);
+    fst_session_note_version(session);
     find_heads(store, ops, count, heads);
     for (size_t i = 0; i < count; i++) {
         attempts[i] = attempt_at(session, &ops[i], heads[i]);

@@ -100,4 +100,62 @@ static inline bool fst_newest_give(struct faster_session *session, const struct 
     return has_room;
 }
 
+/* An UPSERT. True: it is done, with OK. */
+static inline bool fst_newest_upsert(struct faster_session *session, struct faster_op *op,
+                                     fst_addr addr) {
+    struct fst_found found;
+    if (!fst_newest_take(session, op, addr, &found) ||
+        !fst_newest_give(session, &found, &op->value)) {
+        return false;
+    }
+    op->status = FASTER_OK;
+    return true;
+}
+
+/* An RMW. True: it is done, with OK or what merge says. Else merge will be called again. */
+static inline bool fst_newest_rmw(struct faster_session *session, struct faster_op *op,
+                                  fst_addr addr) {
+    struct fst_found found;
+    if (!fst_newest_take(session, op, addr, &found)) {
+        return false;
+    }
+    const struct faster_bytes old = fst_found_value(&found);
+    op->status = fst_op_merge(session, op, &old);
+    if (op->status != FASTER_OK) {
+        fst_guard_give(found.record, false);
+        return true;
+    }
+    const struct faster_bytes value = {session->scratch.data, session->scratch.size_bytes};
+    return fst_newest_give(session, &found, &value);
+}
+
+/* Whatever operation it is. */
+static inline bool fst_newest_try(struct faster_session *session, struct faster_op *op,
+                                  fst_addr addr) {
+    switch (op->kind) {
+    case FASTER_OP_READ:
+        return fst_newest_read(session->store, op, addr);
+    case FASTER_OP_UPSERT:
+        return fst_newest_upsert(session, op, addr);
+    case FASTER_OP_RMW:
+        return fst_newest_rmw(session, op, addr);
+    default:
+        return false;
+    }
+}
+
+/* The same once the index has been asked: a key without an entry does not exist. */
+static inline bool fst_newest_try_at(struct faster_session *session, struct faster_op *op,
+                                     bool has_entry, fst_addr addr) {
+    if (has_entry) {
+        return fst_newest_try(session, op, addr);
+    }
+    if (op->kind != FASTER_OP_READ) {
+        return false;
+    }
+    op->located = 0;
+    op->status = FASTER_NOT_FOUND;
+    return true;
+}
+
 #endif

@@ -1,6 +1,8 @@
 /* operations.c - one attempt of any operation (layer 4). */
 #include "store/operations.h"
 
+#include "store/newest.h"
+
 /* The bucket is then on its way while the epoch is entered, which waits for all loads before. */
 void fst_op_prepare(const struct faster_session *session, struct faster_op *op) {
     op->hash = fst_key_hash(session->store, &op->key);
@@ -9,10 +11,7 @@ void fst_op_prepare(const struct faster_session *session, struct faster_op *op) 
 
 enum fst_attempt fst_op_attempt(struct faster_session *session, struct faster_op *op,
                                 const struct fst_pending *walk) {
-    if (session->store->direct) {
-        /* acquire: pairs with the release in raise_version() of cut.c */
-        session->version = fst_load_acquire_u64(&session->store->version);
-    }
+    fst_session_note_version(session);
     if (op->kind == FST_OP_LOCATE) {
         return fst_read_attempt(session, op, walk);
     }
@@ -42,6 +41,18 @@ enum fst_attempt fst_op_try(struct faster_session *session, struct faster_op *op
         fst_pending_start(session, op);
     }
     return attempt;
+}
+
+bool fst_op_try_at_once(struct faster_session *session, struct faster_op *op) {
+    const struct faster_store *store = session->store;
+    struct fst_index_slot slot;
+    op->hash = fst_key_hash(store, &op->key);
+    fst_epoch_enter(store->epoch, session->slot);
+    fst_session_note_version(session);
+    const bool has_entry = fst_hash_index_find(store->index, op->hash, &slot);
+    const bool is_done = fst_newest_try_at(session, op, has_entry, fst_index_slot_addr(&slot));
+    fst_epoch_leave(store->epoch, session->slot);
+    return is_done;
 }
 
 /* A read is DONE or goes pending; it never needs room and loses no race. */

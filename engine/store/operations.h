@@ -40,9 +40,9 @@ enum fst_attempt fst_op_attempt(struct faster_session *session, struct faster_op
 enum fst_attempt fst_op_try(struct faster_session *session, struct faster_op *op,
                             const struct fst_pending *walk) FASTER_MUST_CHECK;
 
-/* A READ from outside the epoch, hash and all, if what it finds is the common case (newest.h), or
- * no entry at all. False: nothing is done, and the operation is to be prepared and tried. */
-bool fst_read_at_once(struct faster_session *session, struct faster_op *op);
+/* An operation from outside the epoch, hash and all, if it is the common case (newest.h): DONE.
+ * False: nothing is done, and it is to be prepared and tried. A write is one of a direct store. */
+bool fst_op_try_at_once(struct faster_session *session, struct faster_op *op);
 
 /* Carries the session's pending READ and LOCATE operations to their end. For sessions that
  * run nothing else. Outside the epoch. */
@@ -62,6 +62,10 @@ enum fst_attempt fst_insert_if_attempt(struct faster_session *session, struct fa
                                        const struct fst_pending *walk) FASTER_MUST_CHECK;
 enum fst_attempt fst_rmw_attempt(struct faster_session *session, struct faster_op *op,
                                  const struct fst_pending *walk) FASTER_MUST_CHECK;
+
+/* Calls the operation's merge: the new value is then in session->scratch, and in op->result. */
+enum faster_status fst_op_merge(struct faster_session *session, struct faster_op *op,
+                                const struct faster_bytes *old) FASTER_MUST_CHECK;
 
 /* ---- apply.c: shared by the writing operations; inside the epoch ---- */
 

@@ -178,6 +178,14 @@ static inline uint64_t fst_key_hash(const struct faster_store *store,
     return fst_hash_key(key->data, key->size_bytes, store->identity.hash_seed);
 }
 
+/* On each way into the epoch of a direct store's session. */
+static inline void fst_session_note_version(struct faster_session *session) {
+    if (session->store->direct) {
+        /* acquire: pairs with the release in raise_version() of cut.c */
+        session->version = fst_load_acquire_u64(&session->store->version);
+    }
+}
+
 /* Sets the session's message and returns `status`. */
 enum faster_status fst_session_fail(struct faster_session *session, enum faster_status status,
                                     const char *format, ...) __attribute__((format(printf, 3, 4)));

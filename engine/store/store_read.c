@@ -1,5 +1,5 @@
 /* store_read.c - reading a key, and locating its visible version (layer 4). */
-#include "store/newest.h"
+#include "shapes/guard.h"
 #include "store/operations.h"
 
 /* A value that is still changing is copied under its guard, into room for all it may become. */
@@ -82,21 +82,4 @@ enum fst_attempt fst_read_attempt(struct faster_session *session, struct faster_
     }
     return fst_op_asks_for(op, found.addr) ? fst_op_done(op, FASTER_OK)
                                            : fst_op_needs(op, head, found.addr);
-}
-
-bool fst_read_at_once(struct faster_session *session, struct faster_op *op) {
-    const struct faster_store *store = session->store;
-    struct fst_index_slot slot;
-    bool is_done;
-    op->hash = fst_key_hash(store, &op->key);
-    fst_epoch_enter(store->epoch, session->slot);
-    if (fst_hash_index_find(store->index, op->hash, &slot)) {
-        is_done = fst_newest_read(store, op, fst_index_slot_addr(&slot));
-    } else {
-        op->located = 0;
-        op->status = FASTER_NOT_FOUND;
-        is_done = true;
-    }
-    fst_epoch_leave(store->epoch, session->slot);
-    return is_done;
 }

@@ -1,10 +1,9 @@
 /* store_rmw.c - read-modify-write (layer 4). */
-#include "store/newest.h"
 #include "store/operations.h"
 
 /* The merged value is kept in the session's scratch buffer until it is applied, as the old
  * value may be the very bytes that change. */
-static enum faster_status merge(struct faster_session *session, struct faster_op *op,
+enum faster_status fst_op_merge(struct faster_session *session, struct faster_op *op,
                                 const struct faster_bytes *old) {
     session->scratch.size_bytes = 0;
     enum faster_status status = op->merge(op->context, old, &session->scratch);
@@ -26,7 +25,7 @@ static enum fst_attempt merge_and_apply(struct faster_session *session, struct f
         }
         old = fst_found_value(found);
     }
-    enum faster_status status = merge(session, op, found != NULL ? &old : NULL);
+    enum faster_status status = fst_op_merge(session, op, found != NULL ? &old : NULL);
     if (status != FASTER_OK) {
         fst_release_version(&held);
         return fst_op_done(op, status);
@@ -35,34 +34,11 @@ static enum fst_attempt merge_and_apply(struct faster_session *session, struct f
     return fst_apply_value(session, op, slot, &held, &value);
 }
 
-/* In place, if the newest record is the one to change and has room for what becomes of it; FOUND
- * otherwise: nothing has changed, and merge is to be called again. */
-static enum fst_attempt merge_newest(struct faster_session *session, struct faster_op *op) {
-    struct fst_index_slot slot;
-    struct fst_found found;
-    if (!fst_hash_index_find(session->store->index, op->hash, &slot) ||
-        !fst_newest_take(session, op, fst_index_slot_addr(&slot), &found)) {
-        return FST_ATTEMPT_FOUND;
-    }
-    const struct faster_bytes old = fst_found_value(&found);
-    enum faster_status status = merge(session, op, &old);
-    if (status != FASTER_OK) {
-        fst_guard_give(found.record, false);
-        return fst_op_done(op, status);
-    }
-    const struct faster_bytes value = {session->scratch.data, session->scratch.size_bytes};
-    return fst_newest_give(session, &found, &value) ? fst_op_done(op, FASTER_OK)
-                                                    : FST_ATTEMPT_FOUND;
-}
-
 enum fst_attempt fst_rmw_attempt(struct faster_session *session, struct faster_op *op,
                                  const struct fst_pending *walk) {
     struct fst_index_slot slot;
     struct fst_found found;
     bool exists = false;
-    if (walk == NULL && merge_newest(session, op) == FST_ATTEMPT_DONE) {
-        return FST_ATTEMPT_DONE;
-    }
     enum fst_attempt attempt = fst_find_for_write(session, op, walk, &slot, &found, &exists);
     return attempt == FST_ATTEMPT_FOUND
                ? merge_and_apply(session, op, &slot, exists ? &found : NULL)

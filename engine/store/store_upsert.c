@@ -1,5 +1,4 @@
 /* store_upsert.c - setting a value without reading the old one (layer 4). */
-#include "store/newest.h"
 #include "store/operations.h"
 
 /* A version that may not change, or has no room for the value, needs no guard: it is
@@ -26,10 +25,6 @@ enum fst_attempt fst_upsert_attempt(struct faster_session *session, struct faste
     enum fst_attempt attempt = fst_find_slot(session, op, &slot);
     if (attempt != FST_ATTEMPT_FOUND) {
         return attempt;
-    }
-    if (fst_newest_take(session, op, fst_index_slot_addr(&slot), &found) &&
-        fst_newest_give(session, &found, &op->value)) {
-        return fst_op_done(op, FASTER_OK);
     }
     uint64_t floor = store->direct ? 0 : fst_txn_in_place_floor(session->txn);
     fst_addr newest = fst_index_slot_addr(&slot);

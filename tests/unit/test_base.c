@@ -427,6 +427,17 @@ Test(hash, depends_on_key_length_and_seed) {
     cr_assert_eq(fst_hash_key(NULL, 0, 5), fst_hash_key("", 0, 5));
 }
 
+Test(hash, of_a_word_is_that_of_its_bytes) {
+    uint64_t state = 1;
+    for (int i = 0; i < 10000; i++) {
+        state = state * UINT64_C(0x9fb21c651e98df25) + 5;
+        uint64_t word = state;
+        uint64_t seed = i % 3 == 0 ? 0 : state ^ state >> 32;
+        cr_assert_eq(fst_hash_key(&word, sizeof word, seed),
+                     fst_hash_bytes(&word, sizeof word, seed));
+    }
+}
+
 /* ----------------------------------------------------------------- array */
 
 Test(array, reserve_keeps_the_content_and_changes_nothing_without_memory) {
