@@ -14,6 +14,8 @@ const char *faster_status_name(enum faster_status status) {
         return "FASTER_END";
     case FASTER_BEHIND:
         return "FASTER_BEHIND";
+    case FASTER_REMOVE:
+        return "FASTER_REMOVE";
     case FASTER_IO:
         return "FASTER_IO";
     case FASTER_CORRUPT:

@@ -69,6 +69,7 @@ enum faster_status {
     FASTER_EXISTS = 3,    /* insert or compare-and-set met another value */
     FASTER_END = 4,       /* a scan has no more records */
     FASTER_BEHIND = 5,    /* the store must read more commit rows: faster_session_catch_up() */
+    FASTER_REMOVE = 6,    /* of a merge function: the key is to be removed */
 
     /* Failures. */
     FASTER_IO = -1,             /* the operating system reported an error */
@@ -427,7 +428,8 @@ FASTER_PUBLIC void faster_snapshot_close(struct faster_snapshot *snapshot);
 /* Computes the new value of a read-modify-write. `old` is NULL when the key does not
  * exist. Writes the new value with faster_buffer_*(). May be called several times for
  * one operation. OK, NOT_FOUND (leave the key as it is; the operation returns
- * NOT_FOUND), or a failure, which the operation returns. */
+ * NOT_FOUND), REMOVE (remove the key; the operation returns OK, or NOT_FOUND if there is none),
+ * or a failure, which the operation returns. */
 typedef enum faster_status faster_merge_fn(void *context, const struct faster_bytes *old,
                                            struct faster_buffer *new_value);
 

@@ -152,6 +152,15 @@ void fst_release_version(struct fst_held *held) {
     }
 }
 
+/* A record is about to follow that was made from the held version: nobody may change that one any
+ * more. */
+static void release_overtaken(const struct faster_session *session, struct fst_held *held) {
+    if (held->has_guard && session->store->direct) {
+        fst_guard_seal(held->found->record);
+    }
+    fst_release_version(held);
+}
+
 static void change_in_place(struct faster_session *session, struct fst_held *held,
                             const struct faster_bytes *value) {
     struct fst_found *found = held->found;
@@ -210,11 +219,14 @@ enum fst_attempt fst_apply_value(struct faster_session *session, struct faster_o
         fst_release_version(held);
         return fst_op_done(op, fst_fail_too_big(session, op->key.size_bytes, value->size_bytes));
     }
-    if (held->has_guard && session->store->direct) {
-        fst_guard_seal(held->found->record);
-    }
-    fst_release_version(held);
+    release_overtaken(session, held);
     return append(session, op, slot, 0, value);
+}
+
+enum fst_attempt fst_apply_removal(struct faster_session *session, struct faster_op *op,
+                                   struct fst_index_slot *slot, struct fst_held *held) {
+    release_overtaken(session, held);
+    return fst_apply_tombstone(session, op, slot);
 }
 
 enum fst_attempt fst_apply_tombstone(struct faster_session *session, struct faster_op *op,

@@ -123,7 +123,7 @@ static inline bool fst_newest_rmw(struct faster_session *session, struct faster_
     op->status = fst_op_merge(session, op, &old);
     if (op->status != FASTER_OK) {
         fst_guard_give(found.record, false);
-        return true;
+        return op->status != FASTER_REMOVE; /* a removal needs a record of its own */
     }
     const struct faster_bytes value = {session->scratch.data, session->scratch.size_bytes};
     return fst_newest_give(session, &found, &value);

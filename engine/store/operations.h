@@ -128,6 +128,10 @@ enum fst_attempt fst_apply_value(struct faster_session *session, struct faster_o
                                  struct fst_index_slot *slot, struct fst_held *held,
                                  const struct faster_bytes *value);
 
+/* Removes the key whose version is held, and releases it. DONE with OK, ROOM, AGAIN. */
+enum fst_attempt fst_apply_removal(struct faster_session *session, struct faster_op *op,
+                                   struct fst_index_slot *slot, struct fst_held *held);
+
 /* Appends a tombstone. */
 enum fst_attempt fst_apply_tombstone(struct faster_session *session, struct faster_op *op,
                                      struct fst_index_slot *slot);

@@ -26,9 +26,12 @@ static enum fst_attempt merge_and_apply(struct faster_session *session, struct f
         old = fst_found_value(found);
     }
     enum faster_status status = fst_op_merge(session, op, found != NULL ? &old : NULL);
+    if (status == FASTER_REMOVE && found != NULL) {
+        return fst_apply_removal(session, op, slot, &held);
+    }
     if (status != FASTER_OK) {
         fst_release_version(&held);
-        return fst_op_done(op, status);
+        return fst_op_done(op, status == FASTER_REMOVE ? FASTER_NOT_FOUND : status);
     }
     struct faster_bytes value = {session->scratch.data, session->scratch.size_bytes};
     return fst_apply_value(session, op, slot, &held, &value);

@@ -15,6 +15,7 @@ int errors_code(enum faster_status status) {
     case FASTER_EXISTS:
     case FASTER_END:
     case FASTER_BEHIND:
+    case FASTER_REMOVE:
         return SQLITE_INTERNAL;
     case FASTER_IO:
     case FASTER_FAILED:
@@ -54,6 +55,7 @@ const char *errors_text(enum faster_status status) {
     case FASTER_PENDING:
     case FASTER_END:
     case FASTER_BEHIND:
+    case FASTER_REMOVE:
         return faster_status_name(status);
     case FASTER_NOT_FOUND:
         return "not found";

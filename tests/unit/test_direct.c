@@ -206,6 +206,31 @@ Test(direct, first_record_of_all_is_found_in_memory_on_disk_and_after_a_reopen) 
     want("never", NULL);
 }
 
+static enum faster_status remove_it(void *context, const struct faster_bytes *old,
+                                    struct faster_buffer *value) {
+    bool *existed = context;
+    (void)value;
+    *existed = old != NULL;
+    return FASTER_REMOVE;
+}
+
+Test(direct, merge_function_removes_the_key_and_tells_whether_it_was_there) {
+    bool existed = false;
+    struct faster_op op = {.key = {"a", 1}, .merge = remove_it, .context = &existed};
+    ASSERT_STATUS(faster_session_rmw(rig.session, &op), FASTER_NOT_FOUND);
+    ASSERT_OK(put("a", "1"));
+    ASSERT_OK(faster_session_rmw(rig.session, &op));
+    cr_assert(existed);
+    want("a", NULL);
+    ASSERT_STATUS(faster_session_rmw(rig.session, &op), FASTER_NOT_FOUND);
+    ASSERT_OK(put("a", "2"));
+    evict();
+    ASSERT_OK(finish(rig.session, &op, faster_session_rmw(rig.session, &op)));
+    want("a", NULL);
+    ASSERT_OK(put("a", "3"));
+    want("a", "3");
+}
+
 Test(direct, every_operation_finds_what_is_on_disk) {
     struct faster_op op = {.key = {"insert", 6}, .value = {"x", 1}, .expected = {"old", 3}};
     add("count");

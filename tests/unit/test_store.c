@@ -34,6 +34,34 @@ static enum faster_status append_x(void *context, const struct faster_bytes *old
     return faster_buffer_assign(new_value, &number, sizeof number);
 }
 
+static enum faster_status remove_it(void *context, const struct faster_bytes *old,
+                                    struct faster_buffer *new_value) {
+    (void)context;
+    (void)old;
+    (void)new_value;
+    return FASTER_REMOVE;
+}
+
+Test(store, merge_function_removes_the_key_until_it_is_rolled_back) {
+    struct rig rig;
+    rig_start(&rig, 4096);
+    rig_commit_put(&rig, "a", 7, 0);
+    struct faster_txn *txn = rig_begin(&rig);
+    struct faster_op op = {.key = {"a", 1}, .merge = remove_it};
+    ASSERT_OK(faster_txn_savepoint(txn, 0));
+    ASSERT_OK(settle(&rig, &op, faster_txn_rmw(txn, &op)));
+    ASSERT_STATUS(settle(&rig, &op, faster_txn_rmw(txn, &op)), FASTER_NOT_FOUND);
+    ASSERT_OK(faster_txn_rollback_to(txn, 0));
+    ASSERT_OK(rig_put(txn, "b", 8, 0));
+    rig_commit(&rig, txn);
+    cr_assert_eq(rig_get(&rig, "a"), 7);
+    txn = rig_begin(&rig);
+    ASSERT_OK(settle(&rig, &op, faster_txn_rmw(txn, &op)));
+    rig_commit(&rig, txn);
+    cr_assert_eq(rig_get(&rig, "a"), 0);
+    rig_finish(&rig);
+}
+
 Test(store, operations_on_keys_on_disk_see_them) {
     struct rig rig;
     rig_start(&rig, 4096);
