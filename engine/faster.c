@@ -69,9 +69,9 @@ void faster_store_close(struct faster_store *store) {
     enum faster_status status = fst_checkpoint_close(store);
     if (status != FASTER_OK) {
         fst_diagnose(&store->diagnostics, FASTER_DIAGNOSTIC_ERROR, "close",
-                     "the log could not be written: %s; the database's commit rows hold what it "
-                     "lacks",
-                     faster_status_name(status));
+                     "the log could not be written: %s; %s", faster_status_name(status),
+                     store->direct ? "what was written since the last commit may be lost"
+                                   : "the database's commit rows hold what it lacks");
     }
     fst_txn_forget(store);
     (void)fst_store_release(store, false, NULL);
@@ -123,6 +123,10 @@ enum faster_status faster_place_fill(const struct faster_env *env, const char *p
         place->inode = info.inode;
     }
     return status;
+}
+
+enum faster_writes faster_store_writes(const struct faster_store *store) {
+    return store->direct ? FASTER_WRITES_DIRECT : FASTER_WRITES_TRANSACTIONAL;
 }
 
 void faster_store_uuid(const struct faster_store *store, uint8_t uuid[FASTER_UUID_BYTES]) {

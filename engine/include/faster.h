@@ -267,9 +267,10 @@ FASTER_PUBLIC enum faster_status faster_store_open(const struct faster_options *
                                                    struct faster_store **store,
                                                    struct faster_error *error) FASTER_MUST_CHECK;
 
-/* Writes and syncs what is committed, then releases everything. All sessions must be
- * closed. A failure to write is reported by diagnostics only: the commit rows still
- * hold what the log lacks. Blocks. */
+/* Writes and syncs what is committed, in a direct store everything, then releases everything.
+ * All sessions must be closed. A failure to write is reported by diagnostics only: the commit
+ * rows still hold what the log lacks; a direct store may lose what was written since the last
+ * commit. Blocks. */
 FASTER_PUBLIC void faster_store_close(struct faster_store *store);
 
 /* Removes a store's files and directory if its lock is free and its UUID matches.
@@ -314,6 +315,9 @@ FASTER_PUBLIC bool faster_uuid_parse(const char *text, uint8_t uuid[FASTER_UUID_
 /* Copies the store's UUID. Any thread. */
 FASTER_PUBLIC void faster_store_uuid(const struct faster_store *store,
                                      uint8_t uuid[FASTER_UUID_BYTES]);
+
+/* How the store is written, whatever was asked for when it was opened. Any thread. */
+FASTER_PUBLIC enum faster_writes faster_store_writes(const struct faster_store *store);
 
 /* The largest value that fits one record beside a key of `key_bytes`. */
 FASTER_PUBLIC size_t faster_value_bytes_max(const struct faster_store *store, size_t key_bytes);

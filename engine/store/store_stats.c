@@ -105,6 +105,8 @@ size_t faster_store_stats(const struct faster_store *store, struct faster_stat *
     add(&figures, "inline_commit_bytes_max",
         store->inline_commit_bytes == UINT64_MAX ? 0 : store->inline_commit_bytes, "bytes",
         "of log, for a commit that its row carries; 0: none");
+    add(&figures, "writes_directly", store->direct, "bool",
+        "1: a direct store, whose writes belong to no transaction");
     add_log(&figures, store);
     add_index(&figures, store);
     /* acquire: pairs with the releases in fst_publish_commit(). */

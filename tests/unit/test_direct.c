@@ -344,6 +344,7 @@ Test(direct, calls_of_transactional_stores_are_refused) {
     struct faster_txn *txn;
     ASSERT_STATUS(faster_session_meet_row(rig.session, NULL), FASTER_MISUSE);
     ASSERT_STATUS(faster_txn_begin(rig.session, NULL, &txn), FASTER_MISUSE);
+    cr_assert_eq(faster_store_writes(rig.store), FASTER_WRITES_DIRECT);
 }
 
 Test(direct, transactional_store_refuses_direct_writes) {
@@ -355,6 +356,7 @@ Test(direct, transactional_store_refuses_direct_writes) {
     ASSERT_OK(faster_session_open(store, &session));
     ASSERT_STATUS(faster_session_upsert(session, &op), FASTER_MISUSE);
     ASSERT_STATUS(faster_session_commit(session), FASTER_MISUSE);
+    cr_assert_eq(faster_store_writes(store), FASTER_WRITES_TRANSACTIONAL);
     faster_session_close(session);
     faster_store_close(store);
 }
