@@ -259,10 +259,15 @@ int row_view_result(struct row_view *view, int column, sqlite3_context *context,
     return rc;
 }
 
+/* A row of so many columns is changed without memory of its own: SQLite's has a lock. */
+#define COLUMN_COUNT_FEW 16
+
 int row_replace_column(struct row_view *view, int column, const struct row_scalar *scalar,
                        struct row_buffer *value) {
     int count = view->schema->column_count;
-    struct row_scalar *columns = sqlite3_malloc64((size_t)count * sizeof *columns);
+    struct row_scalar few[COLUMN_COUNT_FEW];
+    struct row_scalar *columns =
+        count <= COLUMN_COUNT_FEW ? few : sqlite3_malloc64((size_t)count * sizeof *columns);
     if (columns == NULL) {
         return SQLITE_NOMEM;
     }
@@ -274,6 +279,8 @@ int row_replace_column(struct row_view *view, int column, const struct row_scala
         columns[column] = *scalar;
         rc = row_encode(view->schema, columns, value);
     }
-    sqlite3_free(columns);
+    if (columns != few) {
+        sqlite3_free(columns);
+    }
     return rc;
 }

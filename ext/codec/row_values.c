@@ -10,6 +10,7 @@ void row_values_destroy(struct row_values *values) {
     row_buffer_finish(&values->key);
     row_buffer_finish(&values->old_key);
     row_buffer_finish(&values->value);
+    faster_buffer_finish(&values->record);
     sqlite3_free(values->columns);
     sqlite3_free(values->parts);
     sqlite3_free(values);
@@ -24,7 +25,8 @@ struct row_values *row_values_create(const struct table_schema *schema) {
     *values = (struct row_values){
         .columns = sqlite3_malloc64((sqlite3_uint64)schema->column_count * scalar),
         .parts = sqlite3_malloc64((sqlite3_uint64)(schema->key_count + 1) * scalar),
-        .column_count = schema->column_count};
+        .column_count = schema->column_count,
+        .record = {.env = faster_env_posix()}};
     if (values->columns == NULL || values->parts == NULL) {
         row_values_destroy(values);
         return NULL;
@@ -40,4 +42,5 @@ void row_values_clear(struct row_values *values) {
     row_buffer_clear(&values->key);
     row_buffer_clear(&values->old_key);
     row_buffer_clear(&values->value);
+    values->record.size_bytes = 0;
 }

@@ -13,6 +13,7 @@ struct row_values {
     struct row_buffer key;
     struct row_buffer old_key;
     struct row_buffer value;
+    struct faster_buffer record; /* a value that was read */
 };
 
 /* All columns NULL. NULL: out of memory. */

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/sqlite_api.h"
+#include "faster.h"
 
 /* SQLite allows 2000 columns; two are kept for the hidden ones. */
 #define SCHEMA_COLUMN_COUNT_MAX 1998
@@ -68,6 +69,7 @@ struct schema_options {
     uint64_t page_bytes;          /* 0: not given; else a power of two */
     uint64_t segment_bytes;       /* 0: not given; else a power of two */
     uint64_t inline_commit_bytes; /* 0: not given; UINT64_MAX: never inline (inline_commit=0) */
+    enum faster_writes writes;    /* TRANSACTIONAL if not given */
 };
 
 /* Owned by the caller of schema_parse(); immutable afterwards, so any thread may read it. */
@@ -106,6 +108,11 @@ bool schema_setting_parse(enum schema_setting setting, const char *value, uint64
 /* Puts a value that schema_setting_parse() has read in place of what was declared. */
 void schema_setting_apply(enum schema_setting setting, uint64_t size_bytes,
                           struct schema_options *options);
+
+/* "transactional" or "direct", as in a declaration. */
+const char *schema_writes_name(enum faster_writes writes);
+/* False if `text`, which may be NULL, is neither. ASCII case is ignored. */
+bool schema_writes_parse(const char *text, enum faster_writes *writes);
 
 /* Releases the members. Accepts a zeroed or finished schema. */
 void schema_finish(struct table_schema *schema);

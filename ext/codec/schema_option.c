@@ -7,9 +7,16 @@
 #define MIB (KIB * 1024)
 #define GIB (MIB * 1024)
 
-enum option { OPTION_PATH, OPTION_MEMORY, OPTION_PAGE_SIZE, OPTION_SEGMENT_SIZE, OPTION_INLINE };
+enum option {
+    OPTION_PATH,
+    OPTION_MEMORY,
+    OPTION_PAGE_SIZE,
+    OPTION_SEGMENT_SIZE,
+    OPTION_INLINE,
+    OPTION_WRITES
+};
 
-#define ALLOWED_OPTIONS "path, memory, page_size, segment_size, inline_commit"
+#define ALLOWED_OPTIONS "path, memory, page_size, segment_size, inline_commit, writes"
 
 static const struct {
     const char *name;
@@ -25,6 +32,7 @@ static const struct {
     [OPTION_SEGMENT_SIZE] = {"segment_size", 16 * KIB, 64 * GIB, true,
                              "a power of two from 16KiB to 64GiB, not below page_size"},
     [OPTION_INLINE] = {"inline_commit", 0, 64 * MIB, false, "0 (never) to 64MiB"},
+    [OPTION_WRITES] = {.name = "writes", .range = "'transactional' or 'direct'"},
 };
 
 /* Reads '4096' or '64 MiB'. The product is at most UINT64_MAX: what overflows is false. */
@@ -112,6 +120,20 @@ void schema_setting_apply(enum schema_setting setting, uint64_t size_bytes,
     }
 }
 
+const char *schema_writes_name(enum faster_writes writes) {
+    return writes == FASTER_WRITES_DIRECT ? "direct" : "transactional";
+}
+
+bool schema_writes_parse(const char *text, enum faster_writes *writes) {
+    for (int i = FASTER_WRITES_TRANSACTIONAL; i <= FASTER_WRITES_DIRECT && text != NULL; i++) {
+        *writes = (enum faster_writes)i;
+        if (sqlite3_stricmp(text, schema_writes_name(*writes)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Takes ownership of value. */
 static int set_path(struct schema_parser *parser, char *value) {
     if (value[0] == '\0') {
@@ -143,6 +165,10 @@ static int set_option(struct schema_parser *parser, enum option option, char *va
         if (rc == SQLITE_OK) {
             schema_setting_apply(SCHEMA_SETTING_INLINE_COMMIT, given->inline_commit_bytes, given);
         }
+        break;
+    case OPTION_WRITES:
+        rc = schema_writes_parse(value, &given->writes) ? SQLITE_OK
+                                                        : fail_range(parser, option, value);
         break;
     }
     sqlite3_free(value);
@@ -187,7 +213,14 @@ int schema_parse_option(struct schema_parser *parser) {
 }
 
 int schema_check_options(struct schema_parser *parser) {
-    const struct schema_options *given = &parser->schema->options;
+    struct schema_options *given = &parser->schema->options;
+    if (given->writes == 0) {
+        given->writes = FASTER_WRITES_TRANSACTIONAL;
+    }
+    if (given->writes == FASTER_WRITES_DIRECT && given->inline_commit_bytes != 0) {
+        return schema_parser_fail(parser, "option \"inline_commit\" is for writes='transactional': "
+                                          "a direct table has no commits in SQLite's journal");
+    }
     if (given->segment_bytes != 0 && given->segment_bytes < given->page_bytes) {
         char value[32];
         sqlite3_snprintf((int)sizeof value, value, "%llu", given->segment_bytes);

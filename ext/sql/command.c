@@ -2,10 +2,12 @@
  *
  *   add append min max   read-modify-write of one value column; the row is made if it is
  *                        missing
+ *   cas                  the same, of faster_cas() only
  *   insert               stores the row if its key is free, else does nothing
+ *   commit               of a direct table: makes what was written so far durable
  *   checkpoint           makes the last commit safe in SQLite and in the log, and writes a
  *                        manifest, so that the redo rows can go; within a transaction its own
- *                        writes are not part of it
+ *                        writes are not part of it. Of a direct table: as commit
  *   grow                 doubles the index
  *   verify               reads the whole store; fails with the first finding
  */
@@ -15,6 +17,7 @@
 
 #include "base/sqlite_durable.h"
 #include "sql/row_input.h"
+#include "sql/row_merge.h"
 #include "sql/row_write.h"
 #include "store/held.h"
 #include "table/transaction.h"
@@ -24,7 +27,9 @@ enum command {
     COMMAND_APPEND,
     COMMAND_MIN,
     COMMAND_MAX,
+    COMMAND_CAS,
     COMMAND_INSERT,
+    COMMAND_COMMIT,
     COMMAND_CHECKPOINT,
     COMMAND_GROW,
     COMMAND_VERIFY,
@@ -32,115 +37,20 @@ enum command {
 };
 
 static const char *const COMMAND_NAMES[COMMAND_COUNT] = {
-    [COMMAND_ADD] = "add",   [COMMAND_APPEND] = "append", [COMMAND_MIN] = "min",
-    [COMMAND_MAX] = "max",   [COMMAND_INSERT] = "insert", [COMMAND_CHECKPOINT] = "checkpoint",
-    [COMMAND_GROW] = "grow", [COMMAND_VERIFY] = "verify",
+    [COMMAND_ADD] = "add",       [COMMAND_APPEND] = "append", [COMMAND_MIN] = "min",
+    [COMMAND_MAX] = "max",       [COMMAND_CAS] = "cas",       [COMMAND_INSERT] = "insert",
+    [COMMAND_COMMIT] = "commit", [COMMAND_GROW] = "grow",     [COMMAND_CHECKPOINT] = "checkpoint",
+    [COMMAND_VERIFY] = "verify",
+};
+
+/* The commands before COMMAND_INSERT. */
+static const enum row_merge_kind MERGES[] = {
+    [COMMAND_ADD] = ROW_MERGE_ADD, [COMMAND_APPEND] = ROW_MERGE_APPEND,
+    [COMMAND_MIN] = ROW_MERGE_MIN, [COMMAND_MAX] = ROW_MERGE_MAX,
+    [COMMAND_CAS] = ROW_MERGE_CAS,
 };
 
 /* ------------------------------------------------------ read-modify-write */
-
-/* What the merge works with, and what became of it. */
-struct merge {
-    struct row_write *row;
-    enum command command;
-    int column;
-    int code;                 /* the merge's own failure, or SQLITE_OK */
-    struct row_scalar result; /* a number, or NULL: for faster_incr() */
-};
-
-static int arithmetic_error(struct merge *merge, int code) {
-    struct table *table = merge->row->table;
-    const char *column = table->schema.columns[merge->column].name;
-    if (code == SQLITE_MISMATCH) {
-        return connection_error(table->connection, code, "%s.%s: '%s' needs numbers", table->name,
-                                column, COMMAND_NAMES[merge->command]);
-    }
-    if (code == SQLITE_ERROR) {
-        return connection_error(table->connection, code, "%s.%s: integer overflow", table->name,
-                                column);
-    }
-    return code;
-}
-
-static int combine(struct merge *merge, const struct row_scalar *old,
-                   const struct row_scalar *operand, struct row_scalar *result) {
-    switch (merge->command) {
-    case COMMAND_ADD:
-        return arithmetic_error(merge, row_add(old, operand, result));
-    case COMMAND_APPEND:
-        return row_append(old, operand, result);
-    case COMMAND_MIN:
-        row_min(old, operand, SCHEMA_BINARY, result);
-        return SQLITE_OK;
-    case COMMAND_MAX:
-        row_max(old, operand, SCHEMA_BINARY, result);
-        return SQLITE_OK;
-    case COMMAND_INSERT:
-    case COMMAND_CHECKPOINT:
-    case COMMAND_GROW:
-    case COMMAND_VERIFY:
-    case COMMAND_COUNT:
-        break;
-    }
-    return SQLITE_INTERNAL;
-}
-
-static void note_result(struct merge *merge, const struct row_scalar *result) {
-    bool is_number = result->type == ROW_INTEGER || result->type == ROW_REAL;
-    merge->result = (struct row_scalar){.type = is_number ? result->type : ROW_NULL,
-                                        .integer = result->integer,
-                                        .real = result->real};
-}
-
-/* The row does not exist: it becomes what an INSERT would make it. */
-static int merge_new(struct merge *merge, struct row_buffer *value) {
-    struct row_write *row = merge->row;
-    const struct row_scalar nothing = {.type = ROW_NULL};
-    struct row_scalar *column = &row->values->columns[merge->column];
-    struct row_scalar checked = {.type = ROW_NULL};
-    bool skip = false;
-    int rc = row_input_check(row->table, row->values, SQLITE_ABORT, &skip);
-    rc = rc == SQLITE_OK ? combine(merge, &nothing, column, &checked) : rc;
-    row_scalar_finish(&checked);
-    rc = rc == SQLITE_OK ? row_encode(&row->table->schema, row->values->columns, value) : rc;
-    note_result(merge, column);
-    return rc;
-}
-
-static int merge_old(struct merge *merge, const struct faster_bytes *old,
-                     struct row_buffer *value) {
-    struct row_write *row = merge->row;
-    const struct table_schema *schema = &row->table->schema;
-    struct row_scalar present = {.type = ROW_NULL};
-    struct row_scalar result = {.type = ROW_NULL};
-    struct row_view view;
-    int rc = row_view_open(&view, schema, row_buffer_bytes(&row->values->key), *old);
-    rc = rc == SQLITE_OK ? row_view_column(&view, merge->column, &present) : rc;
-    if (rc == SQLITE_OK) {
-        rc = combine(merge, &present, &row->values->columns[merge->column], &result);
-    }
-    if (rc == SQLITE_OK) {
-        rc = row_scalar_apply_affinity(&result, schema->columns[merge->column].affinity);
-    }
-    rc = rc == SQLITE_OK ? row_replace_column(&view, merge->column, &result, value) : rc;
-    note_result(merge, &result);
-    row_scalar_finish(&result);
-    row_scalar_finish(&present);
-    return rc;
-}
-
-static enum faster_status merge_row(void *context, const struct faster_bytes *old,
-                                    struct faster_buffer *new_value) {
-    struct merge *merge = context;
-    struct row_buffer value = {0};
-    enum faster_status status = FASTER_INVALID;
-    merge->code = old == NULL ? merge_new(merge, &value) : merge_old(merge, old, &value);
-    if (merge->code == SQLITE_OK) {
-        status = faster_buffer_assign(new_value, value.data, value.size_bytes);
-    }
-    row_buffer_finish(&value);
-    return status;
-}
 
 /* The value column that the command is about: the only one, or the only one given. */
 static int find_operand(struct table *table, enum command command, sqlite3_value **columns,
@@ -172,47 +82,34 @@ static int find_operand(struct table *table, enum command command, sqlite3_value
 
 /* Loads the row and makes its key. */
 static int load_row(struct row_write *row, enum command command, sqlite3_value **argv) {
-    struct table *table = row->table;
-    int rc = row_input_load(table, row->values, argv + 2, true);
+    int rc = row_input_load(row->table, row->values, argv + 2, true);
     if (rc != SQLITE_OK) {
         return rc;
     }
-    if (!schema_has_rowid(&table->schema)) {
-        rc = row_input_encode_key(table, row->values);
-        if (rc == SQLITE_CONSTRAINT_NOTNULL) {
-            rc = connection_error(table->connection, rc, "%s: '%s' needs the whole key",
-                                  table->name, COMMAND_NAMES[command]);
-        }
-        return rc;
-    }
-    rc = row_write_rowid_of_insert(row, argv[1]);
-    if (rc == SQLITE_OK && row->rowid_is_free && command != COMMAND_INSERT) {
-        rc = connection_error(table->connection, SQLITE_ERROR, "%s: '%s' needs the rowid",
-                              table->name, COMMAND_NAMES[command]);
-    }
-    return rc;
+    return command == COMMAND_INSERT && schema_has_rowid(&row->table->schema)
+               ? row_write_rowid_of_insert(row, argv[1])
+               : row_write_key_of_merge(row, COMMAND_NAMES[command], argv[1]);
 }
 
 static int run_merge(struct row_write *row, enum command command, sqlite3_value **argv) {
-    struct merge merge = {.row = row, .command = command};
+    struct command_exchange *exchange = row->table->connection->exchange;
+    struct row_merge merge = {.row = row,
+                              .kind = MERGES[command],
+                              .expected = exchange == NULL ? NULL : exchange->expected};
+    if (merge.kind == ROW_MERGE_CAS && merge.expected == NULL) {
+        return connection_error(row->table->connection, SQLITE_ERROR,
+                                "%s: 'cas' needs the expected value: call faster_cas()",
+                                row->table->name);
+    }
     int rc = find_operand(row->table, command, argv + 2, &merge.column);
-    if (rc != SQLITE_OK) {
-        return rc;
+    rc = rc == SQLITE_OK ? row_merge_run(&merge) : rc;
+    if (rc == SQLITE_OK && exchange != NULL) {
+        exchange->changed = merge.changed;
+        if (merge.changed && exchange->context != NULL) {
+            rc = row_merge_result(&merge, exchange->context);
+        }
     }
-    struct faster_op op = {
-        .key = row_buffer_bytes(&row->values->key), .merge = merge_row, .context = &merge};
-    enum faster_status status = point_write(row->attachment, faster_txn_rmw, &op);
-    if (merge.code != SQLITE_OK) {
-        return merge.code;
-    }
-    if (status != FASTER_OK) {
-        return table_engine_error(row->table, status);
-    }
-    row_write_note_key(row);
-    if (row->table->connection->command_result != NULL) {
-        *row->table->connection->command_result = merge.result;
-    }
-    return SQLITE_OK;
+    return rc;
 }
 
 static int run_insert(struct row_write *row) {
@@ -223,7 +120,7 @@ static int run_insert(struct row_write *row) {
     }
     rc = row_input_encode(row->table, row->values);
     row->conflict = SQLITE_IGNORE;
-    rc = rc == SQLITE_OK ? row_write_put(row, faster_txn_insert) : rc;
+    rc = rc == SQLITE_OK ? row_write_put(row, POINT_INSERT) : rc;
     return rc == SQLITE_CONSTRAINT ? SQLITE_OK : rc;
 }
 
@@ -242,6 +139,7 @@ static int run_on_row(struct table *table, enum command command, sqlite3_value *
         rc = command == COMMAND_INSERT ? run_insert(&row) : run_merge(&row, command, argv);
     }
     row_input_give_back(table, row.values);
+    row_write_count(&row);
     return rc;
 }
 
@@ -256,8 +154,27 @@ static int meet(struct table *table, struct attachment **attachment) {
     return rc;
 }
 
+int command_commit(struct table *table) {
+    struct attachment *attachment = NULL;
+    if (!table_is_direct(table)) {
+        return connection_error(table->connection, SQLITE_ERROR,
+                                "%s: a table with writes='transactional' is committed by SQLite's "
+                                "COMMIT; this is for writes='direct'",
+                                table->name);
+    }
+    int rc = table_attach(table, &attachment);
+    if (rc != SQLITE_OK) {
+        return rc;
+    }
+    enum faster_status status = faster_session_commit(attachment->session);
+    return status == FASTER_OK ? SQLITE_OK : table_engine_error(table, status);
+}
+
 static int run_checkpoint(struct table *table) {
     struct attachment *attachment = NULL;
+    if (table_is_direct(table)) {
+        return command_commit(table);
+    }
     int rc = meet(table, &attachment);
     if (rc != SQLITE_OK || !attachment->newest_found) {
         return rc;
@@ -342,7 +259,7 @@ static int run_verify(struct table *table) {
 static int unknown_command(struct table *table, const char *name) {
     return connection_error(table->connection, SQLITE_ERROR,
                             "%s: unknown command '%.40s'; allowed are add, append, min, max, "
-                            "insert, checkpoint, grow, verify",
+                            "insert, commit, checkpoint, grow, verify",
                             table->name, name == NULL ? "" : name);
 }
 
@@ -354,17 +271,24 @@ int command_run(struct table *table, sqlite3_value **argv) {
            (name == NULL || sqlite3_stricmp(name, COMMAND_NAMES[command]) != 0)) {
         command++;
     }
-    if (command == COMMAND_COUNT) {
-        return unknown_command(table, name);
-    }
-    if (command == COMMAND_CHECKPOINT) {
+    switch ((enum command)command) {
+    case COMMAND_ADD:
+    case COMMAND_APPEND:
+    case COMMAND_MIN:
+    case COMMAND_MAX:
+    case COMMAND_CAS:
+    case COMMAND_INSERT:
+        return run_on_row(table, (enum command)command, argv);
+    case COMMAND_COMMIT:
+        return command_commit(table);
+    case COMMAND_CHECKPOINT:
         return run_checkpoint(table);
-    }
-    if (command == COMMAND_GROW) {
+    case COMMAND_GROW:
         return run_grow(table);
-    }
-    if (command == COMMAND_VERIFY) {
+    case COMMAND_VERIFY:
         return run_verify(table);
+    case COMMAND_COUNT:
+        break;
     }
-    return run_on_row(table, (enum command)command, argv);
+    return unknown_command(table, name);
 }

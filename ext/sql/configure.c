@@ -5,12 +5,21 @@
 
 #include <string.h>
 
+/* How the store is written: to be asked for only. */
+#define WRITES "writes"
+
 static int find_setting(struct table *table, const char *name, enum schema_setting *setting) {
     if (schema_setting_find(name, setting)) {
         return SQLITE_OK;
     }
+    if (name != NULL && sqlite3_stricmp(name, WRITES) == 0) {
+        return connection_error(table->connection, SQLITE_ERROR,
+                                "%s: writes='%s' is for ever: create another table", table->name,
+                                schema_writes_name(table->schema.options.writes));
+    }
     return connection_error(table->connection, SQLITE_ERROR,
-                            "%s: unknown setting '%.40s'; allowed are memory, inline_commit",
+                            "%s: unknown setting '%.40s'; allowed are memory, inline_commit, "
+                            "writes (which cannot be set)",
                             table->name, name == NULL ? "" : name);
 }
 
@@ -26,16 +35,20 @@ static uint64_t figure(const struct faster_store *store, const char *name) {
     return 0;
 }
 
-int configure_get(struct table *table, const char *name, uint64_t *size_bytes) {
+int configure_get(struct table *table, const char *name, sqlite3_context *context) {
     static const char *const figures[SCHEMA_SETTING_COUNT] = {
         [SCHEMA_SETTING_MEMORY] = "memory_bytes_max",
         [SCHEMA_SETTING_INLINE_COMMIT] = "inline_commit_bytes_max"};
     struct attachment *attachment = NULL;
     enum schema_setting setting = SCHEMA_SETTING_MEMORY;
-    int rc = find_setting(table, name, &setting);
+    bool is_writes = name != NULL && sqlite3_stricmp(name, WRITES) == 0;
+    int rc = is_writes ? SQLITE_OK : find_setting(table, name, &setting);
     rc = rc == SQLITE_OK ? table_attach(table, &attachment) : rc;
-    if (rc == SQLITE_OK) {
-        *size_bytes = figure(attachment->store, figures[setting]);
+    if (rc == SQLITE_OK && is_writes) {
+        sqlite3_result_text(context, schema_writes_name(faster_store_writes(attachment->store)), -1,
+                            SQLITE_STATIC);
+    } else if (rc == SQLITE_OK) {
+        sqlite3_result_int64(context, (sqlite3_int64)figure(attachment->store, figures[setting]));
     }
     return rc;
 }
@@ -59,6 +72,10 @@ static int check(struct table *table, enum schema_setting setting, const char *v
         return connection_error(table->connection, SQLITE_ERROR, "%s: %s is '%.40s'; allowed is %s",
                                 table->name, schema_setting_name(setting),
                                 value == NULL ? "" : value, schema_setting_range(setting));
+    }
+    if (setting == SCHEMA_SETTING_INLINE_COMMIT && table_is_direct(table)) {
+        return connection_error(table->connection, SQLITE_ERROR,
+                                "%s: inline_commit is for writes='transactional'", table->name);
     }
     struct attachment *attachment = NULL;
     int rc = setting == SCHEMA_SETTING_MEMORY ? table_attach(table, &attachment) : SQLITE_OK;

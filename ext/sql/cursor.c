@@ -6,7 +6,9 @@
  */
 #include "sql/cursor.h"
 
+#include "sql/key_survey.h"
 #include "sql/plan.h"
+#include "store/key_notes.h"
 #include "store/registry.h"
 #include "table/view.h"
 
@@ -191,6 +193,19 @@ static int probe(struct cursor *cursor, const struct plan *plan, sqlite3_value *
                                     : probe_batch(cursor, plan, argv, answer);
 }
 
+/* A direct table may not know yet that its keys can be looked up: the scan that this query needs
+ * otherwise tells, once. */
+static int probe_again(struct cursor *cursor, const struct plan *plan, sqlite3_value **argv,
+                       enum plan_answer *answer) {
+    struct attachment *attachment = cursor->view.attachment;
+    if (!attachment->direct || key_notes_is_complete(registry_key_notes(attachment->entry))) {
+        return SQLITE_OK;
+    }
+    int rc = key_survey(table_of(cursor), attachment);
+    cursor->view.key_text = key_notes_text(registry_key_notes(attachment->entry));
+    return rc == SQLITE_OK ? probe(cursor, plan, argv, answer) : rc;
+}
+
 static int filter(struct cursor *cursor, const struct plan *plan, sqlite3_value **argv) {
     enum plan_answer answer = PLAN_NONE;
     end_scan(cursor);
@@ -200,6 +215,9 @@ static int filter(struct cursor *cursor, const struct plan *plan, sqlite3_value 
     int rc = connection_check_process(table_of(cursor)->connection);
     rc = rc == SQLITE_OK ? view_refresh(table_of(cursor), &cursor->view) : rc;
     rc = rc == SQLITE_OK ? probe(cursor, plan, argv, &answer) : rc;
+    if (rc == SQLITE_OK && answer == PLAN_ALL && plan->kind != PLAN_SCAN) {
+        rc = probe_again(cursor, plan, argv, &answer);
+    }
     if (rc != SQLITE_OK) {
         return rc;
     }

@@ -70,18 +70,23 @@ static bool is_rowid_column(const struct table_schema *schema, int column) {
     return schema->kind == SCHEMA_ROWID_INTEGER && schema->key[0].column == column;
 }
 
+int row_input_load_column(struct table *table, struct row_values *values, int index,
+                          sqlite3_value *given, bool is_insert) {
+    const struct schema_column *column = &table->schema.columns[index];
+    struct row_scalar *scalar = &values->columns[index];
+    int rc = row_scalar_from_value(given, column->affinity, scalar);
+    if (rc == SQLITE_OK && is_insert && scalar->type == ROW_NULL && column->default_sql != NULL &&
+        !is_rowid_column(&table->schema, index)) {
+        rc = load_default(table, column, scalar);
+    }
+    return rc;
+}
+
 int row_input_load(struct table *table, struct row_values *values, sqlite3_value **columns,
                    bool is_insert) {
-    const struct table_schema *schema = &table->schema;
     int rc = SQLITE_OK;
-    for (int i = 0; i < schema->column_count && rc == SQLITE_OK; i++) {
-        const struct schema_column *column = &schema->columns[i];
-        struct row_scalar *scalar = &values->columns[i];
-        rc = row_scalar_from_value(columns[i], column->affinity, scalar);
-        if (rc == SQLITE_OK && is_insert && scalar->type == ROW_NULL &&
-            column->default_sql != NULL && !is_rowid_column(schema, i)) {
-            rc = load_default(table, column, scalar);
-        }
+    for (int i = 0; i < table->schema.column_count && rc == SQLITE_OK; i++) {
+        rc = row_input_load_column(table, values, i, columns[i], is_insert);
     }
     return rc;
 }

@@ -15,6 +15,10 @@ void row_input_give_back(struct table *table, struct row_values *values);
 int row_input_load(struct table *table, struct row_values *values, sqlite3_value **columns,
                    bool is_insert);
 
+/* One of them. */
+int row_input_load_column(struct table *table, struct row_values *values, int index,
+                          sqlite3_value *given, bool is_insert);
+
 /* Checks NOT NULL. `conflict` is the statement's resolution. *skip is set if the row is to be
  * left out without an error (NOT NULL ON CONFLICT IGNORE). */
 int row_input_check(struct table *table, struct row_values *values, int conflict, bool *skip);

@@ -1,7 +1,10 @@
 /* rowids.c - see rowids.h. */
 #include "sql/rowids.h"
 
+#include "sql/key_survey.h"
+#include "store/registry.h"
 #include "table/point.h"
+#include "table/view.h"
 
 #define PROBE_COUNT_MAX 1000
 #define RANDOM_COUNT_MAX 100 /* as SQLite */
@@ -9,7 +12,7 @@
 static int exists(struct table *table, const struct view *view, int64_t rowid, bool *found) {
     unsigned char key[KEY_ROWID_BYTES];
     key_encode_rowid(rowid, key);
-    return point_exists(table, view, (struct faster_bytes){key, sizeof(key)}, found);
+    return point_read(table, &view->snapshot, (struct faster_bytes){key, sizeof(key)}, NULL, found);
 }
 
 /* Looks at the bound and the rowids just below it. */
@@ -86,7 +89,18 @@ static int choose_at_random(struct table *table, int64_t *rowid) {
     return rc == SQLITE_OK && found ? SQLITE_FULL : rc;
 }
 
+static int choose_directly(struct table *table, struct attachment *attachment, int64_t *rowid) {
+    int rc = key_survey(table, attachment);
+    if (rc == SQLITE_OK && !key_notes_next_rowid(registry_key_notes(attachment->entry), rowid)) {
+        rc = choose_at_random(table, rowid);
+    }
+    return rc;
+}
+
 int rowids_choose(struct table *table, struct attachment *attachment, int64_t *rowid) {
+    if (attachment->direct) {
+        return choose_directly(table, attachment, rowid);
+    }
     struct rowid_bound *bound = &attachment->rowids;
     if (bound->any && !bound->exact) {
         int rc = find_max(table, bound);

@@ -6,7 +6,8 @@
  *   REPLACE                 blind upsert           the default, else an error
  *
  * One call is all or nothing: SQLite opens no savepoint around a single row. Only an UPDATE
- * that changes the key writes twice, and it has a savepoint of its own.
+ * that changes the key writes twice, and it has a savepoint of its own. In a direct table these are
+ * two writes, each of which takes effect at once.
  */
 #include "sql/update.h"
 
@@ -31,22 +32,11 @@ static int old_key_of(struct table *table, sqlite3_value *value, struct row_buff
     return rc == SQLITE_OK && !matches ? row_write_mismatch(table) : rc;
 }
 
-/* A rowid that is none is found before a NULL, as in an ordinary table. */
 static int insert_row(struct row_write *row, sqlite3_value **argv, sqlite3_int64 *rowid) {
-    struct table *table = row->table;
-    struct row_values *values = row->values;
-    bool has_rowid = schema_has_rowid(&table->schema);
-    bool skip = false;
-    int rc = row_input_load(table, values, argv + 2, true);
-    rc = rc == SQLITE_OK && has_rowid ? row_write_rowid_of_insert(row, argv[1]) : rc;
-    rc = rc == SQLITE_OK ? row_input_check(table, values, row->conflict, &skip) : rc;
-    if (rc != SQLITE_OK || skip) {
-        return rc;
-    }
-    rc = has_rowid ? SQLITE_OK : row_input_encode_key(table, values);
-    rc = rc == SQLITE_OK ? row_input_encode(table, values) : rc;
-    rc = rc == SQLITE_OK ? row_write_put(row, row_write_function(row)) : rc;
-    if (rc == SQLITE_OK && has_rowid) {
+    bool stored = false;
+    int rc = row_input_load(row->table, row->values, argv + 2, true);
+    rc = rc == SQLITE_OK ? row_write_insert(row, argv[1], &stored) : rc;
+    if (stored && schema_has_rowid(&row->table->schema)) {
         *rowid = row->rowid;
     }
     return rc;
@@ -73,33 +63,20 @@ static int update_row(struct row_write *row, sqlite3_value **argv) {
     }
     bool same_key = values->key.size_bytes == values->old_key.size_bytes &&
                     memcmp(values->key.data, values->old_key.data, values->key.size_bytes) == 0;
-    return same_key ? row_write_put(row, faster_txn_upsert) : row_write_move(row);
+    return same_key ? row_write_replace(row) : row_write_move(row);
 }
 
-static int delete_row(struct table *table, struct attachment *attachment, sqlite3_value *key) {
-    struct row_values *values = row_input_take(table);
-    if (values == NULL) {
-        return SQLITE_NOMEM;
-    }
-    int rc = old_key_of(table, key, &values->old_key);
-    rc = rc == SQLITE_OK ? row_write_remove(table, attachment, &values->old_key) : rc;
-    row_input_give_back(table, values);
-    return rc;
+static int delete_row(struct row_write *row, sqlite3_value *key) {
+    int rc = old_key_of(row->table, key, &row->values->old_key);
+    return rc == SQLITE_OK ? row_write_remove(row) : rc;
 }
 
-static int store_row(struct table *table, struct attachment *attachment, sqlite3_value **argv,
-                     sqlite3_int64 *rowid) {
-    struct row_write row = {.table = table,
-                            .attachment = attachment,
-                            .values = row_input_take(table),
-                            .conflict = sqlite3_vtab_on_conflict(table->connection->db)};
-    if (row.values == NULL) {
-        return SQLITE_NOMEM;
+static int write_row(struct row_write *row, int argc, sqlite3_value **argv, sqlite3_int64 *rowid) {
+    if (argc == 1) {
+        return delete_row(row, argv[0]);
     }
-    int rc = sqlite3_value_type(argv[0]) == SQLITE_NULL ? insert_row(&row, argv, rowid)
-                                                        : update_row(&row, argv);
-    row_input_give_back(table, row.values);
-    return rc;
+    return sqlite3_value_type(argv[0]) == SQLITE_NULL ? insert_row(row, argv, rowid)
+                                                      : update_row(row, argv);
 }
 
 /* ----------------------------------------------------------------- method */
@@ -118,22 +95,32 @@ static int update(struct table *table, int argc, sqlite3_value **argv, sqlite3_i
     if (argc > 1 && sqlite3_value_type(argv[2 + table->schema.command_column]) != SQLITE_NULL) {
         return run_command(table, argv);
     }
-    struct attachment *attachment = NULL;
-    int rc = transaction_write(table, &attachment);
+    struct row_write row = {.table = table};
+    int rc = transaction_write(table, &row.attachment);
     if (rc != SQLITE_OK) {
         return rc;
     }
-    return argc == 1 ? delete_row(table, attachment, argv[0])
-                     : store_row(table, attachment, argv, rowid);
+    row.values = row_input_take(table);
+    if (row.values == NULL) {
+        return SQLITE_NOMEM;
+    }
+    row.conflict = sqlite3_vtab_on_conflict(table->connection->db);
+    rc = write_row(&row, argc, argv, rowid);
+    row_input_give_back(table, row.values);
+    row_write_count(&row);
+    return rc;
 }
 
 int update_method(sqlite3_vtab *base, int argc, sqlite3_value **argv, sqlite3_int64 *rowid) {
     struct table *table = (struct table *)base;
     /* SQLite makes this the last_insert_rowid() of every INSERT. */
     sqlite3_int64 result = sqlite3_last_insert_rowid(table->connection->db);
-    int rc = update(table, argc, argv, &result);
+    /* Busy, so that a function in a DEFAULT leaves the session alone. */
+    table_busy(table);
+    int rc = table_result(table, update(table, argc, argv, &result));
+    table_idle(table);
     if (rowid != NULL) {
         *rowid = result;
     }
-    return table_result(table, rc);
+    return rc;
 }

@@ -8,6 +8,12 @@
 
 /* ------------------------------------------------------------------- life */
 
+static void close_session(struct attachment *attachment) {
+    faster_snapshot_close(&attachment->now);
+    registry_close_session(attachment->entry, attachment->session);
+    attachment->session = NULL;
+}
+
 void attachment_destroy(struct attachment *attachment) {
     struct attachment **link = &attachment->connection->attachments;
     while (*link != attachment) {
@@ -15,8 +21,9 @@ void attachment_destroy(struct attachment *attachment) {
     }
     *link = attachment->next;
     held_release(&attachment->held);
+    write_tally_finish(&attachment->tally);
     if (!registry_forked()) {
-        registry_close_session(attachment->entry, attachment->session);
+        close_session(attachment);
         registry_release(attachment->entry);
     }
     sqlite3_free(attachment->schema_name);
@@ -79,6 +86,12 @@ int attachment_wake(struct attachment *attachment) {
         return SQLITE_OK;
     }
     enum faster_status status = registry_open_session(attachment->entry, &attachment->session);
+    if (status == FASTER_OK && attachment->direct) {
+        status = faster_snapshot_open_newest(attachment->session, &attachment->now);
+        if (status != FASTER_OK) {
+            close_session(attachment);
+        }
+    }
     return status == FASTER_OK ? SQLITE_OK
                                : connection_engine_error(attachment->connection,
                                                          attachment->table_name, status, NULL);
@@ -87,8 +100,7 @@ int attachment_wake(struct attachment *attachment) {
 void attachment_rest(struct attachment *attachment) {
     if (attachment != NULL && attachment->views == NULL && attachment->txn == NULL &&
         !registry_forked() && registry_is_crowded(attachment->entry)) {
-        registry_close_session(attachment->entry, attachment->session);
-        attachment->session = NULL;
+        close_session(attachment);
     }
 }
 
@@ -115,6 +127,20 @@ static struct schema_options options_in_force(const struct schema_options *decla
     return options;
 }
 
+/* How a store is written is part of what its bytes mean. */
+static int check_discipline(const struct attachment *attachment, enum faster_writes declared,
+                            const char *directory) {
+    enum faster_writes found = faster_store_writes(registry_store(attachment->entry));
+    return found == declared
+               ? SQLITE_OK
+               : connection_error(attachment->connection, SQLITE_CORRUPT_VTAB,
+                                  "%s: the table is declared writes='%s', but its store %s%swas "
+                                  "made with writes='%s': this is not the table's store",
+                                  attachment->table_name, schema_writes_name(declared),
+                                  directory == NULL ? "" : directory, directory == NULL ? "" : " ",
+                                  schema_writes_name(found));
+}
+
 static int open_store(struct attachment *attachment, const struct schema_options *declared,
                       const struct store_home *home, const struct commit_rows_config *config) {
     struct connection *connection = attachment->connection;
@@ -134,14 +160,19 @@ static int open_store(struct attachment *attachment, const struct schema_options
         options.read_only = true;
         status = registry_acquire(&options, home->memory_identity, &attachment->entry, &error);
     }
-    if (status == FASTER_OK && directory != NULL && !options.read_only) {
+    rc = status == FASTER_OK
+             ? check_discipline(attachment, given.writes, directory)
+             : connection_engine_error(connection, attachment->table_name, status, error.message);
+    if (rc == SQLITE_OK && directory != NULL && !options.read_only) {
         settle_mark(connection, directory, attachment->uuid);
     }
     sqlite3_free(directory);
-    if (status != FASTER_OK) {
-        return connection_engine_error(connection, attachment->table_name, status, error.message);
+    if (rc != SQLITE_OK) {
+        return rc;
     }
     attachment->store = registry_store(attachment->entry);
+    attachment->direct = given.writes == FASTER_WRITES_DIRECT;
+    attachment->read_only = sqlite3_db_readonly(connection->db, attachment->schema_name) == 1;
     held_init(&attachment->held, connection->db, attachment->schema_name, attachment->store,
               registry_keeper(attachment->entry));
     return SQLITE_OK;
@@ -222,6 +253,17 @@ static int find_or_open(const struct commit_rows *rows, const struct schema_opti
     return SQLITE_OK;
 }
 
+static int check_declaration(const struct commit_rows *rows, const struct schema_options *declared,
+                             const struct commit_rows_config *config) {
+    return config->writes == declared->writes
+               ? SQLITE_OK
+               : connection_error(rows->connection, SQLITE_CORRUPT_VTAB,
+                                  "%s: the table is declared writes='%s', but was created with "
+                                  "writes='%s', which cannot be changed",
+                                  rows->table_name, schema_writes_name(declared->writes),
+                                  schema_writes_name(config->writes));
+}
+
 int attachment_acquire(struct commit_rows *rows, const struct schema_options *options,
                        struct attachment **result) {
     struct commit_rows_config config;
@@ -230,8 +272,9 @@ int attachment_acquire(struct commit_rows *rows, const struct schema_options *op
     if (rc != SQLITE_OK) {
         return rc;
     }
-    struct store_home home;
-    rc = store_home_of(rows->connection, rows->schema_name, &home);
+    struct store_home home = {0};
+    rc = check_declaration(rows, options, &config);
+    rc = rc == SQLITE_OK ? store_home_of(rows->connection, rows->schema_name, &home) : rc;
     if (rc == SQLITE_OK) {
         rc = find_or_open(rows, options, &config, &home, result);
     }
@@ -284,6 +327,9 @@ static bool read_data_version(const struct attachment *attachment, unsigned *ver
 
 int attachment_meet(struct attachment *attachment, struct commit_rows *rows, bool always) {
     unsigned version = 0;
+    if (attachment->direct) {
+        return SQLITE_OK;
+    }
     if (!always && attachment->newest_known && read_data_version(attachment, &version) &&
         version == attachment->data_version) {
         return SQLITE_OK;

@@ -18,6 +18,7 @@
 #include "store/held.h"
 #include "store/registry.h"
 #include "store/rowid_bound.h"
+#include "store/write_tally.h"
 
 struct view;
 
@@ -34,6 +35,8 @@ struct attachment {
     const void *memory_identity;
     struct registry_entry *entry; /* a reference to it is ours; registry.c protects the inside */
     struct faster_store *store;   /* shared by all connections; the engine protects the inside */
+    bool direct;                  /* the store's discipline, and the table's */
+    bool read_only;               /* the connection may not write the database */
 
     /* attachment.c */
     struct attachment *next;        /* in connection->attachments */
@@ -41,17 +44,19 @@ struct attachment {
     unsigned table_count;           /* table objects that point here */
     bool ended;                     /* to be destroyed when the last view and table are gone */
     struct faster_session *session; /* NULL while it rests */
+    struct faster_snapshot now; /* of a direct table, as long as the session: what functions read */
 
     struct view *views;        /* view.c: the open ones, newest first */
     struct held_snapshot held; /* held.c: between statements */
 
     /* transaction.c: the open transaction, or NULL, and what belongs to it. */
     struct faster_txn *txn;
-    bool collected;         /* it has looked for orphans */
-    bool prepared;          /* the row of all its writes is in the shadow table */
-    uint64_t row_number;    /* of the row it has put there, 0 for none */
-    bool gone;              /* xSync found no table of this store: it is dropped */
-    uint64_t deleted_below; /* rows under this number are gone from the shadow table */
+    struct write_tally tally; /* of a direct table: what the transaction's statements wrote */
+    bool collected;           /* it has looked for orphans */
+    bool prepared;            /* the row of all its writes is in the shadow table */
+    uint64_t row_number;      /* of the row it has put there, 0 for none */
+    bool gone;                /* xSync found no table of this store: it is dropped */
+    uint64_t deleted_below;   /* rows under this number are gone from the shadow table */
     /* transaction.c, and row_write.c for each row. */
     bool broken;               /* a savepoint was not rolled back: it cannot commit */
     struct rowid_bound rowids; /* rowids.c, too */
@@ -90,7 +95,8 @@ void attachment_end(struct attachment *attachment);
 void attachment_end_of_store(struct connection *connection, const uint8_t uuid[FASTER_UUID_BYTES]);
 
 /* Reads the newest of `rows` in the connection's snapshot and makes the store know it. Without
- * a transaction of its own only. `always` reads it even if nothing seems to have changed. */
+ * a transaction of its own only. `always` reads it even if nothing seems to have changed. Does
+ * nothing for a direct table. */
 int attachment_meet(struct attachment *attachment, struct commit_rows *rows, bool always);
 
 #endif

@@ -21,7 +21,8 @@ static const char *const STATEMENT_SQL[COMMIT_ROWS_STATEMENT_COUNT] = {
     [COMMIT_ROWS_DELETE_BELOW] = "DELETE FROM \"%w\".\"%w_log\" WHERE number < ?1",
     [COMMIT_ROWS_DELETE_ONE] = "DELETE FROM \"%w\".\"%w_log\" WHERE number = ?1",
     [COMMIT_ROWS_CONFIG] = "SELECT name, value FROM \"%w\".\"%w_config\" "
-                           "WHERE name IN ('uuid', 'version', 'path', 'memory', 'inline_commit')",
+                           "WHERE name IN ('uuid', 'version', 'path', 'writes', 'memory', "
+                           "'inline_commit')",
 };
 
 int commit_rows_init(struct commit_rows *rows, struct connection *connection,
@@ -103,38 +104,57 @@ static int execute(struct connection *connection, char *sql) {
 
 /* -------------------------------------------------------------------- DDL */
 
-int commit_rows_create_tables(struct commit_rows *rows, const char *uuid_text, const char *path) {
-    const char *schema = rows->schema_name;
-    const char *table = rows->table_name;
+static int create_log(struct commit_rows *rows) {
     return execute(
         rows->connection,
         sqlite3_mprintf("CREATE TABLE \"%w\".\"%w_log\"(number INTEGER PRIMARY KEY, "
                         "start INTEGER NOT NULL, end INTEGER NOT NULL, nonce INTEGER NOT NULL, "
                         "control_address INTEGER NOT NULL, checksum INTEGER NOT NULL, "
-                        "max_rowid INTEGER, hints INTEGER NOT NULL, redo BLOB);"
-                        "CREATE TABLE \"%w\".\"%w_config\"(name TEXT PRIMARY KEY, value) "
-                        "WITHOUT ROWID;"
-                        "INSERT INTO \"%w\".\"%w_config\" VALUES "
-                        "('uuid', %Q), ('version', %d), ('path', %Q)",
-                        schema, table, schema, table, schema, table, uuid_text, COMMIT_ROWS_VERSION,
-                        path));
+                        "max_rowid INTEGER, hints INTEGER NOT NULL, redo BLOB)",
+                        rows->schema_name, rows->table_name));
 }
 
+int commit_rows_create_tables(struct commit_rows *rows, const char *uuid_text, const char *path) {
+    const char *schema = rows->schema_name;
+    const char *table = rows->table_name;
+    int version = rows->direct ? COMMIT_ROWS_VERSION_DIRECT : COMMIT_ROWS_VERSION;
+    int rc = rows->direct ? SQLITE_OK : create_log(rows);
+    if (rc != SQLITE_OK) {
+        return rc;
+    }
+    return execute(
+        rows->connection,
+        sqlite3_mprintf("CREATE TABLE \"%w\".\"%w_config\"(name TEXT PRIMARY KEY, value) "
+                        "WITHOUT ROWID;"
+                        "INSERT INTO \"%w\".\"%w_config\" VALUES "
+                        "('uuid', %Q), ('version', %d), ('path', %Q)%s",
+                        schema, table, schema, table, uuid_text, version, path,
+                        rows->direct ? ", ('writes', 'direct')" : ""));
+}
+
+/* A table named <t>_log beside a direct table is somebody else's. */
 int commit_rows_drop_tables(struct commit_rows *rows) {
+    const char *schema = rows->schema_name;
+    const char *table = rows->table_name;
     commit_rows_release_statements(rows);
-    return execute(rows->connection, sqlite3_mprintf("DROP TABLE IF EXISTS \"%w\".\"%w_log\";"
-                                                     "DROP TABLE IF EXISTS \"%w\".\"%w_config\"",
-                                                     rows->schema_name, rows->table_name,
-                                                     rows->schema_name, rows->table_name));
+    int rc = execute(rows->connection,
+                     sqlite3_mprintf("DROP TABLE IF EXISTS \"%w\".\"%w_config\"", schema, table));
+    return rc != SQLITE_OK || rows->direct
+               ? rc
+               : execute(rows->connection,
+                         sqlite3_mprintf("DROP TABLE IF EXISTS \"%w\".\"%w_log\"", schema, table));
 }
 
 int commit_rows_rename_tables(struct commit_rows *rows, const char *new_name) {
+    static const char pattern[] = "ALTER TABLE \"%w\".\"%w_%s\" RENAME TO \"%w_%s\"";
     commit_rows_release_statements(rows);
-    return execute(rows->connection,
-                   sqlite3_mprintf("ALTER TABLE \"%w\".\"%w_log\" RENAME TO \"%w_log\";"
-                                   "ALTER TABLE \"%w\".\"%w_config\" RENAME TO \"%w_config\"",
-                                   rows->schema_name, rows->table_name, new_name, rows->schema_name,
-                                   rows->table_name, new_name));
+    int rc = execute(rows->connection, sqlite3_mprintf(pattern, rows->schema_name, rows->table_name,
+                                                       "config", new_name, "config"));
+    return rc != SQLITE_OK || rows->direct
+               ? rc
+               : execute(rows->connection,
+                         sqlite3_mprintf(pattern, rows->schema_name, rows->table_name, "log",
+                                         new_name, "log"));
 }
 
 /* ------------------------------------------------------------------- rows */
@@ -305,6 +325,7 @@ int commit_rows_delete_one(struct commit_rows *rows, uint64_t number) {
 struct config_rows {
     bool has_uuid;
     bool has_version;
+    bool has_bad_writes;
     bool has_bad_setting;
     enum schema_setting bad_setting;
     sqlite3_int64 version;
@@ -332,6 +353,8 @@ static int take_config_row(sqlite3_stmt *statement, struct commit_rows_config *c
     } else if (strcmp(name, "version") == 0) {
         seen->has_version = true;
         seen->version = sqlite3_column_int64(statement, 1);
+    } else if (strcmp(name, "writes") == 0) {
+        seen->has_bad_writes = !schema_writes_parse(value, &config->writes);
     } else if (config->path == NULL) {
         config->path = sqlite3_mprintf("%s", value);
         return config->path == NULL ? SQLITE_NOMEM : SQLITE_OK;
@@ -341,13 +364,16 @@ static int take_config_row(sqlite3_stmt *statement, struct commit_rows_config *c
 
 static int check_config(const struct commit_rows *rows, const struct commit_rows_config *config,
                         const struct config_rows *seen) {
-    if (seen->has_version && seen->version > COMMIT_ROWS_VERSION) {
+    if (seen->has_version && seen->version > COMMIT_ROWS_VERSION_DIRECT) {
         return connection_error(rows->connection, SQLITE_ERROR,
                                 "%s: the table was written by a newer version of this extension "
                                 "(format %lld, this one knows %d)",
-                                rows->table_name, seen->version, COMMIT_ROWS_VERSION);
+                                rows->table_name, seen->version, COMMIT_ROWS_VERSION_DIRECT);
     }
-    if (!seen->has_uuid || !seen->has_version || seen->version < 1 || config->path == NULL) {
+    sqlite3_int64 version =
+        config->writes == FASTER_WRITES_DIRECT ? COMMIT_ROWS_VERSION_DIRECT : COMMIT_ROWS_VERSION;
+    if (!seen->has_uuid || !seen->has_version || seen->version != version || seen->has_bad_writes ||
+        config->path == NULL) {
         return connection_error(rows->connection, SQLITE_CORRUPT_VTAB,
                                 "%s: the shadow table %s_config lacks uuid, version or path, or "
                                 "holds no valid ones",
@@ -380,7 +406,7 @@ int commit_rows_unset(struct commit_rows *rows, enum schema_setting setting) {
 
 int commit_rows_config(struct commit_rows *rows, struct commit_rows_config *config) {
     struct config_rows seen = {0};
-    *config = (struct commit_rows_config){0};
+    *config = (struct commit_rows_config){.writes = FASTER_WRITES_TRANSACTIONAL};
     sqlite3_stmt *statement = NULL;
     int rc = prepare(rows, COMMIT_ROWS_CONFIG, &statement);
     if (rc != SQLITE_OK) {

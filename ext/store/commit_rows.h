@@ -1,7 +1,9 @@
 /* commit_rows.h - the shadow tables of one FASTER table, in SQL.
  *
- *   <t>_log     one row per commit of the store: the rows that decide (transaction.c)
- *   <t>_config  name -> value: the store's UUID, the format, where its directory is, settings
+ *   <t>_log     one row per commit of the store: the rows that decide (transaction.c); a direct
+ *               table has none
+ *   <t>_config  name -> value: the store's UUID, the format, where its directory is, how it is
+ *               written, settings
  *
  * A struct commit_rows belongs to one table object, or lives on a caller's stack. Its
  * statements are prepared at first use and kept, so it must be finished before SQLite
@@ -18,7 +20,8 @@
 #include "faster.h"
 #include "store/connection.h"
 
-/* The format of the shadow tables, in <t>_config. */
+/* The format of the shadow tables, in <t>_config: of a direct table, and of any other. */
+#define COMMIT_ROWS_VERSION_DIRECT 2
 #define COMMIT_ROWS_VERSION 1
 
 /* A row without its redo bytes. The last two columns are the table's own notes: an upper
@@ -48,6 +51,7 @@ struct commit_rows {
     struct connection *connection;
     char *schema_name;
     char *table_name;
+    bool direct; /* the table is declared so: it has no <t>_log. Set by the owner */
     sqlite3_stmt *statements[COMMIT_ROWS_STATEMENT_COUNT];
 };
 
@@ -94,7 +98,8 @@ int commit_rows_delete_one(struct commit_rows *rows, uint64_t number);
 /* What <t>_config says of the store. */
 struct commit_rows_config {
     uint8_t uuid[FASTER_UUID_BYTES];
-    char *path;                             /* sqlite3_malloc; "" for the default place */
+    char *path; /* sqlite3_malloc; "" for the default place */
+    enum faster_writes writes;
     bool has_setting[SCHEMA_SETTING_COUNT]; /* else it is as declared */
     uint64_t setting_bytes[SCHEMA_SETTING_COUNT];
 };

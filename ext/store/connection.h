@@ -16,7 +16,6 @@
 #include <stdint.h>
 
 #include "base/sqlite_api.h"
-#include "codec/row_codec.h"
 #include "faster.h"
 
 struct attachment;
@@ -25,6 +24,13 @@ struct store_change;
 struct table;
 
 struct connection;
+
+/* What a function that runs a command on a transactional table gives to it, and gets back. */
+struct command_exchange {
+    sqlite3_value *expected;  /* of 'cas', else NULL */
+    sqlite3_context *context; /* whose result becomes the new value, or NULL */
+    bool changed;             /* out: the row was stored */
+};
 
 /* Ends what still uses a connection that is about to go: its transactions and attachments. */
 typedef void connection_end_fn(struct connection *connection);
@@ -46,7 +52,7 @@ struct connection {
     bool watcher_connected;            /* statements.h relies on its xDisconnect */
     struct kept_statement *statements; /* newest first */
     struct table *planned;             /* the last table whose xBestIndex ran */
-    struct row_scalar *command_result; /* where a command leaves the new value, or NULL */
+    struct command_exchange *exchange; /* of the function that runs, or NULL */
 };
 
 /* NULL: out of memory. The caller owns one reference. `end` runs before the last one is gone. */

@@ -43,6 +43,7 @@ struct registry_entry {
     struct faster_session *keeper; /* the same */
     /* Of the attachments. Any thread; relaxed: a guess is enough. */
     atomic_uint session_count;
+    struct key_notes notes; /* key_notes.h tells who may use it */
 };
 
 static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -138,8 +139,14 @@ static struct registry_entry *entry_create(const struct faster_options *options,
                                          .memory_identity = memory_identity,
                                          .place = options->place};
         memcpy(entry->uuid, options->uuid, FASTER_UUID_BYTES);
+        key_notes_init(&entry->notes);
     }
     return entry;
+}
+
+static void entry_destroy(struct registry_entry *entry) {
+    key_notes_finish(&entry->notes);
+    sqlite3_free(entry);
 }
 
 /* Opens the store for an entry that is already in the list. */
@@ -161,7 +168,7 @@ static enum faster_status open_entry(const struct faster_options *options,
     }
     (void)pthread_mutex_unlock(&registry_mutex);
     if (status != FASTER_OK) {
-        sqlite3_free(entry);
+        entry_destroy(entry);
     }
     return status;
 }
@@ -238,11 +245,15 @@ void registry_release(struct registry_entry *entry) {
     (void)pthread_mutex_lock(&registry_mutex);
     unlink_locked(entry);
     (void)pthread_mutex_unlock(&registry_mutex);
-    sqlite3_free(entry);
+    entry_destroy(entry);
 }
 
 struct faster_store *registry_store(const struct registry_entry *entry) {
     return entry->store;
+}
+
+struct key_notes *registry_key_notes(struct registry_entry *entry) {
+    return &entry->notes;
 }
 
 enum faster_status registry_open_session(struct registry_entry *entry,

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "faster.h"
+#include "store/key_notes.h"
 
 /* Opaque, and shared by all connections of the process: registry.c tells what protects what. An
  * entry stays while the caller owns a reference to it. */
@@ -41,6 +42,8 @@ enum faster_status registry_acquire(const struct faster_options *options,
 void registry_release(struct registry_entry *entry);
 
 struct faster_store *registry_store(const struct registry_entry *entry);
+/* Of a direct table. */
+struct key_notes *registry_key_notes(struct registry_entry *entry);
 
 /* Sessions of the store. OK, NOMEM, BUSY (none is left). `session` may be NULL to close. */
 enum faster_status registry_open_session(struct registry_entry *entry,

@@ -37,6 +37,12 @@ bool store_changes_has(const struct connection *connection, const uint8_t uuid[F
     return find_change(connection, uuid) != NULL;
 }
 
+bool store_changes_has_created(const struct connection *connection,
+                               const uint8_t uuid[FASTER_UUID_BYTES]) {
+    const struct store_change *change = find_change(connection, uuid);
+    return change != NULL && change->created;
+}
+
 /* For garbage.c, should this process end before the change is settled. Without the mark the
  * files would only stay. */
 static void mark(const struct store_change *change, bool unsettled) {

@@ -29,6 +29,10 @@ int store_changes_note_drop(struct connection *connection, const char *schema_na
 /* True if the open transaction made or dropped this store. */
 bool store_changes_has(const struct connection *connection, const uint8_t uuid[FASTER_UUID_BYTES]);
 
+/* True if it made it. */
+bool store_changes_has_created(const struct connection *connection,
+                               const uint8_t uuid[FASTER_UUID_BYTES]);
+
 /* In xSync: looks which of them the schema still names. */
 int store_changes_sync(struct connection *connection);
 /* After that: true if the store is one of them and no table names it. */

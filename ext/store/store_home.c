@@ -73,7 +73,8 @@ struct faster_options store_home_options(struct connection *connection,
                                          const struct schema_options *given,
                                          const struct store_home *home) {
     bool has_file = home->default_parent != NULL;
-    return (struct faster_options){.memory_bytes = given->memory_bytes,
+    return (struct faster_options){.writes = given->writes,
+                                   .memory_bytes = given->memory_bytes,
                                    .page_bytes = given->page_bytes,
                                    .segment_bytes = given->segment_bytes,
                                    .inline_commit_bytes = given->inline_commit_bytes,

@@ -2,19 +2,19 @@
 #ifndef FASTER_EXT_POINT_H
 #define FASTER_EXT_POINT_H
 
-#include "table/view.h"
+#include "store/attachment.h"
+#include "table/table.h"
 
-/* Reads a key's value in a view; `value` (may be NULL) belongs to the caller, who sets its
- * env. Blocks while the record is on disk. */
-int point_read(struct table *table, const struct view *view, struct faster_bytes key,
+/* Reads a key's value in a snapshot; `value` (NULL: only whether it exists) belongs to the
+ * caller, who sets its env. Blocks while the record is on disk. */
+int point_read(struct table *table, const struct faster_snapshot *snapshot, struct faster_bytes key,
                struct faster_buffer *value, bool *found);
 
-int point_exists(struct table *table, const struct view *view, struct faster_bytes key,
-                 bool *found);
+enum point_kind { POINT_UPSERT, POINT_INSERT, POINT_RMW, POINT_DELETE };
 
-/* Runs a write of the attachment's transaction and waits for it. */
-typedef enum faster_status point_write_fn(struct faster_txn *txn, struct faster_op *op);
-enum faster_status point_write(struct attachment *attachment, point_write_fn *write,
+/* Runs a write and waits for it: of the attachment's open transaction, or, of a direct table, at
+ * once. */
+enum faster_status point_write(struct attachment *attachment, enum point_kind kind,
                                struct faster_op *op);
 
 #endif

@@ -18,6 +18,13 @@ static const char *key_column_name(const struct table *table) {
     return schema->key_count == 0 ? "rowid" : schema->columns[schema->key[0].column].name;
 }
 
+static char *command_sql(const struct table *table, const char *command, const char *key,
+                         const char *value) {
+    return sqlite3_mprintf("INSERT INTO \"%w\".\"%w\"(\"%w\", \"%w\", \"%w\") "
+                           "VALUES (%Q, ?1, ?2)",
+                           table->schema_name, table->name, table->name, key, value, command);
+}
+
 static char *sql_of(const struct table *table, enum statements_kind kind, int column) {
     const char *schema = table->schema_name;
     const char *key = key_column_name(table);
@@ -30,10 +37,12 @@ static char *sql_of(const struct table *table, enum statements_kind kind, int co
     case STATEMENTS_DELETE:
         return sqlite3_mprintf("DELETE FROM \"%w\".\"%w\" WHERE \"%w\" = ?1", schema, table->name,
                                key);
-    case STATEMENTS_INCREMENT:
-        return sqlite3_mprintf("INSERT INTO \"%w\".\"%w\"(\"%w\", \"%w\", \"%w\") "
-                               "VALUES ('add', ?1, ?2)",
-                               schema, table->name, table->name, key, value);
+    case STATEMENTS_ADD:
+        return command_sql(table, "add", key, value);
+    case STATEMENTS_APPEND:
+        return command_sql(table, "append", key, value);
+    case STATEMENTS_CAS:
+        return command_sql(table, "cas", key, value);
     }
     return NULL;
 }

@@ -11,7 +11,13 @@
 #include "store/connection.h"
 #include "table/table.h"
 
-enum statements_kind { STATEMENTS_SET, STATEMENTS_DELETE, STATEMENTS_INCREMENT };
+enum statements_kind {
+    STATEMENTS_SET,
+    STATEMENTS_DELETE,
+    STATEMENTS_ADD, /* this and the next run a command */
+    STATEMENTS_APPEND,
+    STATEMENTS_CAS
+};
 
 /* Gives the statement for a table; `column` is the value column, or -1. The caller binds,
  * steps, and gives it back. SQLITE_OK, or a failure with its message in the connection.

@@ -62,6 +62,7 @@ static int initialise(struct table *table, int argument_count, const char *const
     }
     int rc = commit_rows_init(&table->rows, table->connection, arguments[1], arguments[2]);
     rc = rc == SQLITE_OK ? parse(table, argument_count, arguments) : rc;
+    table->rows.direct = table_is_direct(table);
     return rc == SQLITE_OK ? declare(table) : rc;
 }
 

@@ -34,6 +34,11 @@ struct table {
     bool disconnected;               /* released by SQLite, alive only because it is busy */
 };
 
+/* writes='direct'. */
+static inline bool table_is_direct(const struct table *table) {
+    return table->schema.options.writes == FASTER_WRITES_DIRECT;
+}
+
 /* Parses the module's arguments and declares the columns. On SQLITE_OK the object is in the
  * connection's list. Otherwise the message is in the connection. */
 int table_create(struct connection *connection, int argument_count, const char *const *arguments,

@@ -102,10 +102,24 @@ static int begin(struct table *table, struct attachment *attachment) {
     return rc == SQLITE_OK && attachment->txn == NULL ? SQLITE_NOMEM : rc;
 }
 
+/* A direct table has nothing to begin, only to count what the transaction's statements write.
+ * Savepoints that were open before the attachment was made are marked now: it had written
+ * nothing then. */
+static int begin_direct(struct table *table, struct attachment *attachment) {
+    int rc = write_tally_savepoint(&attachment->tally, table->connection->open_level);
+    if (rc == SQLITE_OK && !attachment->collected) {
+        collect_garbage_once(attachment);
+        rc = connection_check_writing(table->connection, table->schema_name, SQLITE_NOMEM);
+    }
+    return rc;
+}
+
 int transaction_write(struct table *table, struct attachment **result) {
     struct attachment *attachment = NULL;
     int rc = table_attach(table, &attachment);
-    if (rc == SQLITE_OK && attachment->txn == NULL) {
+    if (rc == SQLITE_OK && attachment->direct) {
+        rc = begin_direct(table, attachment);
+    } else if (rc == SQLITE_OK && attachment->txn == NULL) {
         rc = begin(table, attachment);
     }
     if (rc == SQLITE_OK) {
@@ -262,8 +276,34 @@ static void end_transaction(struct attachment *attachment, bool committed) {
     attachment->row_number = 0;
 }
 
+/* Direct tables: says once what no rollback has undone. What was written to a store goes with it
+ * if the transaction made it. */
+static void report_kept_writes(struct connection *connection, bool committed) {
+    uint64_t total = 0;
+    sqlite3_str *names = NULL;
+    for (struct attachment *attachment = connection->attachments; attachment != NULL;
+         attachment = attachment->next) {
+        uint64_t kept = write_tally_end(&attachment->tally, committed);
+        if (kept == 0 || (!committed && store_changes_has_created(connection, attachment->uuid))) {
+            continue;
+        }
+        names = names == NULL ? sqlite3_str_new(connection->db) : names;
+        sqlite3_str_appendf(names, "%s%s", total == 0 ? "" : ", ", attachment->table_name);
+        total += kept;
+    }
+    if (total > 0) {
+        char *text = sqlite3_str_finish(names);
+        sqlite3_log(SQLITE_WARNING,
+                    "faster: %llu writes stay that a rollback was to undo: a table with "
+                    "writes='direct' keeps what is written (%s)",
+                    (unsigned long long)total, text == NULL ? "" : text);
+        sqlite3_free(text);
+    }
+}
+
 static void end_transactions(struct connection *connection, bool committed) {
     struct attachment *next = NULL;
+    report_kept_writes(connection, committed);
     for (struct attachment *attachment = connection->attachments; attachment != NULL;
          attachment = next) {
         next = attachment->next;
@@ -317,6 +357,10 @@ int transaction_savepoint(struct connection *connection, int level) {
                 return engine_error(attachment, status);
             }
         }
+        rc = attachment->direct ? write_tally_savepoint(&attachment->tally, level) : rc;
+        if (rc != SQLITE_OK) {
+            return rc;
+        }
     }
     connection->open_level = level;
     return SQLITE_OK;
@@ -333,6 +377,7 @@ int transaction_release(struct connection *connection, int level) {
             faster_txn_release(attachment->txn, level < 0 ? 0 : level);
             view_release_savepoints(attachment, level < 0 ? 0 : level);
         }
+        write_tally_release(&attachment->tally, level < 0 ? 0 : level);
     }
     connection->open_level = level < 0 ? -1 : level - 1;
     return SQLITE_OK;
@@ -345,6 +390,7 @@ int transaction_rollback_to(struct connection *connection, int level) {
     }
     for (struct attachment *attachment = connection->attachments; attachment != NULL;
          attachment = attachment->next) {
+        write_tally_rollback_to(&attachment->tally, level);
         if (attachment->txn == NULL) {
             continue;
         }

@@ -12,8 +12,9 @@
 #include "table/table.h"
 
 /* Makes sure that the table's store has an open transaction of this connection. To be called
- * before every write; SQLite holds the database's write lock. On SQLITE_OK
- * (*attachment)->txn is set. */
+ * before every write by a statement; SQLite holds the database's write lock. On SQLITE_OK
+ * (*attachment)->txn is set. A direct table has none: what is written is to be added to
+ * (*attachment)->tally. */
 int transaction_write(struct table *table, struct attachment **attachment);
 
 /* xSync, xCommit, xRollback. */

@@ -2,6 +2,7 @@
 #include "table/view.h"
 
 #include "store/held.h"
+#include "store/key_notes.h"
 
 static void link_view(struct attachment *attachment, struct view *view) {
     view->attachment = attachment;
@@ -39,9 +40,24 @@ static int open_txn(struct table *table, struct attachment *attachment, struct v
     return SQLITE_OK;
 }
 
+/* Of a direct table: every read sees the newest value, a scan what there is when it begins. */
+static int open_now(struct table *table, struct attachment *attachment, struct view *view) {
+    enum faster_status status = faster_snapshot_open_newest(attachment->session, &view->snapshot);
+    if (status != FASTER_OK) {
+        return table_engine_error(table, status);
+    }
+    view->from_row = false;
+    view->key_text = key_notes_text(registry_key_notes(attachment->entry));
+    link_view(attachment, view);
+    return SQLITE_OK;
+}
+
 int view_open(struct table *table, struct view *view) {
     struct attachment *attachment = NULL;
     int rc = table_attach(table, &attachment);
+    if (rc == SQLITE_OK && attachment->direct) {
+        return open_now(table, attachment, view);
+    }
     if (rc == SQLITE_OK && attachment->txn != NULL) {
         return open_txn(table, attachment, view);
     }
@@ -51,6 +67,10 @@ int view_open(struct table *table, struct view *view) {
 
 int view_refresh(struct table *table, struct view *view) {
     struct attachment *attachment = view->attachment;
+    if (attachment != NULL && attachment->direct && attachment == table->attachment) {
+        view->key_text = key_notes_text(registry_key_notes(attachment->entry));
+        return SQLITE_OK;
+    }
     if (attachment != NULL && view->from_row && attachment->txn == NULL &&
         attachment == table->attachment) {
         int rc = attachment_meet(attachment, &table->rows, false);

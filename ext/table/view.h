@@ -4,7 +4,8 @@
  * so that both kinds of table show the same commit. The owner of the open transaction sees
  * its own writes as well. When the transaction commits under an open view it becomes an
  * ordinary one, with the same upper address. When writes that it shows are undone, the cursor
- * may have passed rows that are back now: it ends with SQLITE_ABORT_ROLLBACK.
+ * may have passed rows that are back now: it ends with SQLITE_ABORT_ROLLBACK. A direct table's
+ * view asks SQLite for nothing: it shows what there is.
  */
 #ifndef FASTER_EXT_VIEW_H
 #define FASTER_EXT_VIEW_H

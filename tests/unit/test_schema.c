@@ -205,13 +205,14 @@ Test(schema, options_are_read_and_wrong_values_refused) {
     cr_expect_eq(schema.options.page_bytes, 65536);
     cr_expect_eq(schema.options.segment_bytes, 1048576);
     cr_expect_eq(schema.options.inline_commit_bytes, UINT64_MAX);
+    cr_expect_eq(schema.options.writes, FASTER_WRITES_TRANSACTIONAL);
     cr_expect_eq(schema.column_count, 1);
     schema_finish(&schema);
 
     expect_error("cache=5", "unknown option \"cache\"; allowed are path, memory, page_size, "
-                            "segment_size, inline_commit");
+                            "segment_size, inline_commit, writes");
     expect_error("path=a^path=b", "option \"path\" is given twice; allowed once are path, memory, "
-                                  "page_size, segment_size, inline_commit");
+                                  "page_size, segment_size, inline_commit, writes");
     expect_error("path=''", "option \"path\" is ''; allowed is a directory's name");
     expect_error("path=/tmp/x",
                  "option \"path\": the value must be one word, number or quoted string");
@@ -228,6 +229,11 @@ Test(schema, options_are_read_and_wrong_values_refused) {
     expect_error("segment_size='16KiB'^page_size='32KiB'",
                  "option \"segment_size\" is '16384'; allowed is a power of two from 16KiB to "
                  "64GiB, not below page_size");
+    expect_error("writes=both", "option \"writes\" is 'both'; allowed is 'transactional' or "
+                                "'direct'");
+    expect_error("writes='direct'^inline_commit=0",
+                 "option \"inline_commit\" is for writes='transactional': a direct table has no "
+                 "commits in SQLite's journal");
     expect_error("inline_commit='65MiB'",
                  "option \"inline_commit\" is '65MiB'; allowed is 0 (never) to 64MiB");
 }
