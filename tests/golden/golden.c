@@ -4,7 +4,7 @@
  *
  * Each version is copied, since opening may write; then every FASTER table is compared with
  * its expected_ table, verified, changed, checkpointed, and opened once more.
- * tests/golden/make.sql tells what the stores hold.
+ * tests/golden/make.sql and make_direct.sql tell what the stores hold.
  */
 #include <stdio.h>
 #include <stdlib.h>
