@@ -44,6 +44,7 @@ struct plan {
     const char *journal_mode;
     const char *synchronous;
     bool readers;
+    bool direct; /* writes='direct': every statement by itself, no readers */
 };
 
 void plan_make(struct plan *plan, const struct test_options *options, uint64_t number);

@@ -180,11 +180,32 @@ static void generate_statement(struct generator *generator, const struct world *
     text_finish(&sql);
 }
 
+static void generate_direct_step(struct generator *generator, const struct world *world,
+                                 struct step *step) {
+    bool in_file = world->plan->place == PLACE_FILE || world->plan->place == PLACE_ATTACHED;
+    uint32_t dice = random_below(&generator->random, 1000);
+    if (dice < 20) {
+        step_from(step, world, STEP_CHECK, "");
+    } else if (dice < 26 && in_file) {
+        step_from(step, world, STEP_REOPEN, "");
+    } else if (dice < 32) {
+        generate_command(world, step);
+    } else if (dice < 38) {
+        generate_rename(world, step);
+    } else {
+        generate_statement(generator, world, step);
+    }
+}
+
 void generate_step(struct generator *generator, const struct world *world, struct step *step) {
     struct random_state *random = &generator->random;
     const struct plan *plan = world->plan;
     if (generator->queued_first < generator->queued_count) {
         *step = generator->queued[generator->queued_first++];
+        return;
+    }
+    if (plan->direct) {
+        generate_direct_step(generator, world, step);
         return;
     }
     bool rollback_mode = strcmp(plan->journal_mode, "wal") != 0;

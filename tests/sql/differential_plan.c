@@ -130,6 +130,22 @@ static void make_store_options(struct plan *plan, struct random_state *random) {
     snprintf(plan->store_options, sizeof plan->store_options, "%s", choices[which]);
 }
 
+/* A direct table undoes nothing, keeps no snapshot, and assigns other rowids. */
+static void make_direct(struct plan *plan) {
+    struct random_state random = random_of(plan->seed ^ UINT64_C(0x646972656374), plan->number);
+    if ((plan->kind != KEY_WITHOUT_ROWID && plan->kind != KEY_COMPOSITE) || plan->no_column_list ||
+        !random_percent(&random, 25)) {
+        return;
+    }
+    plan->direct = true;
+    plan->twin = false;
+    plan->readers = false;
+    snprintf(plan->store_options, sizeof plan->store_options, "%s",
+             random_percent(&random, 50)
+                 ? ", writes='direct', memory='1MiB', page_size='16KiB', segment_size='64KiB'"
+                 : ", writes='direct'");
+}
+
 void plan_make(struct plan *plan, const struct test_options *options, uint64_t number) {
     static const char *const modes[] = {"wal",    "wal",      "wal",    "wal",
                                         "delete", "truncate", "persist"};
@@ -158,6 +174,7 @@ void plan_make(struct plan *plan, const struct test_options *options, uint64_t n
     dice = random_below(&random, 100);
     plan->synchronous = dice < 85 ? "OFF" : dice < 97 ? "NORMAL" : "FULL";
     plan->readers = plan->place == PLACE_FILE || plan->place == PLACE_ATTACHED;
+    make_direct(plan);
 }
 
 void plan_create_sql(struct text *sql, const struct test_options *options, const struct plan *plan,

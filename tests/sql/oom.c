@@ -166,6 +166,26 @@ static const struct scenario scenarios[] = {
                     "INSERT INTO r(rowid, x) VALUES (-5, 'three')", "DELETE FROM r WHERE rowid = 2",
                     "INSERT INTO r(x) VALUES ('four') RETURNING rowid",
                     "?SELECT rowid, x FROM r WHERE rowid IN (1, 2, -5) ORDER BY rowid", "COMMIT"}},
+    {.name = "direct",
+     .clean_up = "ROLLBACK",
+     .statements = {"DELETE FROM d", "BEGIN", "INSERT INTO d VALUES ('a', 1), ('b', 2), ('c', 3)",
+                    "SAVEPOINT s", "UPDATE d SET k = 'bb' WHERE k = 'b'",
+                    "INSERT INTO d(d, k, v) VALUES ('add', 'a', 5), ('append', 'new', 'x')",
+                    "ROLLBACK TO s", "DELETE FROM d WHERE k = 'c'", "ROLLBACK",
+                    "?SELECT k, v FROM d WHERE k IN ('a', 'b', 'bb', 'c', 'new') ORDER BY k",
+                    "?SELECT count(*) FROM d WHERE v = 6"}},
+    {.name = "direct_functions",
+     .statements = {"DELETE FROM d", "?SELECT faster_set('d', 'k', 1), faster_incr('d', 'k', 2)",
+                    "?SELECT faster_append('d', 'k', 'x'), faster_get('d', 'k')",
+                    "?SELECT faster_cas('d', 'k', '3x', 'y'), faster_cas('d', 'k', '3x', 'z')",
+                    "?SELECT faster_exists('d', 'k'), faster_delete('d', 'k')",
+                    "?SELECT faster_delete('d', 'k'), faster_commit('d'), faster_verify('d')",
+                    "?SELECT faster_config('d', 'writes')"}},
+    {.name = "direct_rowid",
+     .statements = {"DELETE FROM q", "INSERT INTO q(x) VALUES ('one'), ('two')",
+                    "INSERT INTO q(rowid, x) VALUES (-5, 'three')",
+                    "SELECT faster_set('q', NULL, 'four')", "?SELECT x FROM q ORDER BY x",
+                    "?SELECT x FROM q WHERE rowid = -5"}},
     {.name = "config",
      .statements = {"?SELECT faster_config('f', 'memory') > 0",
                     "SELECT faster_config('f', 'inline_commit', 4096)"}},
@@ -178,6 +198,12 @@ static const struct scenario scenarios[] = {
                     "INSERT INTO c1(a) VALUES (1)", "BEGIN",
                     "CREATE VIRTUAL TABLE c2 USING faster(memory='1MiB')",
                     "INSERT INTO c2 VALUES (1, 2)", "COMMIT", "DROP TABLE c1", "DROP TABLE c2"}},
+    {.name = "create_direct",
+     .step = 61,
+     .clean_up = "ROLLBACK; DROP TABLE IF EXISTS c3",
+     .statements = {"BEGIN", "CREATE VIRTUAL TABLE c3 USING faster(writes='direct', memory='1MiB')",
+                    "INSERT INTO c3 VALUES (1, 2), (2, 3)", "COMMIT",
+                    "?SELECT key FROM c3 WHERE key = 1", "DROP TABLE c3"}},
     {.name = "drop_undone",
      .step = 11,
      .in_steps = true,
@@ -383,6 +409,8 @@ static void create_tables(struct run *run) {
                      "CREATE TRIGGER both_delete INSTEAD OF DELETE ON both BEGIN "
                      "DELETE FROM f WHERE k = old.k; DELETE FROM o WHERE k = old.k; END");
     db_must(run->db, "CREATE %s; CREATE %s", using_w, "VIRTUAL TABLE r USING faster(x)");
+    db_must(run->db, "CREATE VIRTUAL TABLE d USING faster(k PRIMARY KEY, v, writes='direct'); "
+                     "CREATE VIRTUAL TABLE q USING faster(x, writes='direct')");
     db_must(run->db, "INSERT INTO f VALUES ('d', 'four'), ('e', 5), ('é', zeroblob(300)); "
                      "INSERT INTO o SELECT * FROM f");
 }

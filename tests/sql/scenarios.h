@@ -29,6 +29,7 @@ struct scenario_entry {
 /* The entries of each file, ended by a NULL name. */
 extern const struct scenario_entry scenarios_commit[];
 extern const struct scenario_entry scenarios_crash[];
+extern const struct scenario_entry scenarios_direct[];
 extern const struct scenario_entry scenarios_place[];
 extern const struct scenario_entry scenarios_reader[];
 extern const struct scenario_entry scenarios_fault[];

@@ -205,8 +205,8 @@ static void rewrite_definitions(const struct tokens *tokens, size_t open, struct
     rewrite_options(tokens, i, dropped);
 }
 
-static enum slt_verdict rewrite_create(const struct tokens *tokens, struct text *out,
-                                       unsigned long dropped[SLT_CLAUSE_COUNT]) {
+static enum slt_verdict rewrite_create(const struct tokens *tokens, const char *options,
+                                       struct text *out, unsigned long dropped[SLT_CLAUSE_COUNT]) {
     bool temporary = is(tokens, 1, "TEMP") || is(tokens, 1, "TEMPORARY");
     size_t name = temporary ? 3 : 2;
     text_add(out, "CREATE VIRTUAL TABLE ");
@@ -230,12 +230,12 @@ static enum slt_verdict rewrite_create(const struct tokens *tokens, struct text 
     copy_tokens(out, tokens, name, open, false);
     text_add(out, " USING faster(");
     rewrite_definitions(tokens, open, out, dropped);
-    text_add(out, ")");
+    text_add(out, "%s)", options);
     return SLT_RUN;
 }
 
-static enum slt_verdict rewrite(const char *sql, const struct tokens *tokens, struct text *out,
-                                unsigned long dropped[SLT_CLAUSE_COUNT]) {
+static enum slt_verdict rewrite(const char *sql, const struct tokens *tokens, const char *options,
+                                struct text *out, unsigned long dropped[SLT_CLAUSE_COUNT]) {
     bool create = is(tokens, 0, "CREATE");
     size_t what = 1;
     while (create && (is(tokens, what, "UNIQUE") || is(tokens, what, "TEMP") ||
@@ -243,7 +243,7 @@ static enum slt_verdict rewrite(const char *sql, const struct tokens *tokens, st
         what++;
     }
     if (create && is(tokens, what, "TABLE")) {
-        return rewrite_create(tokens, out, dropped);
+        return rewrite_create(tokens, options, out, dropped);
     }
     if (create || is(tokens, 0, "DROP")) {
         if (is(tokens, what, "INDEX")) {
@@ -265,12 +265,12 @@ static enum slt_verdict rewrite(const char *sql, const struct tokens *tokens, st
     return SLT_RUN;
 }
 
-enum slt_verdict slt_rewrite(const char *sql, struct text *out,
+enum slt_verdict slt_rewrite(const char *sql, const char *options, struct text *out,
                              unsigned long dropped[SLT_CLAUSE_COUNT]) {
     struct tokens tokens = {0};
     text_clear(out);
     tokens_read(&tokens, sql);
-    enum slt_verdict verdict = rewrite(sql, &tokens, out, dropped);
+    enum slt_verdict verdict = rewrite(sql, &tokens, options, out, dropped);
     free(tokens.item);
     return verdict;
 }

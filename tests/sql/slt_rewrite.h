@@ -24,8 +24,9 @@ enum slt_verdict {
 };
 
 /* Decides whether a statement applies to FASTER tables, and writes what is to run into
- * `out`. Adds the clauses taken out to `dropped`. */
-enum slt_verdict slt_rewrite(const char *sql, struct text *out,
+ * `out`: tables get `options`, "" or ", writes='direct'". Adds the clauses taken out to
+ * `dropped`. */
+enum slt_verdict slt_rewrite(const char *sql, const char *options, struct text *out,
                              unsigned long dropped[SLT_CLAUSE_COUNT]);
 
 #endif

@@ -1,12 +1,13 @@
 /* slt_runner.c - runs sqllogictest files on FASTER tables.
  *
- * slt_runner [--self] [--verbose] [--extension PATH] FILE...
+ * slt_runner [--self | --direct] [--verbose] [--extension PATH] FILE...
  *
  * Strategy: the files hold statements and queries with the results that SQLite itself
  * gives. Every CREATE TABLE becomes CREATE VIRTUAL TABLE ... USING faster, so each query
- * must still give the same result. Every file gets a fresh database on disk. With --self
- * nothing is rewritten and no extension is loaded: then every record must pass on ordinary
- * tables, which checks this program.
+ * must still give the same result; with --direct they are direct tables. The files undo nothing
+ * by ROLLBACK, and no statement of theirs fails after it has written a row. Every file gets a fresh
+ * database on disk. With --self nothing is rewritten and no extension is loaded: then every record
+ * must pass on ordinary tables, which checks this program.
  *
  * Skipped, and counted by reason: records for other engines; statements about indexes and
  * triggers, which SQLite allows on no virtual table; statements that make a table of a
@@ -48,6 +49,7 @@ struct label {
 
 struct runner {
     struct test_options options;
+    const char *table_options;
     unsigned long statements_passed;
     unsigned long queries_passed;
     unsigned long failed;
@@ -187,7 +189,7 @@ static bool applies(struct runner *runner, const struct slt_record *record, stru
         text_add(sql, "%s", record->sql);
         return true;
     }
-    switch (slt_rewrite(record->sql, sql, runner->dropped)) {
+    switch (slt_rewrite(record->sql, runner->table_options, sql, runner->dropped)) {
     case SLT_RUN:
         runner->rewritten += strcmp(sql->data, record->sql) != 0;
         return true;
@@ -375,6 +377,8 @@ static int parse_arguments(struct runner *runner, int argc, char **argv) {
     for (; i < argc && strncmp(argv[i], "--", 2) == 0; i++) {
         if (strcmp(argv[i], "--self") == 0) {
             runner->options.self = true;
+        } else if (strcmp(argv[i], "--direct") == 0) {
+            runner->table_options = ", writes='direct'";
         } else if (strcmp(argv[i], "--verbose") == 0) {
             runner->options.verbose = true;
         } else if (strcmp(argv[i], "--extension") == 0 && i + 1 < argc) {
@@ -393,7 +397,7 @@ static int parse_arguments(struct runner *runner, int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-    struct runner runner = {0};
+    struct runner runner = {.table_options = ""};
     runner.options.program = "slt_runner";
     int first = parse_arguments(&runner, argc, argv);
     runner.labels = calloc(LABELS_MAX, sizeof *runner.labels);
