@@ -197,6 +197,46 @@ class ClientTest(unittest.TestCase):
                          (threads_count * increments,))
         self.assertEqual(self.one("SELECT count(*) FROM kv"), (threads_count * increments + 1,))
 
+    def test_direct_table_counts_on_threads_beside_an_open_transaction(self):
+        self.db.execute("CREATE VIRTUAL TABLE hits USING faster("
+                        "page TEXT PRIMARY KEY, n INTEGER, writes='direct')")
+        self.db.execute("BEGIN IMMEDIATE")
+        self.db.execute("INSERT INTO kv VALUES ('held', 1)")
+        failures = []
+
+        def count():
+            db = connect(self.path)
+            try:
+                for i in range(2000):
+                    db.execute("SELECT faster_incr('hits', ?)", (f"page{i % 5}",)).fetchone()
+                db.execute("SELECT faster_commit('hits')").fetchone()
+            except sqlite3.Error as error:
+                failures.append(error)
+            db.close()
+
+        threads = [threading.Thread(target=count) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(failures, [])
+        self.assertEqual(self.one("SELECT sum(n), count(*) FROM hits"), (8000, 5))
+        self.db.rollback()
+        self.assertEqual(self.one("SELECT faster_get('hits', 'page0'), faster_get('kv', 'held')"),
+                         (1600, None))
+
+    def test_direct_table_keeps_what_a_rollback_undoes_elsewhere(self):
+        self.db.execute("CREATE VIRTUAL TABLE d USING faster(key TEXT PRIMARY KEY, value, "
+                        "writes='direct')")
+        self.db.execute("INSERT INTO d VALUES ('a', 1)")
+        self.db.execute("INSERT INTO kv VALUES ('a', 1)")
+        self.db.rollback()
+        self.assertEqual(self.one("SELECT count(*) FROM d"), (1,))
+        self.assertEqual(self.one("SELECT count(*) FROM kv"), (0,))
+        self.assertEqual(self.one("SELECT faster_cas('d', 'a', 1, 2), faster_cas('d', 'a', 1, 3), "
+                                  "faster_append('d', 't', 'x'), faster_append('d', 't', 'y')"),
+                         (1, 0, "x", "xy"))
+
     def test_reader_keeps_its_snapshot(self):
         with self.db:
             self.db.execute("CREATE TABLE plain(n)")
