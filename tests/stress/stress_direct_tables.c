@@ -127,7 +127,8 @@ static void assign_rowid(struct worker *worker) {
 static void look_for_number(struct worker *worker) {
     long long number = worker->index * INT64_C(1000000) + worker->totals.texts++;
     db_must(worker->db, "SELECT faster_set('s', '%lld', 'text')", number);
-    if (db_int(worker->db, "SELECT count(*) FROM s WHERE key = %lld", number) != 1) {
+    if (db_int(worker->db, "SELECT count(*) FROM s WHERE key = CAST(%lld AS INTEGER)", number) !=
+        1) {
         test_fail("%lld does not find its text", number);
     }
     if (db_int(worker->db, "SELECT count(*) FROM s WHERE key IN (%lld, -1)", number) != 1) {
