@@ -10,6 +10,7 @@
 #include "sql/command.h"
 #include "sql/row_merge.h"
 #include "table/statements.h"
+#include "table/table_lookup.h"
 #include "table/watcher.h"
 
 /* ---------------------------------------------------- transactional tables */
