@@ -11,6 +11,7 @@
 #include "codec/row_internal.h"
 
 #define JSON '['
+#define DIGITS_MAX 19 /* of a 64-bit integer; so many do not overflow an unsigned one */
 
 static int fail(struct key_reader *reader, const unsigned char *at, const char *problem) {
     reader->problem = problem;
@@ -195,12 +196,14 @@ static bool sum_digits(const unsigned char *digit, const unsigned char *end, boo
                        int64_t *integer) {
     const uint64_t limit = negative ? (uint64_t)INT64_MAX + 1 : (uint64_t)INT64_MAX;
     uint64_t sum = 0;
+    if (end - digit > DIGITS_MAX) {
+        return false;
+    }
     for (; digit < end; digit++) {
-        unsigned value = (unsigned)(*digit - '0');
-        if (sum > (limit - value) / 10) {
-            return false;
-        }
-        sum = sum * 10 + value;
+        sum = sum * 10 + (unsigned)(*digit - '0');
+    }
+    if (sum > limit) {
+        return false;
     }
     *integer = (int64_t)(negative ? 0 - sum : sum);
     return true;
