@@ -239,8 +239,9 @@ sql_programs() {
 bench_program() {
   local work
   work=$(mktemp -d "$logs/bench.XXXXXX")
-  cp "$build_root/build-gcc/ext/faster.so" "$project_root/sql/bench_basic.sql" "$work"
-  cd "$work" && sqlite3 -bail bench.db '.read bench_basic.sql'
+  cp "$build_root/build-gcc/ext/faster.so" "$project_root"/sql/bench_*.sql "$work"
+  cd "$work" && sqlite3 -bail bench.db '.read bench_basic.sql' &&
+    sqlite3 -bail batch.db '.read bench_batch.sql'
 }
 
 python_client() {
@@ -315,7 +316,7 @@ suite readme             40 "$tests_directory/check_readme.sh" "$build_root/buil
 suite python-client      90 python_client
 suite quickstart       240 sql_programs
 if [ -z "$quick" ]; then
-  suite bench-basic      120 bench_program
+  suite bench-sql        180 bench_program
   suite node-client      240 node_client
   suite install           90 "$tests_directory/check_install.sh" "$build_root/build-gcc"
   suite format            30 format_check
