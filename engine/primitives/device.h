@@ -88,6 +88,7 @@ struct fst_device {
     const struct faster_env *env;
     uint32_t segment_bits;
     fst_atomic_u64 buffer_bytes; /* memory of all queues' I/O buffers; written and read relaxed */
+    fst_atomic_u64 registered_bytes; /* of it, registered with the kernel; relaxed as well */
 };
 
 /* What a file device needs to know of its store. Strings and pointers are copied. */

@@ -3,8 +3,8 @@
  * It is a file device (device_file.c) with a faster way in front: what the kernel can do without
  * blocking anybody goes through a ring, one for each queue; the rest goes to the file device's
  * workers. The rest is: a segment whose file is not open, or does not exist, so that opening,
- * checking and creating files is in one place; syncs, which may concern many files and the
- * directory; and everything, where a queue cannot have a ring.
+ * checking and creating files is in one place; syncs of several files, or of the directory; and
+ * everything, where a queue cannot have a ring.
  *
  *              submit()          flush(), poll()                         poll()
  *     request ----------> waiting ----> PREPARED ----> TAKEN ----> completed ----> its callback
@@ -15,8 +15,10 @@
  * A request from the ring's point of view is an op: a slot of the queue's pool, from the moment
  * it leaves `waiting`. FREE -> PREPARED | INNER [fst_uring_op_begin], PREPARED -> TAKEN
  * [note_taken], TAKEN -> PREPARED [transfer], PREPARED -> INNER [give_up], TAKEN -> INNER [fail],
- * any -> FREE [fst_uring_op_end]. The pool bounds what is in the ring, so that neither side of
- * the ring ever overflows; further requests wait.
+ * TAKEN | INNER -> LINKED [fst_uring_sync_or_end, fst_uring_sync_result], any -> FREE [conclude,
+ * end_linked]. A write that is to be synced may have a second op for that (device_uring_sync.c).
+ * The pool bounds what is in the ring, so that neither side of the ring ever overflows; further
+ * requests wait.
  *
  * Who owns what. A queue, its ring, its ops and its lists belong to the queue's owner: there is
  * no lock. The kernel owns the memory of a TAKEN request. A worker owns the `rest` of an INNER
@@ -25,14 +27,15 @@
  *
  * When things start. submit() starts writes and syncs at once, as their owner may be about to
  * wait for something else. Reads are kept until poll(), flush(), or until there are enough, so
- * that a batch of them is one system call.
+ * that a batch of them is one system call; a poll() that has to wait submits them in the call
+ * that waits.
  *
  * Files. Plain descriptors: the kernel takes its own reference when it takes an entry, and from
  * then on a read keeps no segment file in use. So an idle session, with reads that nobody
  * collects, keeps no truncation waiting, and a number in an entry is never one that was closed
  * and given to another file. A table of registered files for each ring would keep truncated
- * files alive in the rings of idle sessions. Writes keep their file in use until they are
- * collected, because it must be marked for the next sync then, and not before.
+ * files alive in the rings of idle sessions, and saves next to nothing. Writes keep their file in
+ * use until they are collected, because it must be marked for the next sync then, and not before.
  *
  * Past the system's cache. With `direct`, each segment is opened a second time with O_DIRECT.
  * Reads of whole blocks into aligned memory and writes of whole write units from it use that
@@ -41,6 +44,11 @@
  * cache has modified in its range first (which is slow, and the reason for writing directly,
  * too), a direct write drops what the cache holds. What a short direct read left is read through
  * the cache, which alone can tell the end of a file from a transfer that was short.
+ *
+ * Registered memory. The kernel knows the ops' buffers of the first queues that read past the
+ * cache (FST_URING_REGISTERED_BYTES_MAX of them). Every read that fits comes through its buffer
+ * then, aligned or not: the copy costs less than the kernel's looking up and pinning the memory.
+ * Where the system refuses, the same reads go to their own memory.
  *
  * Waits. Only poll() waits, in the kernel, for at most its timeout. While workers have some of
  * the queue's requests, an eventfd that they write to is one more thing the ring waits for.
@@ -56,7 +64,6 @@
 #include "primitives/device_uring.h"
 
 #define OPS_BYTES (FST_URING_OPS_MAX * sizeof(struct fst_uring_op))
-#define BOUNCES_BYTES ((size_t)FST_URING_OPS_MAX * FST_URING_BOUNCE_BYTES)
 
 static struct fst_uring_device *uring_of(struct fst_device *device) {
     return (struct fst_uring_device *)device;
@@ -119,7 +126,7 @@ static bool map_ops(struct fst_device_queue *queue) {
 
 unsigned char *fst_uring_bounce(struct fst_device_queue *queue, const struct fst_uring_op *op) {
     if (queue->bounces == NULL) {
-        queue->bounces = map_counted(&queue->device->head, BOUNCES_BYTES);
+        queue->bounces = map_counted(&queue->device->head, FST_URING_BOUNCES_BYTES);
     }
     return queue->bounces == NULL
                ? NULL
@@ -135,7 +142,7 @@ static void uring_queue_close(struct fst_device *device, struct fst_device_queue
     }
     fst_uring_ring_close(queue);
     unmap_counted(device, queue->ops, OPS_BYTES);
-    unmap_counted(device, queue->bounces, BOUNCES_BYTES);
+    unmap_counted(device, queue->bounces, FST_URING_BOUNCES_BYTES);
     inner->ops->queue_close(inner, queue->inner);
     env->release(env, queue);
 }

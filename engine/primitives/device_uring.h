@@ -22,6 +22,9 @@
 #define FST_URING_BATCH_MAX 64u
 /* A misaligned read whose blocks fit comes through the op's own aligned buffer. */
 #define FST_URING_BOUNCE_BYTES 4096u
+/* Of all queues' buffers, registered with the kernel and so in memory for good. A system without
+ * privileges often allows twice as much for a user. */
+#define FST_URING_REGISTERED_BYTES_MAX (UINT64_C(4) << 20)
 /* Blocks of direct transfers: what refuses the first may accept the last. */
 #define FST_URING_BLOCK_BYTES_FIRST 512u
 #define FST_URING_BLOCK_BYTES_LAST 4096u
@@ -38,6 +41,9 @@ struct fst_uring_calls {
     /* 0 or -errno. */
     int (*init)(struct io_uring *ring, unsigned entries);
     void (*finish)(struct io_uring *ring);
+    /* Registers memory, as buffer 0, or ends that. 0 or -errno. */
+    int (*register_memory)(struct io_uring *ring, void *memory, size_t bytes);
+    void (*unregister_memory)(struct io_uring *ring);
     /* Hands over the prepared entries. With wait_ns > 0 also waits so long for a completion,
      * in the same call. Negative: -errno; what was taken tells io_uring_sq_ready(). */
     int (*enter)(struct io_uring *ring, uint64_t wait_ns);
@@ -62,6 +68,7 @@ struct fst_uring_op {
     bool avoids_direct; /* the rest goes through the system's cache */
     bool is_direct;     /* the transfer in the kernel goes past it */
     bool is_bounced;    /* ... and through the op's own buffer */
+    bool is_fixed;      /* ... which the kernel knows */
     struct fst_io_request *request;
     struct fst_device_queue *queue;
     struct fst_segment_file *file; /* in use by this op, or NULL */
@@ -104,6 +111,8 @@ struct fst_device_queue {
     unsigned inner_count;
     unsigned refused_count; /* enters in a row that failed */
     bool has_ring;
+    bool has_registered;       /* the bounces, with this ring */
+    bool has_tried_registered; /* once for each queue */
     bool has_no_ring; /* it could not be had, or broke: everything goes to the file device */
     int wake_descriptor;
     struct fst_uring_op wake; /* stands in the list of prepared ones for the wake-up's entry */
@@ -179,12 +188,15 @@ struct io_uring_sqe *fst_uring_ring_entry(struct fst_device_queue *queue, struct
 void fst_uring_ring_enter(struct fst_device_queue *queue, uint64_t wait_ns);
 /* Carries out what completions say; true if there were any. */
 bool fst_uring_ring_reap(struct fst_device_queue *queue);
+/* True if the bounces are registered with the queue's ring; tries once, and makes the ring. */
+bool fst_uring_ring_registers(struct fst_device_queue *queue);
 /* One diagnostic for each device, however many queues have the trouble. */
 void fst_uring_diagnose(struct fst_uring_device *device, enum faster_diagnostic_level level,
                         const char *what, int error_number);
 
 /* ---- device_uring.c ---- */
 
+#define FST_URING_BOUNCES_BYTES ((size_t)FST_URING_OPS_MAX * FST_URING_BOUNCE_BYTES)
 /* The op's buffer, or NULL: no memory. */
 unsigned char *fst_uring_bounce(struct fst_device_queue *queue, const struct fst_uring_op *op);
 

@@ -112,6 +112,13 @@ static bool fits_bounce(struct fst_uring_op *op, uint64_t at, size_t count_bytes
     return true;
 }
 
+static bool is_registered(const struct fst_uring_op *op) {
+    const struct faster_env *env = op->queue->device->head.env;
+
+    return !is_write(op) && env->file_descriptor(env, op->file->direct) >= 0 &&
+           fst_uring_ring_registers(op->queue);
+}
+
 static void choose_path(struct fst_uring_op *op, uint64_t at, size_t count_bytes) {
     const struct fst_uring_device *device = op->queue->device;
     const uint32_t block_bytes = fst_load_relaxed_u32(&device->block_bytes);
@@ -120,7 +127,11 @@ static void choose_path(struct fst_uring_op *op, uint64_t at, size_t count_bytes
     op->span_bytes = count_bytes;
     op->is_bounced = false;
     op->is_direct = op->file->direct != NULL && block_bytes != 0 && !op->avoids_direct;
-    if (op->is_direct && !fits_direct(op, at, count_bytes, block_bytes)) {
+    op->is_fixed =
+        op->is_direct && is_registered(op) && fits_bounce(op, at, count_bytes, block_bytes);
+    if (op->is_fixed) {
+        op->is_bounced = true;
+    } else if (op->is_direct && !fits_direct(op, at, count_bytes, block_bytes)) {
         op->is_bounced = fits_bounce(op, at, count_bytes, block_bytes);
         op->is_direct = op->is_bounced;
     }
@@ -148,6 +159,10 @@ static void prepare(struct fst_uring_op *op) {
         entry->flags |= IOSQE_ASYNC;
         io_uring_sqe_set_data(entry, op);
         fst_uring_sync_link(op, entry);
+    } else if (op->is_fixed) {
+        io_uring_prep_read_fixed(entry, descriptor, fst_uring_bounce(op->queue, op),
+                                 (unsigned)op->span_bytes, at - op->skip_bytes, 0);
+        io_uring_sqe_set_data(entry, op);
     } else {
         io_uring_prep_read(entry, descriptor,
                            op->is_bounced ? fst_uring_bounce(op->queue, op) : memory_of(op),

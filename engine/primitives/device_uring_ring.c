@@ -34,6 +34,16 @@ static void kernel_finish(struct io_uring *ring) {
     io_uring_queue_exit(ring);
 }
 
+static int kernel_register_memory(struct io_uring *ring, void *memory, size_t bytes) {
+    const struct iovec buffer = {.iov_base = memory, .iov_len = bytes};
+
+    return io_uring_register_buffers(ring, &buffer, 1);
+}
+
+static void kernel_unregister_memory(struct io_uring *ring) {
+    (void)io_uring_unregister_buffers(ring);
+}
+
 static int kernel_enter(struct io_uring *ring, uint64_t wait_ns) {
     struct io_uring_cqe *unused;
     struct __kernel_timespec timeout = {.tv_sec = (long long)(wait_ns / NS_PER_SECOND),
@@ -62,6 +72,8 @@ static unsigned kernel_reap(struct io_uring *ring, struct fst_uring_result *resu
 const struct fst_uring_calls fst_uring_calls_kernel = {
     .init = kernel_init,
     .finish = kernel_finish,
+    .register_memory = kernel_register_memory,
+    .unregister_memory = kernel_unregister_memory,
     .enter = kernel_enter,
     .reap = kernel_reap,
 };
@@ -169,6 +181,54 @@ bool fst_uring_ring_open(struct fst_device_queue *queue) {
     return true;
 }
 
+/* ---- registered memory ---- */
+
+/* Takes the bytes from what all queues may register. */
+static bool take_allowance(struct fst_device *device) {
+    const uint64_t before = fst_add_relaxed_u64(&device->registered_bytes, FST_URING_BOUNCES_BYTES);
+
+    if (before + FST_URING_BOUNCES_BYTES > FST_URING_REGISTERED_BYTES_MAX) {
+        (void)fst_add_relaxed_u64(&device->registered_bytes, 0 - FST_URING_BOUNCES_BYTES);
+        return false;
+    }
+    return true;
+}
+
+static void give_allowance(struct fst_device *device) {
+    (void)fst_add_relaxed_u64(&device->registered_bytes, 0 - FST_URING_BOUNCES_BYTES);
+}
+
+/* That it cannot be had is no trouble: reads work as well without, and the statistics tell. */
+bool fst_uring_ring_registers(struct fst_device_queue *queue) {
+    struct fst_uring_device *device = queue->device;
+    unsigned char *memory;
+
+    if (queue->has_tried_registered || !fst_uring_ring_open(queue)) {
+        return queue->has_registered;
+    }
+    queue->has_tried_registered = true;
+    if (!take_allowance(&device->head)) {
+        return false;
+    }
+    memory = fst_uring_bounce(queue, &queue->ops[0]); /* the first of them */
+    queue->has_registered =
+        memory != NULL &&
+        device->calls->register_memory(&queue->ring, memory, FST_URING_BOUNCES_BYTES) == 0;
+    if (!queue->has_registered) {
+        give_allowance(&device->head);
+    }
+    return queue->has_registered;
+}
+
+/* The ring may serve another queue, and the memory goes. */
+static void unregister(struct fst_device_queue *queue) {
+    if (queue->has_registered) {
+        queue->device->calls->unregister_memory(&queue->ring);
+        give_allowance(&queue->device->head);
+        queue->has_registered = false;
+    }
+}
+
 /* A ring that broke, waits for its wake-up, or is a forked child's is of no use to others. */
 void fst_uring_ring_close(struct fst_device_queue *queue) {
     struct fst_uring_device *device = queue->device;
@@ -179,6 +239,9 @@ void fst_uring_ring_close(struct fst_device_queue *queue) {
         return;
     }
     fst_device_file_notify(device->inner, queue->inner, NULL, NULL);
+    if (env->process_id(env) == device->process_id) {
+        unregister(queue);
+    }
     spare = (struct fst_uring_spare){queue->ring, queue->wake_descriptor};
     if (queue->has_no_ring || queue->prepared_count + queue->taken_count > 0 ||
         env->process_id(env) != device->process_id || !spare_give(device, &spare)) {

@@ -33,6 +33,10 @@ static void add_log(struct figures *figures, const struct faster_store *store) {
         "what the log's segments take on disk");
     add(figures, "io_buffer_bytes", fst_load_relaxed_u64(&store->device->buffer_bytes), "bytes",
         "buffers of the device, mapped; used as far as reads are in flight");
+    add(figures, "io_registered_bytes", fst_load_relaxed_u64(&store->device->registered_bytes),
+        "bytes",
+        "of them, registered with io_uring and in memory for good; with io_direct only, "
+        "and as far as the system allows it");
     add(figures, "io_is_uring", strcmp(store->device->ops->name, "io_uring") == 0, "bool",
         "1: the device uses io_uring");
 }

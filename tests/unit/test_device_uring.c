@@ -27,6 +27,8 @@ static struct {
     unsigned result_count;
     unsigned short_count; /* the next transfers did half */
     int sync_result;      /* not 0: of all syncs */
+    int register_result;  /* not 0: instead of registering memory */
+    unsigned fixed_count; /* transfers through registered memory */
     unsigned sync_count;
     bool holds; /* completions are kept; when it ends they come in reverse */
     unsigned init_count, enter_count, submit_count, direct_count, bounced_count, ended_count;
@@ -41,6 +43,15 @@ static int told_init(struct io_uring *ring, unsigned entries) {
         return told.init_results[nth];
     }
     return fst_uring_calls_kernel.init(ring, entries);
+}
+
+static int told_register_memory(struct io_uring *ring, void *memory, size_t count) {
+    return told.register_result != 0 ? told.register_result
+                                     : fst_uring_calls_kernel.register_memory(ring, memory, count);
+}
+
+static void told_unregister_memory(struct io_uring *ring) {
+    fst_uring_calls_kernel.unregister_memory(ring);
 }
 
 static int told_enter(struct io_uring *ring, uint64_t wait_ns) {
@@ -66,6 +77,7 @@ static void spoil(struct fst_uring_result *result) {
     told.ended_count++;
     told.direct_count += op->is_direct;
     told.bounced_count += op->is_bounced;
+    told.fixed_count += op->is_fixed;
     if (told.result_count > 0) {
         told.result_count--;
         result->result = told.result;
@@ -98,6 +110,8 @@ static unsigned told_reap(struct io_uring *ring, struct fst_uring_result *result
 static const struct fst_uring_calls told_calls = {
     .init = told_init,
     .finish = io_uring_queue_exit,
+    .register_memory = told_register_memory,
+    .unregister_memory = told_unregister_memory,
     .enter = told_enter,
     .reap = told_reap,
 };
@@ -516,6 +530,71 @@ Test(device_uring, trap_39_misaligned_reads_come_through_aligned_buffers) {
     cr_expect(memcmp(aligned, bytes + 4096, 8192) == 0);
     cr_expect_eq(told.direct_count, 1, "straight into memory that is aligned");
     cr_expect_eq(told.bounced_count, 0);
+    end(&fixture);
+}
+
+static uint64_t registered_bytes(const struct fixture *fixture) {
+    return fst_load_relaxed_u64(&fixture->device->registered_bytes);
+}
+
+Test(device_uring, small_direct_reads_come_through_registered_memory) {
+    struct fixture fixture = start_direct();
+    static _Alignas(4096) unsigned char aligned[8192];
+    const size_t counts[] = {512, 1024, 4096};
+
+    for (unsigned i = 0; i < 3; i++) {
+        cr_expect_eq(get(&fixture, 4096, aligned, counts[i], NULL), FASTER_OK);
+        cr_expect(memcmp(aligned, bytes + 4096, counts[i]) == 0);
+        expect_reads(&fixture, 5000 + i, counts[i] / 2);
+    }
+    if (told.direct_count == 0) {
+        cr_skip_test("no direct transfers on this file system");
+    }
+    if (registered_bytes(&fixture) == 0) {
+        cr_skip_test("no memory may be registered here");
+    }
+    cr_expect_eq(told.fixed_count, 6);
+    cr_expect_eq(registered_bytes(&fixture), FST_URING_BOUNCES_BYTES);
+    expect_reads(&fixture, 0, 3 * SEGMENT_BYTES);
+    cr_expect_eq(told.fixed_count, 6, "large ones go straight to their memory");
+    end(&fixture);
+}
+
+Test(device_uring, unregistered_memory_serves_as_well) {
+    struct fixture fixture = start_direct();
+
+    told.register_result = -ENOMEM;
+    for (uint64_t addr = 0; addr < 8192; addr += 509) {
+        expect_reads(&fixture, addr, 700);
+    }
+    cr_expect_eq(told.fixed_count, 0);
+    cr_expect_eq(registered_bytes(&fixture), 0);
+    told.register_result = 0;
+    expect_reads(&fixture, 5, 700);
+    cr_expect_eq(told.fixed_count, 0, "it is tried once");
+    end(&fixture);
+}
+
+#define MANY_QUEUES 12u
+
+Test(device_uring, registered_memory_is_bounded_and_given_back) {
+    struct fixture fixture = start_direct();
+    struct fst_device_queue *queues[MANY_QUEUES];
+
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < MANY_QUEUES; i++) {
+            cr_assert_eq(fixture.device->ops->queue_open(fixture.device, &queues[i]), FASTER_OK);
+            cr_assert_eq(fst_device_run(fixture.device, queues[i], FST_IO_READ, fst_addr_of(4096),
+                                        in, 100, NULL),
+                         FASTER_OK);
+            cr_expect(memcmp(in, bytes + 4096, 100) == 0);
+            cr_expect_leq(registered_bytes(&fixture), FST_URING_REGISTERED_BYTES_MAX);
+        }
+        for (unsigned i = 0; i < MANY_QUEUES; i++) {
+            fixture.device->ops->queue_close(fixture.device, queues[i]);
+        }
+        cr_expect_leq(registered_bytes(&fixture), FST_URING_BOUNCES_BYTES, "the fixture's");
+    }
     end(&fixture);
 }
 
