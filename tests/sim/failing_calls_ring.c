@@ -134,6 +134,14 @@ static void finish(struct io_uring *of) {
     fst_uring_calls_kernel.finish(of);
 }
 
+static int register_memory(struct io_uring *of, void *memory, size_t bytes) {
+    return fst_uring_calls_kernel.register_memory(of, memory, bytes);
+}
+
+static void unregister_memory(struct io_uring *of) {
+    fst_uring_calls_kernel.unregister_memory(of);
+}
+
 enum faster_status __real_fst_device_uring_open(const struct fst_device_uring_config *config,
                                                 struct fst_device **device);
 enum faster_status __wrap_fst_device_uring_open(const struct fst_device_uring_config *config,
@@ -141,8 +149,12 @@ enum faster_status __wrap_fst_device_uring_open(const struct fst_device_uring_co
 
 enum faster_status __wrap_fst_device_uring_open(const struct fst_device_uring_config *config,
                                                 struct fst_device **device) {
-    static const struct fst_uring_calls calls = {
-        .init = init, .finish = finish, .enter = enter, .reap = reap};
+    static const struct fst_uring_calls calls = {.init = init,
+                                                 .finish = finish,
+                                                 .register_memory = register_memory,
+                                                 .unregister_memory = unregister_memory,
+                                                 .enter = enter,
+                                                 .reap = reap};
     struct fst_device_uring_config with_calls = *config;
     with_calls.calls = &calls;
     return __real_fst_device_uring_open(&with_calls, device);
