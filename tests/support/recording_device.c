@@ -72,7 +72,7 @@ static enum faster_status wanted(struct recording_device *device,
         }
         device->sync_count++;
         device->write_sync_count++;
-        return device->sync_status == FASTER_OK ? FASTER_OK : FASTER_IO;
+        return device->sync_status;
     case FST_IO_SYNC:
         device->sync_count++;
         return device->sync_status;
