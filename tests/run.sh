@@ -304,7 +304,7 @@ suite build-gcc        240 build gcc -Dbuildtype=debugoptimized -Dbench=true
 suite gcc-unit         180 tests_of gcc "$scale" unit
 suite without-uring    240 without_uring
 suite refused-uring    120 refused_uring
-suite gcc-stress-sim   240 tests_of gcc "$scale" stress sim
+suite gcc-stress-sim   300 tests_of gcc "$scale" stress sim
 suite gcc-sql          900 tests_of gcc "$scale" sql
 suite gcc-crash        300 tests_of gcc "$scale" crash
 suite gcc-bench        130 tests_of gcc "$scale" bench
