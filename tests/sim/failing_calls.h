@@ -11,7 +11,7 @@
 #include "support/test_env.h"
 
 #define KEY_COUNT 50u
-#define CUTS_MAX 16u
+#define CUTS_MAX 32u
 #define SESSIONS 2u
 
 /* A value is a number; its bytes are derived from it. 0: absent. */
@@ -116,7 +116,8 @@ void work_find_cut(struct work *work);
 
 /* ---- failing_calls_transfer.c: the system calls of this program ---- */
 
-enum transfer { TRANSFER_READ = 0, TRANSFER_WRITE, TRANSFER_KINDS };
+/* Syncs are told apart on io_uring only. */
+enum transfer { TRANSFER_READ = 0, TRANSFER_WRITE, TRANSFER_SYNC, TRANSFER_KINDS };
 
 /* From the `nth` call on (1: the next), `times` transfers of this kind move `bytes_max` bytes at
  * most; with 0 they are interrupted (EINTR). Syncs of this program do nothing: no power is cut. */

@@ -126,9 +126,18 @@ static void expect_healed(struct work *work) {
 
 /* ---- the workload ---- */
 
+/* Commits to a file that exists: on io_uring each is a write with its sync. */
+static void commit_often(struct work *work) {
+    for (uint32_t i = 0; i < 4; i++) {
+        work_operate(work, FASTER_OP_UPSERT, 3 * i, 1);
+        (void)work_commit(work);
+    }
+}
+
 static void write_and_read(struct work *work) {
     work_operate(work, FASTER_OP_UPSERT, 0, 25);
     (void)work_commit(work);
+    commit_often(work);
     work_operate(work, FASTER_OP_INSERT, 22, 6);
     enum faster_status grown = faster_session_grow(work->sessions[0]);
     CHECK(work, grown == FASTER_OK || grown == FASTER_FULL, "grow", grown);
@@ -149,6 +158,7 @@ static void write_and_read(struct work *work) {
 static void write_again(struct work *work) {
     work_operate(work, 0, 25, 15);
     (void)work_commit(work);
+    commit_often(work);
     work_operate(work, 0, 10, 5);
 }
 

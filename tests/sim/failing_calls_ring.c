@@ -83,10 +83,16 @@ uint64_t ring_spoilt(void) {
     return ring.spoilt;
 }
 
+static enum transfer kind_of(const struct fst_uring_op *op) {
+    if (op->is_sync) {
+        return TRANSFER_SYNC;
+    }
+    return op->request->kind == FST_IO_READ ? TRANSFER_READ : TRANSFER_WRITE;
+}
+
 /* True if the completion is to be held back. */
 static bool spoil(struct fst_uring_result *result) {
-    const struct fst_uring_op *op = result->op;
-    const enum transfer kind = op->request->kind == FST_IO_READ ? TRANSFER_READ : TRANSFER_WRITE;
+    const enum transfer kind = kind_of(result->op);
     const uint64_t call = ++ring.calls[kind];
     if (ring.first != 0 && kind == ring.kind && call >= ring.first && call <= ring.last &&
         (ring.result != RING_SHORT || result->result > 1)) {

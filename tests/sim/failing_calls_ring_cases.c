@@ -20,6 +20,9 @@ static const struct answer ANSWERS[] = {
     {"ring-write EIO", TRANSFER_WRITE, -EIO, true, true},
     {"ring-write ENOSPC", TRANSFER_WRITE, -ENOSPC, true, false},
     {"ring-write short", TRANSFER_WRITE, RING_SHORT, false, false},
+    {"ring-sync EIO", TRANSFER_SYNC, -EIO, true, true},
+    {"ring-sync ENOSPC", TRANSFER_SYNC, -ENOSPC, true, true},
+    {"ring-sync ECANCELED", TRANSFER_SYNC, -ECANCELED, false, false},
 };
 
 static struct work *begin_on_ring(uint64_t seed) {
@@ -36,7 +39,7 @@ static void run_answer(uint64_t seed, const struct answer *answer, uint64_t nth,
     struct work *work = begin_on_ring(seed);
     work->may_fail = answer->is_failure;
     work->may_break = answer->may_break;
-    work->is_final = answer->may_break && answer->kind == TRANSFER_WRITE;
+    work->is_final = answer->may_break && answer->kind != TRANSFER_READ;
     ring_spoil(answer->kind, nth, span == ONCE ? 1 : FST_TEST_FOR_EVER, answer->result);
     work_live(work, span);
     case_sum.fired += ring_spoilt() > 0;
@@ -59,13 +62,17 @@ static void count_answers(uint64_t seed, uint64_t counts[TRANSFER_KINDS]) {
     snprintf(case_name, sizeof case_name, "%llu on io_uring without a failure",
              (unsigned long long)seed);
     struct work *work = begin_on_ring(seed);
-    const uint64_t before[] = {ring_calls(TRANSFER_READ), ring_calls(TRANSFER_WRITE)};
+    uint64_t before[TRANSFER_KINDS];
+    for (int i = 0; i < TRANSFER_KINDS; i++) {
+        before[i] = ring_calls((enum transfer)i);
+    }
     work_live(work, ONCE);
     for (int i = 0; i < TRANSFER_KINDS; i++) {
         counts[i] = ring_calls((enum transfer)i) - before[i];
     }
-    CHECK(work, counts[TRANSFER_READ] > 0 && counts[TRANSFER_WRITE] > 0, "io_uring is not used",
-          FASTER_OK);
+    CHECK(work,
+          counts[TRANSFER_READ] > 0 && counts[TRANSFER_WRITE] > 0 && counts[TRANSFER_SYNC] > 0,
+          "io_uring is not used", FASTER_OK);
     end(work, descriptors);
 }
 
@@ -79,9 +86,11 @@ void ring_run_all(uint64_t seed, uint64_t step) {
     count_answers(seed, counts);
     for (size_t i = 0; i < sizeof ANSWERS / sizeof ANSWERS[0]; i++) {
         const struct answer *answer = &ANSWERS[i];
-        for (uint64_t nth = 1 + seed % step; nth <= counts[answer->kind]; nth += step) {
+        const bool is_rare = counts[answer->kind] < 40;
+        const uint64_t stride = is_rare ? (step + 7) / 8 : step;
+        for (uint64_t nth = 1 + seed % stride; nth <= counts[answer->kind]; nth += stride) {
             run_answer(seed, answer, nth, ONCE);
-            if (answer->is_failure && nth / step % 3 == 0) {
+            if (answer->is_failure && (is_rare || nth / stride % 3 == 0)) {
                 run_answer(seed, answer, nth, UNTIL_CLOSE);
                 run_answer(seed, answer, nth, UNTIL_OPEN);
             }
@@ -91,7 +100,7 @@ void ring_run_all(uint64_t seed, uint64_t step) {
                (unsigned long long)(case_sum.cases - before));
         before = case_sum.cases;
     }
-    const uint64_t count = counts[TRANSFER_READ] + counts[TRANSFER_WRITE];
+    const uint64_t count = counts[TRANSFER_READ] + counts[TRANSFER_WRITE] + counts[TRANSFER_SYNC];
     for (uint64_t nth = 1 + seed % step; nth <= count; nth += step) {
         run_late_answer(seed, nth);
     }

@@ -18,7 +18,7 @@ static struct {
     fst_atomic_u64 first; /* counted from 1; UINT64_MAX: none */
     fst_atomic_u64 last;
     fst_atomic_u64 bytes_max;
-} transfers[TRANSFER_KINDS] = {{.first = UINT64_MAX}, {.first = UINT64_MAX}};
+} transfers[TRANSFER_KINDS] = {{.first = UINT64_MAX}, {.first = UINT64_MAX}, {.first = UINT64_MAX}};
 
 static fst_atomic_u64 shortened;
 
@@ -59,7 +59,7 @@ static size_t limit(enum transfer kind, size_t size) {
     return most < size ? most : size;
 }
 
-ssize_t pread64(int file, void *data, size_t size, off64_t offset) {
+static ssize_t read_some(int file, void *data, size_t size, int64_t offset) {
     size_t count = limit(TRANSFER_READ, size);
     if (count == 0 && size > 0) {
         errno = EINTR;
@@ -68,11 +68,7 @@ ssize_t pread64(int file, void *data, size_t size, off64_t offset) {
     return syscall(SYS_pread64, file, data, count, offset);
 }
 
-ssize_t pread(int file, void *data, size_t size, off_t offset) {
-    return pread64(file, data, size, offset);
-}
-
-ssize_t pwrite64(int file, const void *data, size_t size, off64_t offset) {
+static ssize_t write_some(int file, const void *data, size_t size, int64_t offset) {
     size_t count = limit(TRANSFER_WRITE, size);
     if (count == 0 && size > 0) {
         errno = EINTR;
@@ -81,9 +77,23 @@ ssize_t pwrite64(int file, const void *data, size_t size, off64_t offset) {
     return syscall(SYS_pwrite64, file, data, count, offset);
 }
 
-ssize_t pwrite(int file, const void *data, size_t size, off_t offset) {
-    return pwrite64(file, data, size, offset);
+ssize_t pread(int file, void *data, size_t size, off_t offset) {
+    return read_some(file, data, size, offset);
 }
+
+ssize_t pwrite(int file, const void *data, size_t size, off_t offset) {
+    return write_some(file, data, size, offset);
+}
+
+#ifndef pread64 /* musl has one name, and a macro for the other */
+ssize_t pread64(int file, void *data, size_t size, off64_t offset) {
+    return read_some(file, data, size, offset);
+}
+
+ssize_t pwrite64(int file, const void *data, size_t size, off64_t offset) {
+    return write_some(file, data, size, offset);
+}
+#endif
 
 int fsync(int file) {
     (void)file;
