@@ -84,6 +84,8 @@ void end(struct work *work, unsigned descriptors);
 
 /* failing_calls_ring_cases.c: every step-th completion. */
 void ring_run_all(uint64_t seed, uint64_t step);
+/* One case: its kind, call, fault and span in words. False: there is no such case. */
+bool ring_replay(uint64_t seed, char **words);
 
 /* ---- failing_calls_life.c: the workload ---- */
 

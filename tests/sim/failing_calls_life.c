@@ -126,10 +126,10 @@ static void expect_healed(struct work *work) {
 
 /* ---- the workload ---- */
 
-/* Commits to a file that exists: on io_uring each is a write with its sync. */
+/* Commits to a file that exists; on io_uring those of a small record are a write with its sync. */
 static void commit_often(struct work *work) {
-    for (uint32_t i = 0; i < 4; i++) {
-        work_operate(work, FASTER_OP_UPSERT, 3 * i, 1);
+    for (uint32_t i = 0; i < 6; i++) {
+        work_operate(work, i % 3 == 0 ? FASTER_OP_UPSERT : FASTER_OP_DELETE, 3 * i, 1);
         (void)work_commit(work);
     }
 }

@@ -7,6 +7,7 @@
 /* What a completion says. */
 struct answer {
     const char *name;
+    const char *fault;
     enum transfer kind;
     int result;
     bool is_failure; /* else it changes nothing */
@@ -14,15 +15,15 @@ struct answer {
 };
 
 static const struct answer ANSWERS[] = {
-    {"ring-read EIO", TRANSFER_READ, -EIO, true, true},
-    {"ring-read short", TRANSFER_READ, RING_SHORT, false, false},
-    {"ring-read EAGAIN", TRANSFER_READ, -EAGAIN, false, false},
-    {"ring-write EIO", TRANSFER_WRITE, -EIO, true, true},
-    {"ring-write ENOSPC", TRANSFER_WRITE, -ENOSPC, true, false},
-    {"ring-write short", TRANSFER_WRITE, RING_SHORT, false, false},
-    {"ring-sync EIO", TRANSFER_SYNC, -EIO, true, true},
-    {"ring-sync ENOSPC", TRANSFER_SYNC, -ENOSPC, true, true},
-    {"ring-sync ECANCELED", TRANSFER_SYNC, -ECANCELED, false, false},
+    {"ring-read", "EIO", TRANSFER_READ, -EIO, true, true},
+    {"ring-read", "short", TRANSFER_READ, RING_SHORT, false, false},
+    {"ring-read", "EAGAIN", TRANSFER_READ, -EAGAIN, false, false},
+    {"ring-write", "EIO", TRANSFER_WRITE, -EIO, true, true},
+    {"ring-write", "ENOSPC", TRANSFER_WRITE, -ENOSPC, true, false},
+    {"ring-write", "short", TRANSFER_WRITE, RING_SHORT, false, false},
+    {"ring-sync", "EIO", TRANSFER_SYNC, -EIO, true, true},
+    {"ring-sync", "ENOSPC", TRANSFER_SYNC, -ENOSPC, true, true},
+    {"ring-sync", "ECANCELED", TRANSFER_SYNC, -ECANCELED, false, false},
 };
 
 static struct work *begin_on_ring(uint64_t seed) {
@@ -34,8 +35,8 @@ static struct work *begin_on_ring(uint64_t seed) {
 
 static void run_answer(uint64_t seed, const struct answer *answer, uint64_t nth, enum span span) {
     const unsigned descriptors = open_descriptors();
-    snprintf(case_name, sizeof case_name, "%llu: %s %llu %s", (unsigned long long)seed,
-             answer->name, (unsigned long long)nth, SPAN_NAMES[span]);
+    snprintf(case_name, sizeof case_name, "%llu %s %llu %s %s", (unsigned long long)seed,
+             answer->name, (unsigned long long)nth, answer->fault, SPAN_NAMES[span]);
     struct work *work = begin_on_ring(seed);
     work->may_fail = answer->is_failure;
     work->may_break = answer->may_break;
@@ -95,7 +96,7 @@ void ring_run_all(uint64_t seed, uint64_t step) {
                 run_answer(seed, answer, nth, UNTIL_OPEN);
             }
         }
-        printf("  %-18s %4llu calls, %5llu cases\n", answer->name,
+        printf("  %-10s %-9s %4llu calls, %5llu cases\n", answer->name, answer->fault,
                (unsigned long long)counts[answer->kind],
                (unsigned long long)(case_sum.cases - before));
         before = case_sum.cases;
@@ -106,4 +107,17 @@ void ring_run_all(uint64_t seed, uint64_t step) {
     }
     printf("  late completions   %4llu calls, %5llu cases\n", (unsigned long long)count,
            (unsigned long long)(case_sum.cases - before));
+}
+
+bool ring_replay(uint64_t seed, char **words) {
+    for (size_t i = 0; i < sizeof ANSWERS / sizeof ANSWERS[0]; i++) {
+        for (int span = 0; span < SPAN_COUNT; span++) {
+            if (strcmp(words[0], ANSWERS[i].name) == 0 && strcmp(words[2], ANSWERS[i].fault) == 0 &&
+                strcmp(words[3], SPAN_NAMES[span]) == 0) {
+                run_answer(seed, &ANSWERS[i], strtoull(words[1], NULL, 10), (enum span)span);
+                return true;
+            }
+        }
+    }
+    return false;
 }

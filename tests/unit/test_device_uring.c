@@ -1,5 +1,5 @@
 /* test_device_uring.c - what only the device with io_uring promises, and what it makes of a
- * kernel that is short, late, out of order or unwilling. Traps 9, 31 and 39. */
+ * kernel that is short, late, out of order or unwilling. */
 #include <criterion/criterion.h>
 
 #ifndef FST_HAS_URING
@@ -245,9 +245,9 @@ Test(device_uring, late_and_reordered_completions_find_their_requests) {
     end(&fixture);
 }
 
-/* ---- trap 31 ---- */
+/* ---- short transfers, and failures ---- */
 
-Test(device_uring, trap_31_short_transfers_are_continued) {
+Test(device_uring, short_transfers_are_continued) {
     for (enum kind kind = URING_DEVICE; kind <= CACHED_URING_DEVICE; kind++) {
         struct fixture fixture = start_filled(kind);
         told.short_count = 5;
@@ -283,12 +283,12 @@ static void check_failure(int result, enum faster_status expected) {
     end(&fixture);
 }
 
-Test(device_uring, trap_31_failure_surfaces_once) {
+Test(device_uring, failure_surfaces_once) {
     check_failure(-EIO, FASTER_IO);
     check_failure(-ENOSPC, FASTER_FULL);
 }
 
-Test(device_uring, trap_31_repeated_only_so_often) {
+Test(device_uring, requests_are_repeated_only_so_often) {
     struct fixture fixture = start_filled(CACHED_URING_DEVICE);
 
     told.result = -EAGAIN;
@@ -460,9 +460,9 @@ Test(device_uring, no_memory_for_buffers_fails_the_request_only) {
     end(&fixture);
 }
 
-/* ---- trap 9 ---- */
+/* ---- segments ---- */
 
-Test(device_uring, trap_9_requests_are_split_at_segment_boundaries) {
+Test(device_uring, requests_are_split_at_segment_boundaries) {
     for (enum kind kind = URING_DEVICE; kind <= CACHED_URING_DEVICE; kind++) {
         struct fixture fixture = start_filled(kind);
         for (uint64_t i = 1; i < 4; i++) {
@@ -479,7 +479,7 @@ Test(device_uring, trap_9_requests_are_split_at_segment_boundaries) {
     }
 }
 
-Test(device_uring, trap_9_truncation_waits_for_no_idle_session) {
+Test(device_uring, truncation_waits_for_no_idle_session) {
     struct fixture fixture = start_filled(URING_DEVICE);
     const struct fst_device_ops *ops = fixture.device->ops;
     static struct batch batch;
@@ -499,7 +499,7 @@ Test(device_uring, trap_9_truncation_waits_for_no_idle_session) {
     end(&fixture);
 }
 
-/* ---- trap 39: on a file system that does direct transfers ---- */
+/* ---- on a file system that does direct transfers ---- */
 
 static struct fixture start_direct(void) {
     char here[256];
@@ -510,7 +510,7 @@ static struct fixture start_direct(void) {
     return start_filled(URING_DEVICE);
 }
 
-Test(device_uring, trap_39_misaligned_reads_come_through_aligned_buffers) {
+Test(device_uring, misaligned_reads_come_through_aligned_buffers) {
     struct fixture fixture = start_direct();
     const size_t counts[] = {1, 511, 512, 513, 3000, 4096, 5000, 12288};
     static _Alignas(4096) unsigned char aligned[8192];
@@ -598,7 +598,7 @@ Test(device_uring, registered_memory_is_bounded_and_given_back) {
     end(&fixture);
 }
 
-Test(device_uring, trap_39_cached_and_direct_writes_are_both_read) {
+Test(device_uring, cached_and_direct_writes_are_both_read) {
     struct fixture fixture = start_direct();
     static _Alignas(4096) unsigned char page[4096];
 
@@ -616,7 +616,7 @@ Test(device_uring, trap_39_cached_and_direct_writes_are_both_read) {
     end(&fixture);
 }
 
-Test(device_uring, trap_39_refused_direct_reads_go_through_the_cache) {
+Test(device_uring, refused_direct_reads_go_through_the_cache) {
     struct fixture fixture = start_direct();
     const struct fst_uring_device *device = (struct fst_uring_device *)fixture.device;
 
