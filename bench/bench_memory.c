@@ -266,7 +266,7 @@ int main(int argc, char **argv) {
     }
     run.directory = argv[1];
     for (int i = 2; i < argc && worst == 0; i++) {
-        int result;
+        int result = 1; /* as if a signal had ended it */
         if (!parse_bytes(argv[i], &run.budget_bytes)) {
             fprintf(stderr, "bench_memory: %s is no budget\n", argv[i]);
             return 2;
