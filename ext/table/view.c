@@ -92,6 +92,10 @@ int view_open_in_function(struct table *table, struct view *view) {
     if (rc != SQLITE_OK) {
         return rc;
     }
+    if (table_is_direct(table)) {
+        rc = view_refresh(table, view);
+        return rc == SQLITE_OK && table->disconnected ? SQLITE_SCHEMA : rc;
+    }
     if (sqlite3_txn_state(connection->db, table->schema_name) != SQLITE_TXN_NONE) {
         return view_refresh(table, view);
     }

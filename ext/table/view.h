@@ -34,7 +34,7 @@ int view_open(struct table *table, struct view *view);
 int view_refresh(struct table *table, struct view *view);
 /* view_refresh() in a function, whose statement need not have a read transaction of the table's
  * database: only in one does SQLite see what other connections, or a restore, made of the file.
- * Inside BEGIN it stays, as that of a SELECT does.
+ * Inside BEGIN it stays, as that of a SELECT does. A direct table needs none.
  * SQLITE_SCHEMA if `table` was released meanwhile: its name must be looked up again. */
 int view_open_in_function(struct table *table, struct view *view);
 void view_close(struct view *view);

@@ -123,6 +123,7 @@ static void direct_writes_are_seen_at_once(struct scenario *scenario) {
     db_must(db, "BEGIN; INSERT INTO d VALUES('a', 1), ('b', 2)");
     want(scenario, other, 2, "SELECT count(*) FROM d");
     want(scenario, other, 2, "SELECT faster_get('d', 'b')");
+    want(scenario, db, 3, "SELECT sum(value) FROM faster_mget('d', '[\"a\", \"b\", \"c\"]')");
     db_must(db, "UPDATE d SET value = value + 10");
     want(scenario, other, 23, "SELECT sum(value) FROM d");
     want(scenario, other, 2, "SELECT count(*) FROM d WHERE key IN ('a', 'b', 'c')");
@@ -154,6 +155,11 @@ static void direct_functions_need_no_lock(struct scenario *scenario) {
     want(scenario, db, 1, "SELECT faster_cas('d', 'text', 'ab', 'c')");
     want(scenario, db, 0, "SELECT faster_cas('d', 'text', 'ab', 'd')");
     want(scenario, db, 1, "SELECT faster_exists('d', 'text')");
+    if (strcmp(scenario->mode, "wal") == 0) { /* it is a table: SQLite begins to read */
+        want(scenario, db, 3,
+             "SELECT sum(position) + count(*) FROM faster_mget('d', "
+             "'[\"n\", \"text\", \"none\"]') WHERE value IN (6, 'c')");
+    }
     want(scenario, db, 1, "SELECT faster_delete('d', 'text')");
     want(scenario, db, 0, "SELECT faster_delete('d', 'text')");
     want(scenario, db, 1, "SELECT faster_commit('d')");
