@@ -162,6 +162,66 @@ Test(direct, large_value_is_changed_in_place) {
     cr_assert_eq(stat_of("log_tail"), tail);
 }
 
+Test(direct, word_is_read_and_changed_in_place) {
+    unsigned char bytes[64];
+    struct faster_snapshot now;
+    struct faster_buffer result = {.data = bytes, .capacity_bytes = sizeof bytes};
+    struct faster_op op = {.key = {"eight by", 8}, .result = &result};
+    uint64_t number = 0;
+    ASSERT_OK(faster_snapshot_open_newest(rig.session, &now));
+    for (uint64_t i = 1; i <= 3; i++) {
+        add("eight by");
+        ASSERT_OK(faster_snapshot_read(&now, &op));
+        cr_assert_eq(result.size_bytes, sizeof number);
+        memcpy(&number, bytes, sizeof number);
+        cr_assert_eq(number, i);
+    }
+    cr_assert_eq(stat_of("in_place_updates"), 2);
+    ASSERT_OK(put("eight by", "short"));
+    ASSERT_OK(faster_snapshot_read(&now, &op));
+    cr_assert_eq(result.size_bytes, 5);
+    cr_assert_eq(memcmp(bytes, "short", 5), 0);
+    ASSERT_OK(put("eight by", "as long!"));
+    want("eight by", "as long!");
+    cr_assert_eq(stat_of("in_place_updates"), 4);
+    faster_snapshot_close(&now);
+}
+
+static enum faster_status double_text(void *context, const struct faster_bytes *old,
+                                      struct faster_buffer *value) {
+    (void)context;
+    enum faster_status status = faster_buffer_assign(value, old->data, old->size_bytes);
+    if (status == FASTER_OK) {
+        status = faster_buffer_reserve(value, 2 * old->size_bytes);
+    }
+    if (status == FASTER_OK) {
+        memcpy((unsigned char *)value->data + old->size_bytes, old->data, old->size_bytes);
+        value->size_bytes = 2 * old->size_bytes;
+    }
+    return status;
+}
+
+Test(direct, rmw_that_outgrows_its_record_happens_once) {
+    struct faster_op op = {.key = {"k", 1}, .merge = double_text};
+    ASSERT_OK(put("k", "12345678"));
+    ASSERT_OK(faster_session_rmw(rig.session, &op));
+    want("k", "1234567812345678");
+    ASSERT_OK(faster_session_rmw(rig.session, &op));
+    want("k", "12345678123456781234567812345678");
+}
+
+/* The first of them copies the record, which is sealed then for those that found it before. */
+Test(direct, batch_on_one_key_loses_no_update) {
+    struct faster_op ops[8];
+    add("k");
+    ASSERT_OK(faster_session_commit(rig.session));
+    for (size_t i = 0; i < 8; i++) {
+        ops[i] = (struct faster_op){.key = {"k", 1}, .merge = add_one, .kind = FASTER_OP_RMW};
+    }
+    ASSERT_OK(faster_session_batch(rig.session, ops, 8));
+    cr_assert_eq(number_of("k"), 9);
+}
+
 Test(direct, deleted_key_is_gone_and_can_come_back) {
     struct faster_op op = {.key = {"a", 1}};
     ASSERT_OK(put("a", "1"));
