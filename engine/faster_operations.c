@@ -3,18 +3,25 @@
 
 #include "api.h"
 #include "store/batch.h"
+#include "store/chunks.h"
 #include "store/operations.h"
 #include "store/session.h"
+#include "store/store_open.h"
 #include "store/txn.h"
+
+/* Before a step of an operation in its transaction, with the writer role. That may be over: another
+ * session that has the decider's lock now may have settled it while the operation was pending. No
+ * operation outlives its transaction's handle, see complete_writes(); should one, it must not get
+ * into the next transaction. */
+static enum faster_status enter_txn(struct faster_session *session, const struct faster_op *op) {
+    bool has_it = session->txn != NULL && session->txn->serial == op->txn_serial;
+    return has_it ? fst_txn_enter_write(session->txn) : FASTER_MISUSE;
+}
 
 static enum fst_attempt attempt_locked(struct faster_session *session, struct faster_op *op,
                                        const struct fst_pending *walk) {
     fst_lock_writer(session->store);
-    /* The transaction may be over: another session that has the decider's lock now may have
-     * settled it while the operation was pending. No operation outlives its transaction's
-     * handle, see complete_writes(); should one, it must not get into the next transaction. */
-    bool has_it = session->txn != NULL && session->txn->serial == op->txn_serial;
-    enum faster_status status = has_it ? fst_txn_enter_write(session->txn) : FASTER_MISUSE;
+    enum faster_status status = enter_txn(session, op);
     enum fst_attempt attempt =
         status == FASTER_OK ? fst_op_try(session, op, walk) : fst_op_done(op, status);
     fst_unlock_writer(session->store);
@@ -72,32 +79,75 @@ static enum faster_status wait_for_room(struct faster_session *session) {
     return status;
 }
 
+/* The next chunk of a large value. DONE: all are written, or op->status says why not. */
+static enum fst_attempt append_chunk(struct faster_session *session, struct faster_op *op) {
+    struct faster_store *store = session->store;
+    if (store->direct) {
+        return fst_log_health(store->log) == FASTER_FAILED ? fst_op_done(op, FASTER_FAILED)
+                                                           : fst_chunk_append(session);
+    }
+    fst_lock_writer(store);
+    const enum faster_status status = enter_txn(session, op);
+    const enum fst_attempt attempt =
+        status == FASTER_OK ? fst_chunk_append(session) : fst_op_done(op, status);
+    fst_unlock_writer(store);
+    return attempt;
+}
+
+/* Others write, and pages go to the disk, between one chunk and the next. */
+static enum faster_status write_chunks(struct faster_session *session, struct faster_op *op) {
+    enum fst_attempt attempt = FST_ATTEMPT_AGAIN;
+    op->status = FASTER_OK;
+    while (attempt != FST_ATTEMPT_DONE && op->status == FASTER_OK) {
+        attempt = append_chunk(session, op);
+        if (attempt == FST_ATTEMPT_ROOM) {
+            op->status = wait_for_room(session);
+        }
+    }
+    return op->status;
+}
+
+/* What an attempt asks for before the next one. FASTER_OK: attempt again; else op->status is set.
+ */
+static enum faster_status prepare_next(struct faster_session *session, struct faster_op *op,
+                                       enum fst_attempt attempt) {
+    const struct faster_env *env = session->store->env;
+    switch (attempt) {
+    case FST_ATTEMPT_ROOM:
+        op->status = wait_for_room(session);
+        return op->status;
+    case FST_ATTEMPT_CHUNKS:
+        return write_chunks(session, op);
+    case FST_ATTEMPT_BUSY:
+        env->yield(env);
+        return FASTER_OK;
+    case FST_ATTEMPT_DONE:
+    case FST_ATTEMPT_IO:
+    case FST_ATTEMPT_FOUND:
+    case FST_ATTEMPT_AGAIN:
+        break;
+    }
+    return FASTER_OK;
+}
+
+/* A merge's result of this size is not kept for the next one. */
+#define KEPT_SCRATCH_BYTES (256u << 10)
+
 /* Attempts an operation until it is done or waits for a record. */
 static void run(struct faster_session *session, struct faster_op *op,
                 const struct fst_pending *walk) {
-    for (;;) {
-        switch (attempt_once(session, op, walk)) {
-        case FST_ATTEMPT_DONE:
-            explain(session, op);
-            return;
-        case FST_ATTEMPT_IO:
-            return;
-        case FST_ATTEMPT_ROOM: {
-            enum faster_status status = wait_for_room(session);
-            if (status != FASTER_OK) {
-                op->status = status;
-                explain(session, op);
-                return;
-            }
-            break;
-        }
-        case FST_ATTEMPT_BUSY:
-            session->store->env->yield(session->store->env);
-            break;
-        case FST_ATTEMPT_FOUND:
-        case FST_ATTEMPT_AGAIN:
-            break;
-        }
+    enum faster_status status = FASTER_OK;
+    enum fst_attempt attempt = FST_ATTEMPT_AGAIN;
+    session->large.is_ready = false;
+    while (status == FASTER_OK && attempt != FST_ATTEMPT_DONE && attempt != FST_ATTEMPT_IO) {
+        attempt = attempt_once(session, op, walk);
+        status = prepare_next(session, op, attempt);
+    }
+    if (attempt != FST_ATTEMPT_IO) {
+        explain(session, op);
+    }
+    if (session->scratch.capacity_bytes > KEPT_SCRATCH_BYTES) {
+        faster_buffer_finish(&session->scratch);
     }
 }
 
@@ -114,7 +164,7 @@ enum faster_status faster_snapshot_read(const struct faster_snapshot *snapshot,
 }
 
 static enum faster_status check_sizes(struct faster_session *session, const struct faster_op *op) {
-    if (op->key.size_bytes <= FASTER_KEY_BYTES_MAX &&
+    if (op->key.size_bytes <= fst_key_bytes_max(session->store) &&
         op->value.size_bytes <= faster_value_bytes_max(session->store, op->key.size_bytes)) {
         return FASTER_OK;
     }

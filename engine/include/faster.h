@@ -39,9 +39,10 @@ extern "C" {
 #define FASTER_VERSION "0.1.0"
 #define FASTER_VERSION_NUMBER 100
 
-/* Limits. A key is 0 to 65,536 bytes. A record must fit one log page; see
- * faster_value_bytes_max(). */
+/* Limits. A key is 0 to 65,536 bytes, and must fit a log page. A value has at most 1,000,000,000
+ * bytes; see faster_value_bytes_max(). */
 #define FASTER_KEY_BYTES_MAX 65536u
+#define FASTER_VALUE_BYTES_MAX 1000000000u
 #define FASTER_MEMORY_BYTES_MIN (1024u * 1024u)
 #define FASTER_PAGE_BYTES_MIN (16u * 1024u)
 #define FASTER_PAGE_BYTES_MAX (64u * 1024u * 1024u)
@@ -319,7 +320,10 @@ FASTER_PUBLIC void faster_store_uuid(const struct faster_store *store,
 /* How the store is written, whatever was asked for when it was opened. Any thread. */
 FASTER_PUBLIC enum faster_writes faster_store_writes(const struct faster_store *store);
 
-/* The largest value that fits one record beside a key of `key_bytes`. */
+/* The largest value that can be stored under a key of `key_bytes`: FASTER_VALUE_BYTES_MAX. A value
+ * that does not fit a log page beside its key is kept in chunks of at most a page. Less if the key
+ * alone almost fills a page, and in a store of format 1 or 2 (FORMAT.md), which has no chunks: what
+ * fits the page then; 0 also if the key does not fit. Any thread. */
 FASTER_PUBLIC size_t faster_value_bytes_max(const struct faster_store *store, size_t key_bytes);
 
 /* The share of `memory` that is meant for the results of one batch of reads: a limit for
@@ -470,7 +474,8 @@ struct faster_op {
 };
 
 /* Reads a key in a snapshot. The session's own thread. Does not block: goes PENDING
- * when the record is on disk. OK (with the value in `result`), NOT_FOUND, PENDING,
+ * when the record is on disk, and when the value is larger than a page, wherever it is: it is then
+ * gathered into `result`, which is grown once. OK (with the value in `result`), NOT_FOUND, PENDING,
  * CORRUPT, IO, NOMEM, FULL (no file descriptor is left), or what a damaged segment file
  * gives: FOREIGN, VERSION_NEWER. */
 FASTER_PUBLIC enum faster_status faster_snapshot_read(const struct faster_snapshot *snapshot,
@@ -484,6 +489,10 @@ FASTER_PUBLIC enum faster_status faster_snapshot_read(const struct faster_snapsh
  *          NOT_FOUND if there is none.
  * rmw      sets what `merge` makes of the present value.
  * delete   removes the key; OK also when it may not have existed (it reads nothing).
+ *
+ * A value larger than a page is written piece by piece, straight from the caller's memory. rmw of
+ * one, and only that, needs memory of its size beyond the budget: for the old value, and for what
+ * `merge` makes of it.
  *
  * OK, the outcomes above, PENDING (insert, cas, rmw), TOO_BIG, FULL (index or disk; the
  * session's message says which), FAILED, IO, CORRUPT, NOMEM, MISUSE. A failed write has
@@ -624,7 +633,8 @@ faster_session_grow(struct faster_session *session) FASTER_MUST_CHECK;
 struct faster_scan;
 
 /* Opens a scan of all keys that live in `snapshot`, each once, in the order of the log.
- * Memory: two read-ahead buffers of at most a page. The snapshot must outlive the scan.
+ * Memory: two read-ahead buffers of at most a page, and for a value larger than a page, until the
+ * next one, the value. The snapshot must outlive the scan.
  * It takes a session of its own. OK, NOMEM, BUSY (no session is left). */
 FASTER_PUBLIC enum faster_status faster_scan_open(const struct faster_snapshot *snapshot,
                                                   struct faster_scan **scan) FASTER_MUST_CHECK;

@@ -157,10 +157,10 @@ static enum faster_status take(struct pass *pass, const struct fst_log_item *ite
         return take_jump(pass, item);
     case FST_KIND_PAD:
     case FST_KIND_PAD_WORD:
+    case FST_KIND_CHUNK: /* of no version; counts if its head does, and is reached through it */
         return FASTER_OK;
     case FST_KIND_NONE:
     case FST_KIND_ABORT_LIST:
-    case FST_KIND_CHUNK:
         break;
     }
     return FASTER_CORRUPT;

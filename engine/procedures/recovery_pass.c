@@ -237,9 +237,9 @@ enum faster_status fst_pass_record(struct fst_recovery_pass *pass,
         return take_jump(pass, item);
     case FST_KIND_PAD:
     case FST_KIND_PAD_WORD:
+    case FST_KIND_CHUNK: /* counts if its head does, and is reached through it */
         return FASTER_OK;
     case FST_KIND_NONE:
-    case FST_KIND_CHUNK:
         break;
     }
     return FASTER_CORRUPT;

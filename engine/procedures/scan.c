@@ -120,3 +120,11 @@ enum faster_status fst_live_scan_next(struct fst_live_scan *scan,
         }
     }
 }
+
+enum faster_status fst_live_scan_chunks(struct fst_live_scan *scan,
+                                        const struct fst_scan_entry *entry,
+                                        struct fst_chunk_reader *reader) {
+    const struct fst_found head = {
+        .addr = entry->item.addr, .bytes = entry->item.bytes, .shape = entry->item.shape};
+    return fst_chunk_reader_init(reader, scan->session, &head) ? FASTER_OK : FASTER_CORRUPT;
+}

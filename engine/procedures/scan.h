@@ -8,6 +8,7 @@
 #ifndef FST_PROCEDURES_SCAN_H
 #define FST_PROCEDURES_SCAN_H
 
+#include "store/chunk_read.h"
 #include "store/log_cursor.h"
 #include "store/operations.h"
 
@@ -42,5 +43,11 @@ void fst_live_scan_finish(struct fst_live_scan *scan);
  * located, and the next call goes on behind it; NULL: the log itself cannot be read on. */
 enum faster_status fst_live_scan_next(struct fst_live_scan *scan,
                                       const struct fst_scan_entry **entry) FASTER_MUST_CHECK;
+
+/* What a reader of the value of an entry starts from; item.shape.chunked says that its value is
+ * larger than a page. OK, or CORRUPT: the list of its chunks is damaged. */
+enum faster_status fst_live_scan_chunks(struct fst_live_scan *scan,
+                                        const struct fst_scan_entry *entry,
+                                        struct fst_chunk_reader *reader) FASTER_MUST_CHECK;
 
 #endif

@@ -3,7 +3,8 @@
  * Two passes below the newest committed end. The first reads the log record by record:
  * shape, checksum, and that each record points back. The second looks up every visible
  * record through the index, as a scan does: it must find that record or a newer one of the
- * same key, and every record on the way must be intact.
+ * same key, and every record on the way must be intact. A value larger than a page is gathered,
+ * chunk by chunk, and thrown away.
  */
 #include "procedures/verify.h"
 
@@ -97,6 +98,22 @@ static enum faster_status read_log(struct verify *verify) {
 
 /* ---- second pass ---- */
 
+static enum faster_status check_value(struct verify *verify, struct fst_live_scan *scan,
+                                      const struct fst_scan_entry *entry,
+                                      struct faster_buffer *io) {
+    struct fst_chunk_reader chunks;
+    enum faster_status status = fst_live_scan_chunks(scan, entry, &chunks);
+    if (status == FASTER_OK) {
+        status = fst_chunk_reader_run(&chunks, io);
+    }
+    if (status == FASTER_CORRUPT) {
+        report_at(verify, "a part of a value is missing or damaged",
+                  chunks.left_count > 0 ? chunks.at : entry->item.addr, key_of(&entry->item));
+        status = FASTER_OK;
+    }
+    return status;
+}
+
 static enum faster_status look_up_records(struct verify *verify) {
     const struct faster_env *env = verify->store->env;
     struct fst_live_scan *scan = env->allocate(env, sizeof *scan);
@@ -110,10 +127,13 @@ static enum faster_status look_up_records(struct verify *verify) {
         return status;
     }
     fst_live_scan_ask(scan, verify->interrupt, verify->interrupt_context);
+    struct faster_buffer io = {.env = env};
     while (status == FASTER_OK) {
         const struct fst_scan_entry *entry;
         status = fst_live_scan_next(scan, &entry);
-        if (status == FASTER_CORRUPT && entry != NULL) {
+        if (status == FASTER_OK && entry->item.shape.chunked) {
+            status = check_value(verify, scan, entry, &io);
+        } else if (status == FASTER_CORRUPT && entry != NULL) {
             report_at(verify, "a record cannot be reached through its chain", entry->item.addr,
                       key_of(&entry->item));
             status = FASTER_OK;
@@ -122,6 +142,7 @@ static enum faster_status look_up_records(struct verify *verify) {
             status = FASTER_END;
         }
     }
+    faster_buffer_finish(&io);
     fst_live_scan_finish(scan);
     env->release(env, scan);
     return status == FASTER_END ? FASTER_OK : status;

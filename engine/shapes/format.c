@@ -73,9 +73,18 @@ static bool is_record_addr_or_zero(uint64_t addr) {
 
 /* ---- identity ---- */
 
-static uint32_t version_of(const struct fst_identity *identity) {
-    return identity->write_discipline == FST_WRITES_DIRECT ? FST_FORMAT_VERSION_DIRECT
-                                                           : FST_FORMAT_VERSION;
+/* Before values could be larger than a page, each discipline had a version of its own. */
+static bool version_fits_discipline(const struct fst_identity *identity) {
+    switch (identity->write_discipline) {
+    case FST_WRITES_TRANSACTIONAL:
+        return identity->format_version == FST_FORMAT_VERSION ||
+               identity->format_version == FST_FORMAT_VERSION_CHUNKS;
+    case FST_WRITES_DIRECT:
+        return identity->format_version == FST_FORMAT_VERSION_DIRECT ||
+               identity->format_version == FST_FORMAT_VERSION_CHUNKS;
+    default:
+        return false;
+    }
 }
 
 static uint64_t identity_checksum(const struct fst_identity *identity) {
@@ -84,16 +93,14 @@ static uint64_t identity_checksum(const struct fst_identity *identity) {
 
 void fst_identity_seal(struct fst_identity *identity) {
     memcpy(identity->magic, identity_magic, MAGIC_BYTES);
-    identity->format_version = version_of(identity);
+    identity->format_version = FST_FORMAT_VERSION_CHUNKS;
     identity->reserved_0 = 0;
     memset(identity->reserved, 0, sizeof identity->reserved);
     identity->checksum = identity_checksum(identity);
 }
 
 static bool identity_makes_sense(const struct fst_identity *identity) {
-    return (identity->write_discipline == FST_WRITES_TRANSACTIONAL ||
-            identity->write_discipline == FST_WRITES_DIRECT) &&
-           identity->format_version == version_of(identity) && identity->generation != 0 &&
+    return version_fits_discipline(identity) && identity->generation != 0 &&
            !fst_uuid_is_zero(identity->uuid) && identity->page_bits >= FST_FORMAT_PAGE_BITS_MIN &&
            identity->page_bits <= FST_FORMAT_PAGE_BITS_MAX &&
            identity->segment_bits >= identity->page_bits &&
@@ -104,7 +111,7 @@ static bool identity_makes_sense(const struct fst_identity *identity) {
 enum faster_status fst_identity_check(const void *bytes, size_t count_bytes,
                                       struct fst_identity *identity) {
     const enum faster_status status = check_start(bytes, count_bytes, identity_magic,
-                                                  sizeof *identity, FST_FORMAT_VERSION_DIRECT);
+                                                  sizeof *identity, FST_FORMAT_VERSION_CHUNKS);
 
     if (status != FASTER_OK) {
         return status;
@@ -308,6 +315,45 @@ bool fst_cut_decode(const void *value, size_t value_bytes, struct fst_cut *cut) 
            is_record_addr_or_zero(cut->durable_control_address) &&
            cut->durable_control_address <= cut->previous_control_address &&
            cut->index_bits <= FST_FORMAT_INDEX_BITS_MAX && cut->session_count == 0;
+}
+
+/* True if a record of `record_bytes` at `addr` lies whole in its page, below `end`. */
+static bool record_fits(uint64_t addr, uint64_t record_bytes, uint64_t end, uint32_t page_bits) {
+    const uint64_t page_bytes = UINT64_C(1) << page_bits;
+
+    return is_record_addr(addr) && record_bytes % FST_RECORD_ALIGN == 0 &&
+           record_bytes >= FST_RECORD_SMALL_HEADER_BYTES + sizeof(struct fst_chunk) &&
+           record_bytes <= page_bytes - (addr & (page_bytes - 1)) && addr + record_bytes <= end;
+}
+
+bool fst_chunk_list_decode(const void *value, size_t value_bytes, fst_addr addr, uint32_t page_bits,
+                           struct fst_chunk_list *list) {
+    if (value_bytes != sizeof *list) {
+        return false;
+    }
+    memcpy(list, value, sizeof *list);
+    return list->value_bytes >= list->chunk_count && list->value_bytes <= FASTER_VALUE_BYTES_MAX &&
+           list->chunk_count != 0 && is_record_addr(list->first_address) &&
+           list->first_address <= list->last_address &&
+           (list->first_address == list->last_address) == (list->chunk_count == 1) &&
+           record_fits(list->last_address, list->last_record_bytes, addr.raw, page_bits);
+}
+
+bool fst_chunk_decode(const void *value, size_t value_bytes, fst_addr addr, fst_addr previous,
+                      uint32_t page_bits, struct fst_chunk *chunk) {
+    if (value_bytes <= sizeof *chunk) {
+        return false;
+    }
+    memcpy(chunk, value, sizeof *chunk);
+    if (chunk->reserved != 0 || chunk->offset_bytes > FASTER_VALUE_BYTES_MAX) {
+        return false;
+    }
+    if (chunk->first_address == addr.raw) {
+        return chunk->offset_bytes == 0 && previous.raw == 0 && chunk->previous_record_bytes == 0;
+    }
+    return chunk->offset_bytes != 0 && chunk->first_address <= previous.raw &&
+           is_record_addr(chunk->first_address) &&
+           record_fits(previous.raw, chunk->previous_record_bytes, addr.raw, page_bits);
 }
 
 bool fst_jump_decode(const void *value, size_t value_bytes, uint32_t page_bits,

@@ -13,8 +13,10 @@
 #include "faster.h"
 #include "shapes/address.h"
 
-#define FST_FORMAT_VERSION 1u        /* of every structure but the identity of a direct store */
-#define FST_FORMAT_VERSION_DIRECT 2u /* so that version 1 of this library refuses the store */
+#define FST_FORMAT_VERSION 1u /* of every structure but the identity */
+/* Of the identity. Each refuses the store to the libraries before it. */
+#define FST_FORMAT_VERSION_DIRECT 2u /* a direct store whose values fit a page */
+#define FST_FORMAT_VERSION_CHUNKS 3u /* of either discipline, with values larger than a page */
 
 /* Names inside a store's directory. */
 #define FST_NAME_IDENTITY "store"
@@ -138,6 +140,25 @@ struct fst_jump {
     uint64_t last_control_address; /* newest committed control record, 0: none */
     uint64_t last_number;
     uint64_t index_bits;
+};
+
+/* The value of a CHUNKED record: where its real value is, which is larger than a page. */
+struct fst_chunk_list {
+    uint64_t value_bytes;   /* of all chunks together, 1 to FASTER_VALUE_BYTES_MAX */
+    uint64_t first_address; /* the chunks lie below this record, in ascending order */
+    uint64_t last_address;
+    uint32_t last_record_bytes; /* whole size of the record at last_address */
+    uint32_t chunk_count;
+};
+
+/* The start of a CHUNK record's value; the chunk's bytes follow. The header word's address is
+ * that of the chunk before it. Addresses are never used twice: that of the first chunk names
+ * the value. */
+struct fst_chunk {
+    uint64_t first_address;         /* of the value's first chunk; this one's own, if it is that */
+    uint64_t offset_bytes;          /* in the value, of the bytes that follow */
+    uint32_t previous_record_bytes; /* whole size of the chunk before it, 0: none */
+    uint32_t reserved;              /* zero */
 };
 
 #endif

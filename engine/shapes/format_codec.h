@@ -67,6 +67,13 @@ bool fst_abort_list_decode(const void *value, size_t value_bytes, const struct f
                            struct fst_abort_list *list,
                            struct fst_range_list *ranges) FASTER_MUST_CHECK;
 bool fst_cut_decode(const void *value, size_t value_bytes, struct fst_cut *cut) FASTER_MUST_CHECK;
+/* The list of a record at `addr`. Also false if the last chunk does not lie whole in its page,
+ * below the record. */
+bool fst_chunk_list_decode(const void *value, size_t value_bytes, fst_addr addr, uint32_t page_bits,
+                           struct fst_chunk_list *list) FASTER_MUST_CHECK;
+/* The start of a chunk at `addr`, whose header word says that it has `previous` before it. */
+bool fst_chunk_decode(const void *value, size_t value_bytes, fst_addr addr, fst_addr previous,
+                      uint32_t page_bits, struct fst_chunk *chunk) FASTER_MUST_CHECK;
 bool fst_jump_decode(const void *value, size_t value_bytes, uint32_t page_bits,
                      struct fst_jump *jump) FASTER_MUST_CHECK;
 

@@ -101,6 +101,19 @@ AT(fst_jump, last_number, 24);
 AT(fst_jump, index_bits, 32);
 SIZE(fst_jump, 40);
 
+AT(fst_chunk_list, value_bytes, 0);
+AT(fst_chunk_list, first_address, 8);
+AT(fst_chunk_list, last_address, 16);
+AT(fst_chunk_list, last_record_bytes, 24);
+AT(fst_chunk_list, chunk_count, 28);
+SIZE(fst_chunk_list, 32);
+
+AT(fst_chunk, first_address, 0);
+AT(fst_chunk, offset_bytes, 8);
+AT(fst_chunk, previous_record_bytes, 16);
+AT(fst_chunk, reserved, 20);
+SIZE(fst_chunk, 24);
+
 AT(fst_record, header, 0);
 AT(fst_record, guard, 8);
 AT(fst_record, sizes, 12);
@@ -122,6 +135,8 @@ _Static_assert(FST_HEADER_VERSION_SHIFT == 56, "version");
 _Static_assert(FST_RECORD_SMALL_UNITS_MAX == (1u << 10) - 1, "small whole size: 10 bits");
 _Static_assert(FST_RECORD_SMALL_KEY_MAX == (1u << 8) - 1, "small key size: 8 bits");
 _Static_assert(FST_RECORD_SMALL_VALUE_MAX == (1u << 13) - 1, "small value size: 13 bits");
+_Static_assert(FST_SIZES_CHUNKED == UINT32_C(0x80000000), "CHUNKED");
+_Static_assert(FST_CHUNK_LIST_BYTES == sizeof(struct fst_chunk_list), "value of a CHUNKED record");
 _Static_assert(FST_KIND_NONE == 0 && FST_KIND_DATA == 1 && FST_KIND_PAD == 2 &&
                    FST_KIND_PAD_WORD == 3 && FST_KIND_CONTROL == 4 && FST_KIND_ABORT_LIST == 5 &&
                    FST_KIND_JUMP == 6 && FST_KIND_CHUNK == 7,

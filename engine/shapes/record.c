@@ -18,7 +18,6 @@
 #define SMALL_VALUE_BITS 13u
 #define SMALL_KEY_SHIFT SMALL_UNITS_BITS
 #define SMALL_VALUE_SHIFT (SMALL_UNITS_BITS + SMALL_KEY_BITS)
-#define SMALL_RESERVED_SHIFT (SMALL_VALUE_SHIFT + SMALL_VALUE_BITS)
 
 #define HEADER_FLAGS_RESERVED FST_HEADER_EXPIRES
 
@@ -64,8 +63,9 @@ static bool header_is_well_formed(uint64_t header) {
     case FST_KIND_ABORT_LIST:
     case FST_KIND_JUMP:
         return others == 0;
-    case FST_KIND_NONE:
     case FST_KIND_CHUNK:
+        return (others & ~FST_ADDR_MASK) == 0;
+    case FST_KIND_NONE:
         return false;
     }
     return false;
@@ -77,6 +77,7 @@ struct raw_sizes {
     uint64_t key_bytes;
     uint64_t value_bytes;
     uint32_t header_bytes;
+    bool chunked;
 };
 
 static bool read_sizes(const unsigned char *bytes, size_t available_bytes, bool large,
@@ -89,6 +90,8 @@ static bool read_sizes(const unsigned char *bytes, size_t available_bytes, bool 
     }
     sizes->header_bytes = (uint32_t)header;
     word = fst_load_le_u32(bytes + SIZES_OFF);
+    sizes->chunked = (word & FST_SIZES_CHUNKED) != 0;
+    word &= ~FST_SIZES_CHUNKED;
     if (large) {
         sizes->units = word;
         sizes->key_bytes = fst_load_le_u32(bytes + LARGE_KEY_OFF);
@@ -98,11 +101,12 @@ static bool read_sizes(const unsigned char *bytes, size_t available_bytes, bool 
     sizes->units = word & ((1u << SMALL_UNITS_BITS) - 1);
     sizes->key_bytes = (word >> SMALL_KEY_SHIFT) & ((1u << SMALL_KEY_BITS) - 1);
     sizes->value_bytes = (word >> SMALL_VALUE_SHIFT) & ((1u << SMALL_VALUE_BITS) - 1);
-    return word >> SMALL_RESERVED_SHIFT == 0;
+    return true;
 }
 
-static bool sizes_agree(const struct raw_sizes *sizes, enum fst_record_kind kind, bool large) {
+static bool sizes_agree(const struct raw_sizes *sizes, uint64_t header, bool large) {
     const uint64_t whole = sizes->units * FST_RECORD_ALIGN;
+    const enum fst_record_kind kind = fst_header_kind(header);
 
     if (whole > FASTER_PAGE_BYTES_MAX || sizes->key_bytes > FASTER_KEY_BYTES_MAX ||
         sizes->header_bytes + sizes->key_bytes + sizes->value_bytes > whole) {
@@ -112,6 +116,10 @@ static bool sizes_agree(const struct raw_sizes *sizes, enum fst_record_kind kind
         return false;
     }
     if (kind == FST_KIND_PAD && sizes->value_bytes != 0) {
+        return false;
+    }
+    if (sizes->chunked && (kind != FST_KIND_DATA || (header & FST_HEADER_TOMBSTONE) != 0 ||
+                           sizes->value_bytes != FST_CHUNK_LIST_BYTES)) {
         return false;
     }
     return large == needs_large(sizes->key_bytes, whole);
@@ -134,8 +142,7 @@ bool fst_record_parse(const void *bytes, size_t available_bytes, struct fst_reco
         return true;
     }
     large = (header & FST_HEADER_LARGE) != 0;
-    if (!read_sizes(bytes, available_bytes, large, &sizes) ||
-        !sizes_agree(&sizes, fst_header_kind(header), large)) {
+    if (!read_sizes(bytes, available_bytes, large, &sizes) || !sizes_agree(&sizes, header, large)) {
         return false;
     }
     *shape = (struct fst_record_shape){
@@ -144,6 +151,7 @@ bool fst_record_parse(const void *bytes, size_t available_bytes, struct fst_reco
         .key_bytes = (uint32_t)sizes.key_bytes,
         .value_bytes = (uint32_t)sizes.value_bytes,
         .large = large,
+        .chunked = sizes.chunked,
     };
     shape->value_capacity_bytes = shape->whole_bytes - shape->key_offset_bytes - shape->key_bytes;
     return true;
@@ -174,7 +182,8 @@ bool fst_record_peek_other(const struct fst_record *record, size_t available_byt
 /* Header word, a guard of zero, and sizes. */
 static void write_head(unsigned char *bytes, const struct fst_record_shape *shape,
                        uint64_t header) {
-    const uint32_t units = shape->whole_bytes / FST_RECORD_ALIGN;
+    const uint32_t units =
+        shape->whole_bytes / FST_RECORD_ALIGN | (shape->chunked ? FST_SIZES_CHUNKED : 0);
 
     fst_store_le_u64(bytes, shape->large ? header | FST_HEADER_LARGE : header);
     fst_store_le_u32(bytes + GUARD_OFF, 0);
@@ -211,6 +220,18 @@ void fst_record_write(void *bytes, const struct fst_record_shape *shape, fst_add
     copy_bytes(at, value, shape->value_bytes);
     at += shape->value_bytes;
     memset(at, 0, shape->value_capacity_bytes - shape->value_bytes);
+}
+
+void fst_record_write_chunk(void *at, const struct fst_record_shape *shape, fst_addr previous,
+                            const void *start, uint32_t start_bytes, const void *bytes) {
+    unsigned char *to = at;
+
+    write_head(to, shape, previous.raw | kind_bits(FST_KIND_CHUNK));
+    to += shape->key_offset_bytes;
+    copy_bytes(to, start, start_bytes);
+    copy_bytes(to + start_bytes, bytes, shape->value_bytes - start_bytes);
+    to += shape->value_bytes;
+    memset(to, 0, shape->value_capacity_bytes - shape->value_bytes);
 }
 
 void fst_record_write_pad(void *bytes, uint64_t gap_bytes) {

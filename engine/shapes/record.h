@@ -13,8 +13,10 @@
  *           bit  55    EXPIRES     reserved, zero: 8 bytes of expiry time follow the sizes
  *           bits 56-63 version     the low bits of its version; zero in transactional stores
  *   guard   in memory: sequence count, even = stable; on disk: the record's checksum
- *   sizes   small: bits 0-9 whole size in 8-byte units, 10-17 key size, 18-30 value size,
- *           bit 31 zero; large: u32 whole size in 8-byte units, u32 key size, u32 value size
+ *   sizes   small: bits 0-9 whole size in 8-byte units, 10-17 key size, 18-30 value size;
+ *           large: u32 whole size in 8-byte units, u32 key size, u32 value size
+ *           bit 31 of the first word, in both: CHUNKED, the value is a struct fst_chunk_list
+ *           that tells where the real one is
  *
  * PAD_WORD records are 8 bytes: a header alone, all other bits zero. They fill a gap that
  * no 16-byte header fits. Everything is little-endian. FORMAT.md is the reference.
@@ -39,7 +41,7 @@ enum fst_record_kind {
     FST_KIND_CONTROL = 4,    /* ends a transaction; value: struct fst_control */
     FST_KIND_ABORT_LIST = 5, /* value: ranges that did not fit their control record */
     FST_KIND_JUMP = 6,       /* the log goes on at another address; value: struct fst_jump */
-    FST_KIND_CHUNK = 7       /* reserved: a part of a value larger than a page */
+    FST_KIND_CHUNK = 7 /* a part of a value larger than a page; begins with struct fst_chunk */
 };
 
 #define FST_HEADER_KIND_SHIFT 48
@@ -50,6 +52,9 @@ enum fst_record_kind {
 #define FST_HEADER_SEALED (UINT64_C(1) << 54)
 #define FST_HEADER_EXPIRES (UINT64_C(1) << 55)
 #define FST_HEADER_VERSION_SHIFT 56
+
+#define FST_SIZES_CHUNKED (UINT32_C(1) << 31)
+#define FST_CHUNK_LIST_BYTES 32u
 
 #define FST_RECORD_ALIGN 8u
 #define FST_RECORD_SMALL_HEADER_BYTES 16u
@@ -76,6 +81,7 @@ struct fst_record_shape {
     uint32_t value_bytes;
     uint32_t value_capacity_bytes; /* value and slack */
     bool large;
+    bool chunked; /* such a record never changes in place */
 };
 
 static inline size_t fst_record_value_offset(const struct fst_record_shape *shape) {
@@ -85,7 +91,7 @@ static inline size_t fst_record_value_offset(const struct fst_record_shape *shap
 /* The sizes word of a small record. */
 static inline uint32_t fst_record_small_sizes(const struct fst_record_shape *shape) {
     return shape->whole_bytes / FST_RECORD_ALIGN | shape->key_bytes << 10 |
-           shape->value_bytes << 18;
+           shape->value_bytes << 18 | (shape->chunked ? FST_SIZES_CHUNKED : 0);
 }
 
 static inline uint32_t fst_record_small_value_bytes(uint32_t sizes) {
@@ -103,7 +109,7 @@ struct fst_record_shape fst_record_shape_for(uint32_t key_bytes, uint32_t value_
  * that whole_bytes are available and never reads past `available_bytes`. */
 bool fst_record_parse(const void *bytes, size_t available_bytes, struct fst_record_shape *shape);
 
-/* What fst_record_peek() does for records that are not small data records. */
+/* What fst_record_peek() does for records that are not small data records, or CHUNKED. */
 bool fst_record_peek_other(const struct fst_record *record, size_t available_bytes,
                            struct fst_record_shape *shape);
 
@@ -112,6 +118,10 @@ bool fst_record_peek_other(const struct fst_record *record, size_t available_byt
 void fst_record_write(void *bytes, const struct fst_record_shape *shape, fst_addr previous,
                       enum fst_record_kind kind, uint64_t flags, const void *key,
                       const void *value);
+
+/* The same for a CHUNK record, whose value is `start_bytes` of `start` and then `bytes`. */
+void fst_record_write_chunk(void *at, const struct fst_record_shape *shape, fst_addr previous,
+                            const void *start, uint32_t start_bytes, const void *bytes);
 
 /* Writes a PAD (gap >= 16) or PAD_WORD (gap == 8) over `gap_bytes`, a multiple of 8. Only
  * the header is written and, for PAD, the body is left as it is. */
@@ -130,8 +140,9 @@ bool fst_record_is_intact(const void *bytes, size_t available_bytes, fst_addr ad
 
 /* The shape of a record in a page of memory, whose sizes may be changing: the size of the
  * value is one that it had or has. Inside the epoch. Each step of each chain comes here, so the
- * common form is inline. It checks what fst_record_parse() does: that a record with these sizes
- * is small needs no check, as the fields hold no larger ones. */
+ * common form is inline. It checks that the sizes agree, as
+ * fst_record_parse() does: that a record with these sizes is small needs no check, as the fields
+ * hold no larger ones. */
 static inline bool fst_record_peek(const struct fst_record *record, size_t available_bytes,
                                    struct fst_record_shape *shape) {
     const uint64_t form = FST_HEADER_KIND_MASK | FST_HEADER_LARGE | FST_HEADER_EXPIRES;
@@ -142,6 +153,9 @@ static inline bool fst_record_peek(const struct fst_record *record, size_t avail
     }
     /* acquire: pairs with the release in set_size() of guard.c */
     const uint32_t sizes = fst_load_acquire_u32(&record->sizes);
+    if ((sizes & FST_SIZES_CHUNKED) != 0) {
+        return fst_record_peek_other(record, available_bytes, shape);
+    }
     const uint32_t whole_bytes = (sizes & FST_RECORD_SMALL_UNITS_MAX) * FST_RECORD_ALIGN;
     const uint32_t key_bytes = sizes >> 10 & FST_RECORD_SMALL_KEY_MAX;
     const uint32_t value_bytes = fst_record_small_value_bytes(sizes);
@@ -152,8 +166,7 @@ static inline bool fst_record_peek(const struct fst_record *record, size_t avail
         .value_bytes = value_bytes,
         .value_capacity_bytes = whole_bytes - FST_RECORD_SMALL_HEADER_BYTES - key_bytes,
     };
-    return sizes >> 31 == 0 &&
-           FST_RECORD_SMALL_HEADER_BYTES + key_bytes + value_bytes <= whole_bytes;
+    return FST_RECORD_SMALL_HEADER_BYTES + key_bytes + value_bytes <= whole_bytes;
 }
 
 static inline enum fst_record_kind fst_header_kind(uint64_t header) {

@@ -17,24 +17,51 @@
  * before it, since both were under way when the head moved. So it may have read the head any time
  * before in its stay in the epoch, as an operation of a batch has: what overtakes it, even an
  * operation of its own batch, is blind or meets the guard.
+ *
+ * A VALUE LARGER THAN A PAGE is written in chunks (chunks.h) between two attempts. The first one
+ * ends with the old version sealed, or final anyhow; the second one finds the same version, and
+ * appends, or another, and then a merge begins anew. What no old value is needed for, a blind
+ * upsert, or is compared again, needs no such look.
  */
+#include "shapes/format_codec.h"
 #include "shapes/guard.h"
+#include "store/chunks.h"
 #include "store/index_growth.h"
-#include "store/operations.h"
+#include "store/store_open.h"
 
 enum faster_status fst_fail_too_big(struct faster_session *session, size_t key_bytes,
                                     size_t value_bytes) {
-    return fst_session_fail(session, FASTER_TOO_BIG,
-                            "the row needs %zu bytes of key and %zu of value: a key may have %u "
-                            "bytes, and both together must fit a page of %llu bytes",
-                            key_bytes, value_bytes, FASTER_KEY_BYTES_MAX,
-                            (unsigned long long)fst_log_page_bytes(session->store->log));
+    const struct faster_store *store = session->store;
+    const size_t key_bytes_max = fst_key_bytes_max(store);
+    if (key_bytes > key_bytes_max) {
+        return fst_session_fail(session, FASTER_TOO_BIG,
+                                "a key of %zu bytes: this store allows %zu", key_bytes,
+                                key_bytes_max);
+    }
+    return fst_session_fail(
+        session, FASTER_TOO_BIG,
+        "a value of %zu bytes beside a key of %zu: this store allows %zu%s", value_bytes, key_bytes,
+        faster_value_bytes_max(store, key_bytes),
+        store->has_chunks ? "" : "; it was created by an earlier version, whose values fit a page");
 }
 
 enum fst_attempt fst_op_needs(struct faster_op *op, fst_addr head, fst_addr at) {
     op->head = head.raw;
     op->at = at.raw;
     return FST_ATTEMPT_IO;
+}
+
+enum fst_attempt fst_op_needs_value(struct faster_session *session, struct faster_op *op,
+                                    fst_addr head, const struct fst_found *found) {
+    const struct faster_store *store = session->store;
+    const struct faster_bytes value = fst_found_value(found);
+    struct fst_chunk_list list;
+    if (!fst_chunk_list_decode(value.data, value.size_bytes, found->addr, store->budget.page_bits,
+                               &list) ||
+        list.first_address < fst_log_begin(store->log).raw) {
+        return fst_op_done(op, FASTER_CORRUPT);
+    }
+    return fst_op_needs(op, head, found->addr);
 }
 
 enum fst_attempt fst_find_slot(struct faster_session *session, struct faster_op *op,
@@ -105,6 +132,9 @@ enum fst_attempt fst_find_for_write(struct faster_session *session, struct faste
     if (walk != NULL && walk->failure != FASTER_OK) {
         return fst_op_done(op, walk->failure);
     }
+    if (walk != NULL && walk->is_lost) {
+        walk = NULL;
+    }
     fst_addr head = fst_index_slot_addr(slot);
     enum fst_walk result =
         walk != NULL ? take_up(session, op, head, walk, found)
@@ -116,7 +146,8 @@ enum fst_attempt fst_find_for_write(struct faster_session *session, struct faste
 
 bool fst_found_may_change(const struct faster_session *session, const struct fst_found *found) {
     const struct faster_store *store = session->store;
-    if (found->record == NULL || fst_addr_below(found->addr, fst_log_read_only(store->log))) {
+    if (found->record == NULL || found->shape.chunked ||
+        fst_addr_below(found->addr, fst_log_read_only(store->log))) {
         return false;
     }
     return store->direct ? fst_header_version(found->header) == (session->version & 0xff)
@@ -176,10 +207,11 @@ static void change_in_place(struct faster_session *session, struct fst_held *hel
  * waits for the epoch, and so for this thread. */
 static enum fst_attempt append(struct faster_session *session, struct faster_op *op,
                                struct fst_index_slot *slot, uint64_t flags,
-                               const struct faster_bytes *value) {
+                               const struct faster_bytes *value, bool chunked) {
     struct faster_store *store = session->store;
     struct fst_record_shape shape = fst_record_shape_for(
         (uint32_t)op->key.size_bytes, (uint32_t)value->size_bytes, (uint32_t)value->size_bytes);
+    shape.chunked = chunked;
     fst_addr addr;
     void *memory;
     if (fst_log_allocate(store->log, shape.whole_bytes, &addr, &memory) != FST_LOG_OK) {
@@ -220,7 +252,14 @@ enum fst_attempt fst_apply_value(struct faster_session *session, struct faster_o
         return fst_op_done(op, fst_fail_too_big(session, op->key.size_bytes, value->size_bytes));
     }
     release_overtaken(session, held);
-    return append(session, op, slot, 0, value);
+    if (!fst_value_is_large(session->store, op->key.size_bytes, value->size_bytes)) {
+        return append(session, op, slot, 0, value, false);
+    }
+    if (!session->large.is_ready) {
+        return fst_large_wanted(session, value);
+    }
+    const struct faster_bytes list = fst_large_list(session);
+    return append(session, op, slot, 0, &list, true);
 }
 
 enum fst_attempt fst_apply_removal(struct faster_session *session, struct faster_op *op,
@@ -232,5 +271,5 @@ enum fst_attempt fst_apply_removal(struct faster_session *session, struct faster
 enum fst_attempt fst_apply_tombstone(struct faster_session *session, struct faster_op *op,
                                      struct fst_index_slot *slot) {
     struct faster_bytes nothing = {NULL, 0};
-    return append(session, op, slot, FST_HEADER_TOMBSTONE, &nothing);
+    return append(session, op, slot, FST_HEADER_TOMBSTONE, &nothing, false);
 }

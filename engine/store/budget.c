@@ -91,10 +91,19 @@ enum faster_status fst_budget_bits(const struct faster_options *options, uint32_
 }
 
 /* A record does not leave its page. */
+size_t fst_key_bytes_max(const struct faster_store *store) {
+    const size_t page = (size_t)1 << store->budget.page_bits;
+    return fst_min_size(FASTER_KEY_BYTES_MAX, page - FST_RECORD_LARGE_HEADER_BYTES);
+}
+
 size_t faster_value_bytes_max(const struct faster_store *store, size_t key_bytes) {
-    size_t page = (size_t)1 << store->budget.page_bits;
-    size_t taken = FST_RECORD_LARGE_HEADER_BYTES + key_bytes;
-    return key_bytes <= FASTER_KEY_BYTES_MAX && taken < page ? page - taken : 0;
+    const size_t page = (size_t)1 << store->budget.page_bits;
+    const size_t taken = FST_RECORD_LARGE_HEADER_BYTES + key_bytes;
+    if (key_bytes > fst_key_bytes_max(store)) {
+        return 0;
+    }
+    return store->has_chunks && taken + FST_CHUNK_LIST_BYTES <= page ? FASTER_VALUE_BYTES_MAX
+                                                                     : page - taken;
 }
 
 size_t faster_result_bytes_max(const struct faster_store *store) {

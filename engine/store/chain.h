@@ -53,6 +53,7 @@ static inline bool fst_found_is_tombstone(const struct fst_found *found) {
     return (found->header & FST_HEADER_TOMBSTONE) != 0;
 }
 
+/* The bytes in the record: of a CHUNKED one, the list of its chunks. */
 static inline struct faster_bytes fst_found_value(const struct fst_found *found) {
     return (struct faster_bytes){found->bytes + found->shape.key_offset_bytes +
                                      found->shape.key_bytes,

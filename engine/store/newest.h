@@ -11,7 +11,8 @@
 #include "shapes/guard.h"
 #include "store/operations.h"
 
-/* Fills in *found if the record at `addr` has the key and is visible below `upper`. */
+/* Fills in *found if the record at `addr` has the key, is visible below `upper`, and holds the value
+ * itself, not the list of its chunks. */
 static inline bool fst_newest_find(const struct faster_store *store, const struct faster_op *op,
                                    fst_addr addr, uint64_t upper, struct fst_found *found) {
     const uint64_t page_bytes = fst_log_page_bytes(store->log);
@@ -28,7 +29,8 @@ static inline bool fst_newest_find(const struct faster_store *store, const struc
     found->header = fst_load_relaxed_u64(&found->record->header);
     return !fst_found_is_tombstone(found) &&
            fst_record_peek(found->record, (size_t)available, &found->shape) &&
-           found->shape.whole_bytes <= available && fst_found_has_key(found, &op->key);
+           found->shape.whole_bytes <= available && !found->shape.chunked &&
+           fst_found_has_key(found, &op->key);
 }
 
 /* A value that changes no more, or not in a store of this kind. */

@@ -82,6 +82,11 @@ enum faster_status fst_fail_too_big(struct faster_session *session, size_t key_b
 /* Ends an attempt that needs the record at `at`, in the chain that began at `head`. */
 enum fst_attempt fst_op_needs(struct faster_op *op, fst_addr head, fst_addr at);
 
+/* Ends an attempt that needs the value of a CHUNKED version in the chain that began at `head`: IO.
+ * DONE: CORRUPT, it has lost chunks to a truncation that went too far. */
+enum fst_attempt fst_op_needs_value(struct faster_session *session, struct faster_op *op,
+                                    fst_addr head, const struct fst_found *found);
+
 /* Finds or creates the key's entry. FOUND, or DONE with FULL. */
 enum fst_attempt fst_find_slot(struct faster_session *session, struct faster_op *op,
                                struct fst_index_slot *slot);
@@ -123,7 +128,9 @@ enum fst_attempt fst_hold_version(struct faster_session *session, struct fst_fou
 void fst_release_version(struct fst_held *held);
 
 /* Sets the value, in place if the held version allows it, else by a new record that becomes
- * the chain's head, and releases the version. DONE with OK or TOO_BIG, ROOM, AGAIN. */
+ * the chain's head, and releases the version. DONE with OK or TOO_BIG, ROOM, AGAIN, or CHUNKS: the
+ * value must be written in chunks first, and session->large says which. Once that is ready, the
+ * next attempt's value is taken to be the one that was written. */
 enum fst_attempt fst_apply_value(struct faster_session *session, struct faster_op *op,
                                  struct fst_index_slot *slot, struct fst_held *held,
                                  const struct faster_bytes *value);

@@ -25,6 +25,7 @@ static struct fst_pending *take_slot(struct faster_session *session) {
         memset(slot, 0, sizeof *slot);
         slot->session = session;
         slot->buffer.env = env;
+        slot->value.env = env;
         session->pool_count++;
     }
     return slot;
@@ -83,6 +84,106 @@ static void read_record(struct fst_pending *slot, uint64_t count_bytes) {
     store->device->ops->submit(store->device, slot->session->queue, &slot->io);
 }
 
+/* ---- values larger than a page ---- */
+
+static void gather(struct fst_pending *slot) {
+    struct fst_chunk_reader *chunks = &slot->chunks;
+    enum fst_chunk_step step = FST_CHUNK_TAKEN;
+    while (chunks->left_count > 0 && step == FST_CHUNK_TAKEN && !chunks->differs) {
+        step = fst_chunk_reader_step(chunks);
+    }
+    switch (step) {
+    case FST_CHUNK_TAKEN:
+        slot->is_gathering = false;
+        slot->has_value = true;
+        end_walk(slot, FST_WALK_FOUND);
+        break;
+    case FST_CHUNK_ON_DISK:
+        slot->at = chunks->at;
+        slot->op->at = chunks->at.raw; /* for whoever explains a failure */
+        read_record(slot, chunks->record_bytes);
+        break;
+    case FST_CHUNK_CORRUPT:
+        fail_walk(slot, FASTER_CORRUPT);
+        break;
+    }
+}
+
+static void take_chunk(struct fst_pending *slot) {
+    if (fst_chunk_reader_take(&slot->chunks,
+                              (const unsigned char *)slot->buffer.data + slot->skip_bytes)) {
+        gather(slot);
+    } else {
+        fail_walk(slot, FASTER_CORRUPT);
+    }
+}
+
+/* Where the value goes. OK, or NOMEM. */
+static enum faster_status prepare_value(struct fst_pending *slot) {
+    struct faster_op *op = slot->op;
+    struct fst_chunk_reader *chunks = &slot->chunks;
+    if (op->kind == FASTER_OP_COMPARE_AND_SET) {
+        chunks->expected = op->expected.data;
+        chunks->differs = op->expected.size_bytes != chunks->list.value_bytes;
+        return FASTER_OK;
+    }
+    struct faster_buffer *out = op->kind == FASTER_OP_READ ? op->result : &slot->value;
+    out->size_bytes = 0; /* nothing to keep when it grows */
+    enum faster_status status = faster_buffer_reserve(out, (size_t)chunks->list.value_bytes);
+    if (status == FASTER_OK) {
+        out->size_bytes = (size_t)chunks->list.value_bytes;
+        chunks->out = out->data;
+    }
+    return status;
+}
+
+static bool needs_value(const struct faster_op *op) {
+    return op->kind == FASTER_OP_COMPARE_AND_SET || op->kind == FASTER_OP_RMW ||
+           (op->kind == FASTER_OP_READ && op->result != NULL);
+}
+
+/* Chunks of the version found have been truncated. If begin has moved since the walk began, it may
+ * be dead by now: the operation looks again. Else begin has gone too far. */
+static void lack_chunks(struct fst_pending *slot) {
+    slot->is_lost = fst_addr_below(slot->begin_seen, fst_log_begin(slot->session->store->log));
+    end_walk(slot, slot->is_lost ? FST_WALK_END : FST_WALK_CORRUPT);
+}
+
+/* The visible version is found. Outside the epoch; `chunks` has its list. */
+static void start_gathering(struct fst_pending *slot) {
+    enum faster_status status = prepare_value(slot);
+    slot->found.bytes = NULL;
+    if (status != FASTER_OK) {
+        fail_walk(slot, status);
+        return;
+    }
+    slot->is_gathering = true;
+    gather(slot);
+}
+
+/* True if the record wanted is in memory: then it is a head whose value is needed. */
+static bool find_in_memory(struct fst_pending *slot, fst_addr at, bool *is_intact) {
+    struct faster_session *session = slot->session;
+    const struct faster_store *store = session->store;
+    struct fst_found *found = &slot->found;
+    fst_epoch_enter(store->epoch, session->slot);
+    /* acquire: pairs with the release in mark_on_disk(); the attempt has read the entry */
+    const fst_addr on_disk = fst_addr_of(fst_load_acquire_u64(&store->on_disk_below));
+    const bool in_memory = !fst_addr_below(at, fst_addr_max(on_disk, fst_log_head(store->log)));
+    if (in_memory) {
+        struct fst_record *record = fst_log_at(store->log, at);
+        *found = (struct fst_found){.addr = at,
+                                    .bytes = (const unsigned char *)record,
+                                    .header = fst_load_relaxed_u64(&record->header)};
+        *is_intact = fst_record_peek(record, FASTER_PAGE_BYTES_MAX, &found->shape) &&
+                     found->shape.chunked && fst_chunk_reader_init(&slot->chunks, session, found);
+    }
+    fst_epoch_leave(store->epoch, session->slot);
+    return in_memory;
+}
+
+/* ---- the walk ---- */
+
 static void read_at(struct fst_pending *slot, fst_addr at) {
     slot->at = at;
     read_record(slot, FST_READ_FIRST_BYTES);
@@ -135,10 +236,16 @@ static void examine(struct fst_pending *slot) {
     fst_epoch_enter(store->epoch, slot->session->slot);
     bool visible = fst_is_visible(store, slot->at, slot->op->upper);
     fst_epoch_leave(store->epoch, slot->session->slot);
-    if (visible && fst_found_has_key(found, &slot->op->key)) {
-        end_walk(slot, FST_WALK_FOUND);
-    } else {
+    if (!visible || !fst_found_has_key(found, &slot->op->key)) {
         go_on_from(slot, fst_header_previous(header));
+    } else if (!found->shape.chunked || !needs_value(slot->op)) {
+        end_walk(slot, FST_WALK_FOUND);
+    } else if (!fst_chunk_reader_init(&slot->chunks, slot->session, found)) {
+        end_walk(slot, FST_WALK_CORRUPT);
+    } else if (slot->chunks.list.first_address < fst_log_begin(store->log).raw) {
+        lack_chunks(slot);
+    } else {
+        start_gathering(slot);
     }
 }
 
@@ -146,12 +253,31 @@ static void read_done(struct fst_io_request *request) {
     struct fst_pending *slot = request->context;
     fst_addr begin = fst_log_begin(slot->session->store->log);
     if (fst_addr_below(slot->at, begin)) {
+        slot->is_lost = slot->is_gathering;
         end_walk(slot, FST_WALK_END);
     } else if (request->status != FASTER_OK) {
         /* A segment that is gone above begin is damage, not an answer. */
         fail_walk(slot, request->status == FASTER_MISSING ? FASTER_CORRUPT : request->status);
+    } else if (slot->is_gathering) {
+        take_chunk(slot);
     } else {
         examine(slot);
+    }
+}
+
+static void start(struct fst_pending *slot) {
+    struct faster_op *op = slot->op;
+    bool is_intact = false;
+    slot->head_seen = fst_addr_of(op->head);
+    slot->begin_seen = fst_log_begin(slot->session->store->log);
+    slot->failure = FASTER_OK;
+    slot->is_gathering = slot->has_value = slot->is_lost = false;
+    if (!find_in_memory(slot, fst_addr_of(op->at), &is_intact)) {
+        read_at(slot, fst_addr_of(op->at));
+    } else if (is_intact) {
+        start_gathering(slot);
+    } else {
+        fail_walk(slot, FASTER_CORRUPT);
     }
 }
 
@@ -162,10 +288,7 @@ void fst_pending_start(struct faster_session *session, struct faster_op *op) {
     session->pending_count++;
     if (slot != NULL) {
         slot->op = op;
-        slot->head_seen = fst_addr_of(op->head);
-        slot->begin_seen = fst_log_begin(session->store->log);
-        slot->failure = FASTER_OK;
-        read_at(slot, fst_addr_of(op->at));
+        start(slot);
         return;
     }
     if (session->pool_count == 0) {
@@ -205,6 +328,7 @@ void fst_pending_release(struct fst_pending *slot) {
     if (slot->buffer.capacity_bytes > KEPT_BUFFER_BYTES) {
         faster_buffer_finish(&slot->buffer);
     }
+    faster_buffer_finish(&slot->value);
     slot->next = session->free_pending;
     session->free_pending = slot;
     session->pending_count--;

@@ -6,12 +6,17 @@
  * (shape, checksum). The walk goes on from it on disk until the visible version is found
  * or the chain ends; then the operation is continued by layer 7 or fst_finish_reads().
  *
+ * If the version's value is larger than a page and the operation needs it, it is gathered first
+ * (chunk_read.h): into the result of a read, into the slot for a merge, or compared with what is
+ * expected. That may begin with a head in memory, too, and end without any I/O. A value whose
+ * chunks have been truncated meanwhile was dead: the operation begins anew.
+ *
  * All of it happens on the session's own thread, in fst_pending_poll().
  */
 #ifndef FST_STORE_PENDING_H
 #define FST_STORE_PENDING_H
 
-#include "store/chain.h"
+#include "store/chunk_read.h"
 
 struct fst_pending {
     struct fst_io_request io;
@@ -26,11 +31,24 @@ struct fst_pending {
     enum fst_walk walk;
     enum faster_status failure; /* set: the walk could not be finished */
     struct fst_found found;
+    /* The found version's value, if it is larger than a page; found.bytes are gone then. */
+    struct fst_chunk_reader chunks;
+    struct faster_buffer value; /* gathered for a merge */
+    bool is_gathering;
+    bool has_value; /* gathered, or compared: chunks.differs */
+    bool is_lost;   /* the walk counts for nothing any more */
     struct fst_pending *next;
 };
 
-/* Starts reading for `op` what its attempt asked for (op->head, op->at), or queues the
- * operation until a slot of the pool is free. op->status becomes PENDING. Outside the epoch. */
+/* True if a finished walk brought the value of the CHUNKED version that is found now. */
+static inline bool fst_walk_has_value(const struct fst_pending *walk,
+                                      const struct fst_found *found) {
+    return walk != NULL && walk->has_value && fst_addr_equal(walk->found.addr, found->addr);
+}
+
+/* Starts reading for `op` what its attempt asked for (op->head, op->at: a record on disk, or in
+ * memory a head whose value is needed), or queues the operation until a slot of the pool is free.
+ * op->status becomes PENDING. Outside the epoch. */
 void fst_pending_start(struct faster_session *session, struct faster_op *op);
 
 /* Collects finished I/O, waiting at most timeout_ns for the first. Walks that

@@ -83,6 +83,7 @@ struct faster_store {
     struct fst_diagnostics diagnostics;
     bool in_memory;
     bool read_only;
+    bool has_chunks; /* its format has values larger than a page; read-only once open */
     struct fst_store_files *files; /* NULL in memory */
     struct fst_identity identity;
     /* As last written. Changed by checkpoint and close only: the former under the decider's write
@@ -151,6 +152,15 @@ struct faster_store {
 /* The first read of a record on disk; one more follows if the record is longer. */
 #define FST_READ_FIRST_BYTES 1024u
 
+/* A value larger than a page that the session's operation is writing; see chunks.h. Of one call. */
+struct fst_large_value {
+    struct faster_bytes value;
+    uint64_t done_bytes;
+    struct fst_chunk_list list; /* of what is written */
+    bool is_ready;              /* all of it */
+    uint64_t made_from;         /* of a merge: the version, 0: none was there */
+};
+
 struct faster_session {
     struct faster_store *store;
     uint64_t version; /* of a direct store, as of the present stay in the epoch */
@@ -169,7 +179,8 @@ struct faster_session {
     struct faster_txn *txn;       /* the transaction this session began */
     uint64_t txn_serial;          /* how many it has begun */
     struct faster_buffer scratch; /* merge results */
-    bool index_full;              /* the last FULL came from the index */
+    struct fst_large_value large;
+    bool index_full; /* the last FULL came from the index */
     char message[FASTER_MESSAGE_BYTES];
 };
 
@@ -202,7 +213,8 @@ enum fst_attempt {
     FST_ATTEMPT_IO,    /* a record on disk is needed first */
     FST_ATTEMPT_ROOM,  /* the log has no free frame: help it, then try again */
     FST_ATTEMPT_AGAIN, /* lost a race: try again at once */
-    FST_ATTEMPT_BUSY   /* another thread is changing the value: let it run, then try again */
+    FST_ATTEMPT_BUSY,  /* another thread is changing the value: let it run, then try again */
+    FST_ATTEMPT_CHUNKS /* session->large must be written first: see chunks.h */
 };
 
 #endif

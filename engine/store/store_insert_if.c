@@ -15,11 +15,29 @@ static enum faster_status decide(const struct faster_op *op, const struct faster
     return equal ? FASTER_OK : FASTER_EXISTS;
 }
 
+/* A value larger than a page is compared on its way from the log (pending.h). */
+static enum fst_attempt compare_large(struct faster_session *session, struct faster_op *op,
+                                      const struct fst_pending *walk, struct fst_index_slot *slot,
+                                      const struct fst_found *found) {
+    if (!fst_walk_has_value(walk, found)) {
+        return fst_op_needs_value(session, op, fst_index_slot_addr(slot), found);
+    }
+    if (walk->chunks.differs) {
+        return fst_op_done(op, FASTER_EXISTS);
+    }
+    struct fst_held none = {0};
+    return fst_apply_value(session, op, slot, &none, &op->value);
+}
+
 static enum fst_attempt decide_and_apply(struct faster_session *session, struct faster_op *op,
+                                         const struct fst_pending *walk,
                                          struct fst_index_slot *slot, struct fst_found *found) {
     struct fst_held held = {0};
     struct faster_bytes present = {NULL, 0};
     if (found != NULL && op->kind == FASTER_OP_COMPARE_AND_SET) {
+        if (found->shape.chunked) {
+            return compare_large(session, op, walk, slot, found);
+        }
         enum fst_attempt attempt = fst_hold_version(session, found, &held);
         if (attempt != FST_ATTEMPT_FOUND) {
             return attempt;
@@ -41,6 +59,6 @@ enum fst_attempt fst_insert_if_attempt(struct faster_session *session, struct fa
     bool exists = false;
     enum fst_attempt attempt = fst_find_for_write(session, op, walk, &slot, &found, &exists);
     return attempt == FST_ATTEMPT_FOUND
-               ? decide_and_apply(session, op, &slot, exists ? &found : NULL)
+               ? decide_and_apply(session, op, walk, &slot, exists ? &found : NULL)
                : attempt;
 }

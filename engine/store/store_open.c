@@ -31,6 +31,7 @@ static enum faster_status draw_identity(const struct faster_options *options,
     }
     identity->write_discipline =
         options->writes == FASTER_WRITES_DIRECT ? FST_WRITES_DIRECT : FST_WRITES_TRANSACTIONAL;
+    identity->format_version = FST_FORMAT_VERSION_CHUNKS;
     identity->generation = 1;
     identity->created_ns = env->wall_clock_ns(env);
     identity->tier_count = 1;
@@ -216,6 +217,7 @@ static enum faster_status open_all(struct faster_store *store, const struct fast
     if (status != FASTER_OK) {
         return status;
     }
+    store->has_chunks = store->identity.format_version >= FST_FORMAT_VERSION_CHUNKS;
     store->direct = store->identity.write_discipline == FST_WRITES_DIRECT;
     store->checksum_seed = fst_checksum_seed_for(store->identity.uuid, store->identity.generation);
     store->inline_commit_bytes = options->inline_commit_bytes ? options->inline_commit_bytes

@@ -25,6 +25,9 @@ enum faster_status fst_budget_bits(const struct faster_options *options, uint32_
                                    uint32_t *segment_bits,
                                    struct faster_error *error) FASTER_MUST_CHECK;
 
+/* The largest key: its record must fit a page. */
+size_t fst_key_bytes_max(const struct faster_store *store);
+
 #define FST_MEMORY_BYTES_DEFAULT (UINT64_C(256) << 20)
 static inline uint64_t fst_memory_bytes_of(const struct faster_options *options) {
     return options->memory_bytes != 0 ? options->memory_bytes : FST_MEMORY_BYTES_DEFAULT;

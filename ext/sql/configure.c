@@ -57,12 +57,8 @@ int configure_get(struct table *table, const char *name, sqlite3_context *contex
  * no obstacle: perhaps it is memory that it lacks. */
 static uint64_t memory_bytes_min(const struct table *table) {
     const struct attachment *attachment = table->attachment;
-    uint64_t row_bytes = attachment == NULL ? table->schema.options.page_bytes
-                                            : faster_value_bytes_max(attachment->store, 0);
-    uint64_t page_bytes = FASTER_PAGE_BYTES_MIN;
-    while (page_bytes < row_bytes) {
-        page_bytes *= 2;
-    }
+    uint64_t page_bytes = attachment == NULL ? table->schema.options.page_bytes
+                                             : figure(attachment->store, "log_page_bytes");
     return page_bytes * 20 > FASTER_MEMORY_BYTES_MIN ? page_bytes * 20 : FASTER_MEMORY_BYTES_MIN;
 }
 

@@ -30,7 +30,8 @@
 #define KEY_COUNT 300u
 #define SESSIONS 3u
 #define PENDING_MAX 8u
-#define VALUE_BYTES_MAX 900u
+#define SMALL_VALUE_BYTES 900u
+#define VALUE_BYTES_MAX 50000u /* some pages: such values are kept in chunks */
 #define CUTS_MAX 256u
 #define STEPS 150u
 #define SEGMENT_BYTES (64u << 10)
@@ -101,9 +102,13 @@ static uint32_t draw(struct run *run, uint32_t below) {
 }
 
 static size_t value_bytes_of(uint32_t value, unsigned char *bytes) {
-    size_t count = 4 + (value * 2654435761u >> 8) % (value % 3 == 0 ? VALUE_BYTES_MAX : 40);
+    const uint32_t mixed = value * 2654435761u >> 8;
+    const uint32_t most = value % 32 == 7  ? VALUE_BYTES_MAX
+                          : value % 3 == 0 ? SMALL_VALUE_BYTES
+                                           : 40;
+    const size_t count = 4 + mixed % most;
     for (size_t i = 0; i < count; i++) {
-        bytes[i] = (unsigned char)(value >> (8 * (i % 4)));
+        bytes[i] = (unsigned char)((value >> (8 * (i % 4))) + i / 4099);
     }
     return count;
 }

@@ -10,7 +10,8 @@
 #include "support/test_env.h"
 
 #define KEY_COUNT 300
-#define VALUE_BYTES_MAX 900
+#define SMALL_VALUE_BYTES 900
+#define VALUE_BYTES_MAX 40000 /* some pages: such values are kept in chunks */
 #define HISTORY_MAX 4096
 #define SNAPSHOT_MAX 4
 #define PAST_MAX 6
@@ -82,9 +83,11 @@ static inline uint32_t draw(struct run *run, uint32_t below) {
 }
 
 static inline size_t value_bytes_of(uint32_t value, unsigned char *bytes) {
-    size_t count = 4 + (value * 2654435761u >> 8) % VALUE_BYTES_MAX;
+    const uint32_t mixed = value * 2654435761u >> 8;
+    const uint32_t most = value % 32 == 7 ? VALUE_BYTES_MAX : SMALL_VALUE_BYTES;
+    const size_t count = 4 + mixed % most;
     for (size_t i = 0; i < count; i++) {
-        bytes[i] = (unsigned char)(value >> (8 * (i % 4)));
+        bytes[i] = (unsigned char)((value >> (8 * (i % 4))) + i / 4099);
     }
     return count;
 }

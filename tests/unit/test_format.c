@@ -116,23 +116,112 @@ Test(format, segment_header_damage_is_noticed) {
 
 Test(format, wrong_magic_is_foreign_and_newer_version_is_named) {
     struct fst_identity identity = good_identity();
-    identity.format_version = FST_FORMAT_VERSION_DIRECT + 1;
+    identity.format_version = FST_FORMAT_VERSION_CHUNKS + 1;
     cr_expect_eq(check_identity(&identity, sizeof identity), FASTER_VERSION_NEWER);
     identity.magic[0] = 'f';
     cr_expect_eq(check_identity(&identity, sizeof identity), FASTER_FOREIGN);
     cr_expect_eq(check_identity("", 0), FASTER_FOREIGN);
 }
 
-Test(format, version_of_an_identity_follows_its_discipline) {
+/* What check_identity() says of an identity of this version and discipline. */
+static enum faster_status check_version(uint32_t version, uint32_t discipline) {
     struct fst_identity identity = good_identity();
-    identity.write_discipline = FST_WRITES_DIRECT;
-    fst_identity_seal(&identity);
-    cr_expect_eq(identity.format_version, FST_FORMAT_VERSION_DIRECT);
-    cr_expect_eq(check_identity(&identity, sizeof identity), FASTER_OK);
-    identity.write_discipline = FST_WRITES_TRANSACTIONAL;
+    identity.format_version = version;
+    identity.write_discipline = discipline;
     identity.checksum =
         fst_checksum64(&identity, offsetof(struct fst_identity, checksum), FST_IDENTITY_SEED);
-    cr_expect_eq(check_identity(&identity, sizeof identity), FASTER_CORRUPT);
+    return check_identity(&identity, sizeof identity);
+}
+
+Test(format, old_versions_of_an_identity_go_with_one_discipline_each) {
+    struct fst_identity identity = good_identity();
+    fst_identity_seal(&identity);
+    cr_expect_eq(identity.format_version, 3);
+    cr_expect_eq(check_version(1, FST_WRITES_TRANSACTIONAL), FASTER_OK);
+    cr_expect_eq(check_version(1, FST_WRITES_DIRECT), FASTER_CORRUPT);
+    cr_expect_eq(check_version(2, FST_WRITES_TRANSACTIONAL), FASTER_CORRUPT);
+    cr_expect_eq(check_version(2, FST_WRITES_DIRECT), FASTER_OK);
+    cr_expect_eq(check_version(3, FST_WRITES_TRANSACTIONAL), FASTER_OK);
+    cr_expect_eq(check_version(3, FST_WRITES_DIRECT), FASTER_OK);
+    cr_expect_eq(check_version(4, FST_WRITES_DIRECT), FASTER_VERSION_NEWER);
+}
+
+static const struct fst_chunk_list good_list = {.value_bytes = 40000,
+                                                .first_address = 8192,
+                                                .last_address = 32768,
+                                                .last_record_bytes = 8192,
+                                                .chunk_count = 3};
+#define LIST_ADDR 49152u
+#define CHUNK_PAGE_BITS 14u
+
+static bool list_is_sound(const struct fst_chunk_list *list) {
+    struct fst_chunk_list decoded;
+    return fst_chunk_list_decode(list, sizeof *list, fst_addr_of(LIST_ADDR), CHUNK_PAGE_BITS,
+                                 &decoded);
+}
+
+#define REFUSED_LIST(change)                                                                       \
+    do {                                                                                           \
+        struct fst_chunk_list list = good_list;                                                    \
+        change;                                                                                    \
+        cr_expect_not(list_is_sound(&list), #change);                                              \
+    } while (0)
+
+Test(format, chunk_lists_that_make_no_sense_are_refused) {
+    struct fst_chunk_list decoded;
+    cr_expect(list_is_sound(&good_list));
+    cr_expect_not(fst_chunk_list_decode(&good_list, sizeof good_list - 1, fst_addr_of(LIST_ADDR),
+                                        CHUNK_PAGE_BITS, &decoded));
+    REFUSED_LIST(list.value_bytes = 2);
+    REFUSED_LIST(list.value_bytes = FASTER_VALUE_BYTES_MAX + UINT64_C(1));
+    REFUSED_LIST(list.chunk_count = 0);
+    REFUSED_LIST(list.chunk_count = 1);
+    REFUSED_LIST(list.first_address = list.last_address);
+    REFUSED_LIST(list.first_address = list.last_address + 8);
+    REFUSED_LIST(list.first_address = 0);
+    REFUSED_LIST(list.first_address = 8193);
+    REFUSED_LIST(list.last_address = LIST_ADDR);
+    REFUSED_LIST(list.last_address = UINT64_MAX - 7);
+    REFUSED_LIST(list.last_record_bytes = 0);
+    REFUSED_LIST(list.last_record_bytes = 8190);
+    REFUSED_LIST(list.last_record_bytes = 16384 + 8);
+    REFUSED_LIST(list.last_address = LIST_ADDR - 8);
+}
+
+static bool chunk_is_sound(const struct fst_chunk *chunk, uint64_t previous) {
+    unsigned char value[sizeof *chunk + 1] = {0};
+    struct fst_chunk decoded;
+    memcpy(value, chunk, sizeof *chunk);
+    return fst_chunk_decode(value, sizeof value, fst_addr_of(LIST_ADDR), fst_addr_of(previous),
+                            CHUNK_PAGE_BITS, &decoded);
+}
+
+Test(format, chunks_that_make_no_sense_are_refused) {
+    const struct fst_chunk first = {.first_address = LIST_ADDR};
+    const struct fst_chunk later = {
+        .first_address = 8192, .offset_bytes = 9000, .previous_record_bytes = 8192};
+    struct fst_chunk decoded;
+    cr_expect(chunk_is_sound(&first, 0));
+    cr_expect(chunk_is_sound(&later, 32768));
+    cr_expect_not(chunk_is_sound(&first, 32768));
+    cr_expect_not(chunk_is_sound(&later, 0));
+    cr_expect_not(chunk_is_sound(&later, LIST_ADDR));
+    cr_expect_not(chunk_is_sound(&later, LIST_ADDR + 16384));
+    cr_expect_not(chunk_is_sound(&later, 4096));
+    struct fst_chunk bad = later;
+    bad.reserved = 1;
+    cr_expect_not(chunk_is_sound(&bad, 32768));
+    bad = later;
+    bad.offset_bytes = 0;
+    cr_expect_not(chunk_is_sound(&bad, 32768));
+    bad.offset_bytes = UINT64_MAX;
+    cr_expect_not(chunk_is_sound(&bad, 32768));
+    bad = later;
+    bad.previous_record_bytes = 16384 + 8;
+    cr_expect_not(chunk_is_sound(&bad, 32768));
+    cr_expect_not(fst_chunk_decode(&first, sizeof first, fst_addr_of(LIST_ADDR), fst_addr_of(0),
+                                   CHUNK_PAGE_BITS, &decoded),
+                  "a chunk without a byte");
 }
 
 Test(format, another_store_is_foreign) {

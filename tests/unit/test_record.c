@@ -177,7 +177,7 @@ static void check_header_refused(uint64_t extra, bool parse_too) {
 Test(record, reserved_bits_are_refused_even_under_a_good_checksum) {
     check_header_refused(FST_HEADER_EXPIRES, true);
     check_header_refused(FST_HEADER_LARGE, true);
-    check_header_refused(UINT64_C(6) << FST_HEADER_KIND_SHIFT, true); /* CHUNK */
+    check_header_refused(UINT64_C(6) << FST_HEADER_KIND_SHIFT, true); /* CHUNK with a key */
     check_header_refused(FST_HEADER_SEALED, false);
     check_header_refused(FST_ADDR_READ_CACHE, false);
 }
@@ -245,6 +245,55 @@ Test(record, other_kinds_have_no_key_no_flags_and_no_previous) {
         cr_expect_not(parses(flagged, shape.whole_bytes));
         free(flagged);
     }
+}
+
+/* A record whose value is a list of chunks, with these sizes and flags. */
+static bool chunked_parses(uint32_t key_bytes, uint32_t value_bytes, enum fst_record_kind kind,
+                           uint64_t flags) {
+    static _Alignas(8) unsigned char bytes[16384];
+    struct fst_record_shape parsed;
+    struct fst_record_shape peeked;
+    struct fst_record_shape shape = fst_record_shape_for(key_bytes, value_bytes, value_bytes);
+    shape.chunked = true;
+    fst_record_write(bytes, &shape, fst_addr_of(64), kind, flags, bytes, bytes);
+    const uint32_t sum = fst_record_checksum(bytes, &shape, fst_addr_of(ADDR), SEED);
+    memcpy(bytes + offsetof(struct fst_record, guard), &sum, sizeof sum);
+    const bool is_good = parses(bytes, shape.whole_bytes);
+    const bool is_peeked =
+        fst_record_peek((const struct fst_record *)(const void *)bytes, shape.whole_bytes, &peeked);
+    cr_expect_eq(is_good, is_peeked);
+    if (is_good) {
+        cr_expect(fst_record_parse(bytes, shape.whole_bytes, &parsed));
+        cr_expect(parsed.chunked && peeked.chunked);
+        cr_expect(shapes_equal(&parsed, &shape) && shapes_equal(&peeked, &shape));
+    }
+    return is_good;
+}
+
+Test(record, chunk_list_stands_in_for_the_value_of_data_only) {
+    cr_expect(chunked_parses(5, FST_CHUNK_LIST_BYTES, FST_KIND_DATA, 0));
+    cr_expect(chunked_parses(300, FST_CHUNK_LIST_BYTES, FST_KIND_DATA, 0));
+    cr_expect(chunked_parses(5, FST_CHUNK_LIST_BYTES, FST_KIND_DATA, FST_HEADER_INVALID));
+    cr_expect_not(chunked_parses(5, FST_CHUNK_LIST_BYTES, FST_KIND_DATA, FST_HEADER_TOMBSTONE));
+    cr_expect_not(chunked_parses(5, FST_CHUNK_LIST_BYTES - 1, FST_KIND_DATA, 0));
+    cr_expect_not(chunked_parses(300, FST_CHUNK_LIST_BYTES + 1, FST_KIND_DATA, 0));
+    cr_expect_not(chunked_parses(0, FST_CHUNK_LIST_BYTES, FST_KIND_CONTROL, 0));
+    cr_expect_not(chunked_parses(0, FST_CHUNK_LIST_BYTES, FST_KIND_CHUNK, 0));
+}
+
+Test(record, chunk_has_a_previous_address_and_no_flags) {
+    static const unsigned char text[] = "some bytes of a value";
+    const struct sizes sizes = {0, sizeof text, sizeof text};
+    struct fst_record_shape shape;
+    unsigned char *bytes = make(&sizes, FST_KIND_CHUNK, FST_HEADER_TOMBSTONE, &shape);
+    cr_expect_not(parses(bytes, shape.whole_bytes));
+    fst_record_write_chunk(bytes, &shape, fst_addr_of(4096), text, 4, text + 4);
+    const uint32_t sum = fst_record_checksum(bytes, &shape, fst_addr_of(ADDR), SEED);
+    memcpy(bytes + offsetof(struct fst_record, guard), &sum, sizeof sum);
+    cr_expect(parses(bytes, shape.whole_bytes));
+    cr_expect_eq(fst_header_previous(fst_raw_header(bytes)).raw, 4096);
+    cr_expect_arr_eq(bytes + shape.key_offset_bytes, text, sizeof text);
+    free(bytes);
 }
 
 static void check_pad(uint32_t gap) {

@@ -117,15 +117,26 @@ Test(store, failed_read_is_an_error_and_can_be_repeated) {
 }
 
 /* A record fills a page at most; a size that is refused leaves nothing half written, and the store
- * usable. */
-Test(store, largest_value_fits_and_one_byte_more_is_refused) {
+ * usable. What is refused is not looked at. */
+Test(store, largest_sizes_fit_and_one_byte_more_is_refused) {
+    static char key[RIG_PAGE_BYTES];
     struct rig rig;
     rig_start(&rig, 4096);
-    size_t most = faster_value_bytes_max(rig.store, 1);
+    const size_t longest = RIG_PAGE_BYTES - 24;
+    cr_assert_eq(faster_value_bytes_max(rig.store, 1), FASTER_VALUE_BYTES_MAX);
+    cr_assert_eq(faster_value_bytes_max(rig.store, longest - 32), FASTER_VALUE_BYTES_MAX);
+    cr_assert_eq(faster_value_bytes_max(rig.store, longest - 31), 31);
+    cr_assert_eq(faster_value_bytes_max(rig.store, longest + 1), 0);
     struct faster_txn *txn = rig_begin(&rig);
     for (unsigned i = 0; i < 80; i++) {
-        ASSERT_OK(rig_put(txn, "a", i, most - sizeof i));
-        ASSERT_STATUS(rig_put(txn, "a", i, most - sizeof i + 1), FASTER_TOO_BIG);
+        struct faster_op big = {.key = {"a", 1}, .value = {key, FASTER_VALUE_BYTES_MAX + 1}};
+        ASSERT_OK(rig_put(txn, "a", i, RIG_PAGE_BYTES - 24 - 1 - sizeof i));
+        ASSERT_STATUS(faster_txn_upsert(txn, &big), FASTER_TOO_BIG);
+        big = (struct faster_op){.key = {key, longest - 31}, .value = {key, 32}};
+        ASSERT_STATUS(faster_txn_upsert(txn, &big), FASTER_TOO_BIG);
+        big = (struct faster_op){.key = {key, longest + 1}};
+        ASSERT_STATUS(faster_txn_upsert(txn, &big), FASTER_TOO_BIG);
+        ASSERT_STATUS(faster_txn_delete(txn, &big), FASTER_TOO_BIG);
         ASSERT_OK(faster_txn_savepoint(txn, 0));
     }
     struct faster_op op = {.key = {"", 0}, .value = {"", 0}};
