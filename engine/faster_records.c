@@ -60,10 +60,13 @@ enum faster_status faster_records_open(const struct faster_snapshot *snapshot, u
     return FASTER_OK;
 }
 
-static enum faster_record_kind public_kind(uint64_t header) {
-    switch (fst_header_kind(header)) {
+static enum faster_record_kind public_kind(const struct fst_log_item *item) {
+    switch (fst_header_kind(item->header)) {
     case FST_KIND_DATA:
-        return (header & FST_HEADER_TOMBSTONE) != 0 ? FASTER_RECORD_DELETE : FASTER_RECORD_VALUE;
+        if ((item->header & FST_HEADER_TOMBSTONE) != 0) {
+            return FASTER_RECORD_DELETE;
+        }
+        return item->shape.chunked ? FASTER_RECORD_CHUNKED : FASTER_RECORD_VALUE;
     case FST_KIND_CONTROL:
         return FASTER_RECORD_COMMIT;
     case FST_KIND_ABORT_LIST:
@@ -106,7 +109,7 @@ enum faster_status faster_records_next(struct faster_records *records,
         return status;
     }
     *record = (struct faster_record){
-        .kind = public_kind(item.header),
+        .kind = public_kind(&item),
         .counts = counts(records, &item),
         .address = item.addr.raw,
         .previous = fst_header_previous(item.header).raw,

@@ -658,7 +658,8 @@ enum faster_record_kind {
     FASTER_RECORD_COMMIT = 3,     /* ends a transaction, or a version of a direct store */
     FASTER_RECORD_ABORT_LIST = 4, /* ranges that a transaction undid by savepoints */
     FASTER_RECORD_JUMP = 5,       /* the log goes on elsewhere: it was opened after a crash */
-    FASTER_RECORD_CHUNK = 6       /* a part of a value */
+    FASTER_RECORD_CHUNK = 6,      /* a part of a value larger than a page */
+    FASTER_RECORD_CHUNKED = 7     /* a key whose value is in chunks; `value` says where */
 };
 
 /* One record as it stands in the log; engine/FORMAT.md explains each field. */
@@ -666,7 +667,8 @@ struct faster_record {
     enum faster_record_kind kind;
     bool counts;       /* false: aborted, or it lost its race for the chain */
     uint64_t address;  /* logical */
-    uint64_t previous; /* address of the record before it in its hash chain, 0: none */
+    uint64_t previous; /* address of the record before it in its hash chain, or of the chunk before
+                          it; 0: none */
     uint64_t whole_bytes;
     struct faster_bytes key;
     struct faster_bytes value;

@@ -3,8 +3,10 @@
 
 #include "codec/row_internal.h"
 
-/* SQLite's own limit for strings and blobs. */
-#define BUFFER_BYTES_MAX 0x7fffffffu
+/* What SQLite allocates at most. */
+#define BUFFER_BYTES_MAX 0x7fffff00u
+/* Larger buffers grow by a quarter, and are not kept for the next row. */
+#define MODEST_BYTES (1u << 20)
 
 int row_buffer_reserve(struct row_buffer *buffer, size_t extra_bytes) {
     if (extra_bytes > BUFFER_BYTES_MAX - buffer->size_bytes) {
@@ -15,6 +17,9 @@ int row_buffer_reserve(struct row_buffer *buffer, size_t extra_bytes) {
         return SQLITE_OK;
     }
     size_t capacity = needed < 32 ? 64 : 2 * needed;
+    if (needed > MODEST_BYTES) {
+        capacity = needed + needed / 4;
+    }
     if (capacity > BUFFER_BYTES_MAX) {
         capacity = BUFFER_BYTES_MAX;
     }
@@ -38,6 +43,9 @@ int row_buffer_append(struct row_buffer *buffer, const void *data, size_t size_b
 
 void row_buffer_clear(struct row_buffer *buffer) {
     buffer->size_bytes = 0;
+    if (buffer->capacity_bytes > MODEST_BYTES) {
+        row_buffer_finish(buffer);
+    }
 }
 
 void row_buffer_finish(struct row_buffer *buffer) {

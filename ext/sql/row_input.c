@@ -129,9 +129,20 @@ int row_input_encode_key(struct table *table, struct row_values *values) {
     return rc == SQLITE_OK ? check_key(table, &values->key) : rc;
 }
 
+int row_input_check_length(struct table *table, size_t size_bytes) {
+    const int limit_bytes = sqlite3_limit(table->connection->db, SQLITE_LIMIT_LENGTH, -1);
+    if (size_bytes <= (size_t)limit_bytes) {
+        return SQLITE_OK;
+    }
+    return connection_error(table->connection, SQLITE_TOOBIG,
+                            "%s: the row takes %llu bytes, at most %d are allowed", table->name,
+                            (unsigned long long)size_bytes, limit_bytes);
+}
+
 int row_input_encode(struct table *table, struct row_values *values) {
     row_buffer_clear(&values->value);
-    return row_encode(&table->schema, values->columns, &values->value);
+    int rc = row_encode(&table->schema, values->columns, &values->value);
+    return rc == SQLITE_OK ? row_input_check_length(table, values->value.size_bytes) : rc;
 }
 
 static int encode_rowid(sqlite3_value *value, struct row_buffer *key, bool *matches) {

@@ -26,6 +26,10 @@ int row_input_check(struct table *table, struct row_values *values, int conflict
 /* Encodes the key of a KEY_* table from the loaded columns into `values->key`. */
 int row_input_encode_key(struct table *table, struct row_values *values);
 
+/* SQLITE_TOOBIG, with a message, if a row's value is longer than SQLITE_LIMIT_LENGTH allows, as for
+ * an ordinary table. */
+int row_input_check_length(struct table *table, size_t size_bytes);
+
 /* The value that the columns make, into `values->value`. */
 int row_input_encode(struct table *table, struct row_values *values);
 

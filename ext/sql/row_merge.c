@@ -5,6 +5,8 @@
  * be evaluated, is found out before. */
 #include "sql/row_merge.h"
 
+#include "sql/row_input.h"
+
 /* What becomes of a row that does not exist yet. */
 struct merge_check {
     int code;
@@ -104,6 +106,9 @@ static enum faster_status merge_row(void *context, const struct faster_bytes *ol
     bool leave = false;
     row_buffer_clear(value);
     merge->code = old == NULL ? merge_new(merge, &leave) : merge_old(merge, old, &leave);
+    if (merge->code == SQLITE_OK && !leave) {
+        merge->code = row_input_check_length(merge->row->table, value->size_bytes);
+    }
     if (merge->code != SQLITE_OK) {
         return FASTER_INVALID;
     }

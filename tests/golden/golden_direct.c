@@ -5,9 +5,10 @@
  *
  * What `make` writes, in three lives of the store: a life that ends by a kill, after two commits
  * and writes that no commit covers; a life that ends the same way after one more commit; a life
- * that ends with a clean close. So the log has cuts, records without one, and jumps. `check` copies
- * each version, since opening may write, and looks at every key, at what a scan sees, and at
- * verify, before and after some more writes.
+ * that ends with a clean close. So the log has cuts, records without one, and jumps; and, from
+ * version 3 on, values larger than a page on all sides of them. `check` copies each version, since
+ * opening may write, and looks at every key, at what a scan sees, and at verify, before and after
+ * some more writes.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -20,6 +21,9 @@
 #define KEY_COUNT 300u
 #define PATH_BYTES 600
 #define VERSION_FIRST 2
+#define VERSION_CHUNKS 3 /* the first with values larger than a page */
+#define LARGE_COUNT 4u
+#define LARGE_BYTES_MAX 80000u
 #define VERSION_MAX 100
 
 static void must(bool holds, const char *what) {
@@ -69,6 +73,23 @@ static void put_number(struct faster_session *session, const char *name, unsigne
     put(session, key, value);
 }
 
+/* Letters; from a page and a bit to some pages. Valid until the next call. */
+static const char *large_value(unsigned number, char first_letter) {
+    static char text[LARGE_BYTES_MAX];
+    const size_t size = 17000 + number * 20000;
+    for (size_t i = 0; i < size; i++) {
+        text[i] = (char)(first_letter + (int)((i * 7 + i / 1000) % 20));
+    }
+    text[size] = '\0';
+    return text;
+}
+
+static void put_large(struct faster_session *session, char first_letter) {
+    for (unsigned i = 0; i < LARGE_COUNT; i++) {
+        put_number(session, "large", i, large_value(i, first_letter));
+    }
+}
+
 /* ---- make ---- */
 
 static void first_life(struct faster_session *session) {
@@ -77,11 +98,13 @@ static void first_life(struct faster_session *session) {
         put_number(session, "key", i, "first");
     }
     put(session, "deleted", "x");
+    put_large(session, 'A');
     must(faster_session_commit(session) == FASTER_OK, "commit failed");
     must(faster_session_delete(session, &op) == FASTER_OK, "delete failed");
     for (unsigned i = 0; i < KEY_COUNT; i += 3) {
         put_number(session, "key", i, "second, and longer");
     }
+    put_large(session, 'a');
     must(faster_session_commit(session) == FASTER_OK, "commit failed");
 }
 
@@ -93,6 +116,7 @@ static void write_what_is_lost(struct faster_session *session) {
         put_number(session, "key", i, "lost");
         put_number(session, "lost", i, filler);
     }
+    put_large(session, '0');
 }
 
 static void make(const char *directory) {
@@ -161,7 +185,8 @@ static uint64_t count_keys(struct faster_session *session) {
     return count;
 }
 
-static void check_keys(struct faster_session *session, uint64_t more) {
+static void check_keys(struct faster_session *session, int version, uint64_t more) {
+    const unsigned large_count = version >= VERSION_CHUNKS ? LARGE_COUNT : 0;
     uint64_t findings = 1;
     char key[32];
     for (unsigned i = 0; i < KEY_COUNT; i++) {
@@ -170,10 +195,14 @@ static void check_keys(struct faster_session *session, uint64_t more) {
         snprintf(key, sizeof key, "lost %u", i);
         want(session, key, NULL);
     }
+    for (unsigned i = 0; i < large_count; i++) {
+        snprintf(key, sizeof key, "large %u", i);
+        want(session, key, large_value(i, 'a'));
+    }
     want(session, "deleted", NULL);
     want(session, "second life", "yes");
     want(session, "third life", "yes");
-    must(count_keys(session) == KEY_COUNT + 2 + more, "the scan shows other keys");
+    must(count_keys(session) == KEY_COUNT + 2 + large_count + more, "the scan shows other keys");
     must(faster_session_verify(session, NULL, NULL, NULL, NULL, &findings) == FASTER_OK &&
              findings == 0,
          "verify finds something");
@@ -194,9 +223,9 @@ static bool check_version(const char *golden, int version) {
     run_command("cp -r", directory, path);
     for (uint64_t life = 0; life < 3; life++) {
         struct faster_store *store = open_store(path, &session);
-        check_keys(session, life);
+        check_keys(session, version, life);
         put_number(session, "new", (unsigned)life, "one more");
-        check_keys(session, life + 1);
+        check_keys(session, version, life + 1);
         close_store(store, session);
     }
     run_command("rm -r", path, copy);

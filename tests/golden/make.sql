@@ -5,7 +5,8 @@
 -- and then move golden.db and golden.db-faster to tests/golden/v<format version>/. For each
 -- FASTER table t the ordinary table expected_t holds the rows that must be found in it.
 -- The stores end in different states: of kv the last commits are in its rows' redo only, of
--- pairs everything is below a checkpoint, notes holds rolled back and deleted rows.
+-- pairs everything is below a checkpoint, notes holds rolled back and deleted rows. From format 3
+-- on each has a row larger than a page.
 
 .bail on
 .load ./faster
@@ -24,9 +25,12 @@ INSERT INTO kv SELECT 'key-' || n,
              WHEN 3 THEN x'00ff' ELSE NULL END FROM number;
 INSERT INTO kv VALUES ('large', printf('%.*c', 9000, 'x'));
 INSERT INTO kv VALUES ('', 'empty key');
+INSERT INTO kv VALUES ('larger than a page', printf('%.*c', 50000, 'y'));
+UPDATE kv SET value = value || 'z' WHERE key = 'larger than a page';
 
 WITH RECURSIVE number(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM number WHERE n < 40)
 INSERT INTO pairs SELECT 'Name' || (n % 8), n / 4.0, nullif(n % 7, 0), x'cafe' FROM number;
+INSERT INTO pairs VALUES ('Blob', 0.5, 1, zeroblob(70000));
 DELETE FROM pairs WHERE b > 9;
 INSERT INTO pairs(pairs) VALUES ('checkpoint');
 
@@ -35,9 +39,11 @@ BEGIN;
 INSERT INTO notes VALUES (100, 'kept');
 SAVEPOINT s;
 INSERT INTO notes VALUES (101, 'rolled back');
+INSERT INTO notes VALUES (102, printf('%.*c', 40000, 'r'));
 UPDATE notes SET note = 'changed and rolled back' WHERE id = 1;
 ROLLBACK TO s;
 RELEASE s;
+INSERT INTO notes VALUES (103, printf('%.*c', 30000, 'k'));
 DELETE FROM notes WHERE id = 2;
 COMMIT;
 BEGIN;

@@ -122,8 +122,8 @@ static void start_list(struct runner *runner, const struct scenario_entry *entry
 
 int main(int argc, char **argv) {
     static const struct scenario_entry *const lists[] = {
-        scenarios_fault,  scenarios_commit, scenarios_crash, scenarios_place,
-        scenarios_reader, scenarios_input,  scenarios_direct};
+        scenarios_fault,  scenarios_commit, scenarios_crash,  scenarios_place,
+        scenarios_reader, scenarios_input,  scenarios_direct, scenarios_large};
     struct test_options options;
     struct runner runner = {.options = &options};
     test_options_parse(&options, argc, argv);
