@@ -333,8 +333,8 @@ bool fst_chunk_list_decode(const void *value, size_t value_bytes, fst_addr addr,
     }
     memcpy(list, value, sizeof *list);
     return list->value_bytes >= list->chunk_count && list->value_bytes <= FASTER_VALUE_BYTES_MAX &&
-           list->chunk_count != 0 && is_record_addr(list->first_address) &&
-           list->first_address <= list->last_address &&
+           list->chunk_count != 0 && list->value_bytes < (uint64_t)list->chunk_count << page_bits &&
+           is_record_addr(list->first_address) && list->first_address <= list->last_address &&
            (list->first_address == list->last_address) == (list->chunk_count == 1) &&
            record_fits(list->last_address, list->last_record_bytes, addr.raw, page_bits);
 }

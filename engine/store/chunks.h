@@ -37,9 +37,9 @@
 
 #include "store/operations.h"
 
-/* A read takes a chunk at a time through a buffer of this size, and the end of a page that a chunk
- * does not fit stays empty, unless it is made shorter. */
-#define FST_CHUNK_RECORD_BYTES_MAX (256u << 10)
+/* A read takes a chunk at a time through a buffer of this size; a session may have
+ * FST_SESSION_IO_MAX of them under way. */
+#define FST_CHUNK_RECORD_BYTES_MAX (64u << 10)
 /* A chunk is made to fit the rest of the tail's page if that is not smaller. */
 #define FST_CHUNK_ROOM_BYTES_MIN 2048u
 

@@ -5,6 +5,8 @@
  */
 #include "large_values.h"
 
+#include "store/chunks.h"
+
 #define PAGE RIG_PAGE_BYTES
 #define CHUNK (PAGE - 48) /* bytes of the value in a chunk that fills a page */
 #define SOME_SIZE (5 * PAGE + 77)
@@ -69,6 +71,37 @@ Test(chunks, chunks_fill_the_rest_of_a_page) {
     cr_assert_leq(after - before, 10 * PAGE + 12 * 48 + 100);
     rig_commit(&rig, txn);
     large_want(&rig, "a", 10 * PAGE, 1);
+}
+
+/* Pages that have room for several of the largest chunks. */
+Test(chunks, every_size_comes_back_from_large_pages) {
+    const size_t most = FST_CHUNK_RECORD_BYTES_MAX - 48;
+    const size_t sizes[] = {
+        256u << 10, 4 * most - 1, 4 * most,        4 * most + 1, 5 * most,
+        (1u << 20), 17 * most,    (3u << 20) - 24, 300000,       (256u << 10) - 25,
+    };
+    const size_t count = sizeof sizes / sizeof sizes[0];
+    char key[16];
+    rig_close(&rig);
+    rig.options.page_bytes = 256 << 10;
+    rig.options.memory_bytes = 6 << 20;
+    rig.options.segment_bytes = 1 << 20;
+    snprintf(rig.directory, sizeof rig.directory, "%s/large", rig.base);
+    ASSERT_OK(faster_store_create(&rig.options, NULL, NULL));
+    rig_open(&rig);
+    for (int life = 0; life < 2; life++) {
+        for (unsigned i = 0; life == 0 && i < count; i++) {
+            snprintf(key, sizeof key, "k%u", i);
+            large_commit_put(&rig, key, sizes[i], i);
+        }
+        for (unsigned i = 0; i < count; i++) {
+            snprintf(key, sizeof key, "k%u", i);
+            large_want(&rig, key, sizes[i], i);
+        }
+        rig_verify(&rig);
+        rig_crash(&rig);
+        rig_open(&rig);
+    }
 }
 
 /* ---- operations ---- */

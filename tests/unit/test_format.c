@@ -173,6 +173,7 @@ Test(format, chunk_lists_that_make_no_sense_are_refused) {
     cr_expect_not(fst_chunk_list_decode(&good_list, sizeof good_list - 1, fst_addr_of(LIST_ADDR),
                                         CHUNK_PAGE_BITS, &decoded));
     REFUSED_LIST(list.value_bytes = 2);
+    REFUSED_LIST(list.value_bytes = UINT64_C(3) << CHUNK_PAGE_BITS);
     REFUSED_LIST(list.value_bytes = FASTER_VALUE_BYTES_MAX + UINT64_C(1));
     REFUSED_LIST(list.chunk_count = 0);
     REFUSED_LIST(list.chunk_count = 1);

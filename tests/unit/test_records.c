@@ -168,3 +168,27 @@ Test(records, follow_the_log_over_pages_and_jumps) {
     faster_records_close(records);
     faster_snapshot_close(&snapshot);
 }
+
+/* A value larger than a page is there in pieces, behind each other, before the key that has it. */
+Test(records, show_chunks_and_the_key_behind_them) {
+    struct faster_snapshot snapshot;
+    struct faster_record record;
+    uint64_t previous = 0;
+    uint64_t chunk_bytes = 0;
+    rig_commit_put(&rig, "large", 1, 3 * RIG_PAGE_BYTES);
+    struct faster_records *records = open_range(&snapshot, 0, UINT64_MAX);
+    ASSERT_OK(faster_records_next(records, &record));
+    while (record.kind == FASTER_RECORD_CHUNK) {
+        cr_assert(record.counts && record.key.size_bytes == 0 && record.previous == previous);
+        previous = record.address;
+        chunk_bytes += record.value.size_bytes - 24;
+        ASSERT_OK(faster_records_next(records, &record));
+    }
+    cr_assert(chunk_bytes == 3 * RIG_PAGE_BYTES + sizeof(unsigned));
+    cr_assert(record.kind == FASTER_RECORD_CHUNKED && record.counts);
+    cr_assert(record.key.size_bytes == 5 && record.value.size_bytes == 32);
+    expect(records, FASTER_RECORD_COMMIT, NULL, true);
+    expect_end(records);
+    faster_records_close(records);
+    faster_snapshot_close(&snapshot);
+}
