@@ -251,11 +251,12 @@ Test(record, other_kinds_have_no_key_no_flags_and_no_previous) {
 static bool chunked_parses(uint32_t key_bytes, uint32_t value_bytes, enum fst_record_kind kind,
                            uint64_t flags) {
     static _Alignas(8) unsigned char bytes[16384];
+    static const unsigned char content[300];
     struct fst_record_shape parsed;
     struct fst_record_shape peeked;
     struct fst_record_shape shape = fst_record_shape_for(key_bytes, value_bytes, value_bytes);
     shape.chunked = true;
-    fst_record_write(bytes, &shape, fst_addr_of(64), kind, flags, bytes, bytes);
+    fst_record_write(bytes, &shape, fst_addr_of(64), kind, flags, content, content);
     const uint32_t sum = fst_record_checksum(bytes, &shape, fst_addr_of(ADDR), SEED);
     memcpy(bytes + offsetof(struct fst_record, guard), &sum, sizeof sum);
     const bool is_good = parses(bytes, shape.whole_bytes);
