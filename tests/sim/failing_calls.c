@@ -17,7 +17,7 @@
  * no descriptor is left over.
  *
  * A count of the calls of a run without faults tells where an enumeration ends. One run takes a
- * part of the calls where there are many, from the seed on; FASTER_TEST_SCALE=800 takes all.
+ * part of the calls where there are many, from the seed on; FASTER_TEST_SCALE=1600 takes all.
  * Replay: failing_calls SEED KIND CALL FAULT SPAN, as printed.
  */
 #include <dirent.h>
@@ -29,7 +29,7 @@
 #include "failing_calls.h"
 
 #define MANY_CALLS 100u
-#define WHOLE_PERCENT 800u /* the scale at which no call is left out */
+#define WHOLE_PERCENT 1600u /* the scale at which no call is left out */
 #define WATCHDOG_SECONDS 60u
 
 const char *const SPAN_NAMES[] = {"once", "until-close", "until-open"};
@@ -314,7 +314,7 @@ static void run_all(uint64_t seed, uint64_t step) {
     count_calls(seed, counts, moved);
     for (size_t i = 0; i < KIND_COUNT; i++) {
         /* Few calls are few cases. */
-        fail_each(seed, &KINDS[i], counts[i], counts[i] < 40 ? (step + 7) / 8 : step);
+        fail_each(seed, &KINDS[i], counts[i], counts[i] < 40 ? (step + 15) / 16 : step);
     }
     shorten_each(seed, TRANSFER_READ, moved[TRANSFER_READ], step);
     shorten_each(seed, TRANSFER_WRITE, moved[TRANSFER_WRITE], step);

@@ -88,7 +88,7 @@ void ring_run_all(uint64_t seed, uint64_t step) {
     for (size_t i = 0; i < sizeof ANSWERS / sizeof ANSWERS[0]; i++) {
         const struct answer *answer = &ANSWERS[i];
         const bool is_rare = counts[answer->kind] < 40;
-        const uint64_t stride = is_rare ? (step + 7) / 8 : step;
+        const uint64_t stride = is_rare ? (step + 15) / 16 : step;
         for (uint64_t nth = 1 + seed % stride; nth <= counts[answer->kind]; nth += stride) {
             run_answer(seed, answer, nth, ONCE);
             if (answer->is_failure && (is_rare || nth / stride % 3 == 0)) {
