@@ -257,10 +257,27 @@ static int run_verify(struct table *table) {
 /* --------------------------------------------------------------- dispatch */
 
 static int unknown_command(struct table *table, const char *name) {
-    return connection_error(table->connection, SQLITE_ERROR,
-                            "%s: unknown command '%.40s'; allowed are add, append, min, max, "
-                            "insert, commit, checkpoint, grow, verify",
-                            table->name, name == NULL ? "" : name);
+    sqlite3_str *allowed = sqlite3_str_new(table->connection->db);
+    for (int i = 0; i < COMMAND_COUNT; i++) {
+        sqlite3_str_appendf(allowed, "%s%s", i == 0 ? "" : ", ", COMMAND_NAMES[i]);
+    }
+    char *names = sqlite3_str_finish(allowed);
+    int rc = connection_error(table->connection, SQLITE_ERROR,
+                              "%s: unknown command '%.40s'; allowed are %s", table->name,
+                              name == NULL ? "" : name, names == NULL ? "" : names);
+    sqlite3_free(names);
+    return rc;
+}
+
+/* A command about the whole table has no row beside it. */
+static int check_alone(struct table *table, const char *name, sqlite3_value **argv) {
+    bool is_alone = sqlite3_value_type(argv[1]) == SQLITE_NULL;
+    for (int i = 0; i < table->schema.column_count; i++) {
+        is_alone = is_alone && sqlite3_value_type(argv[2 + i]) == SQLITE_NULL;
+    }
+    return is_alone ? SQLITE_OK
+                    : connection_error(table->connection, SQLITE_ERROR,
+                                       "%s: the command '%s' takes no columns", table->name, name);
 }
 
 int command_run(struct table *table, sqlite3_value **argv) {
@@ -270,6 +287,11 @@ int command_run(struct table *table, sqlite3_value **argv) {
     while (command < COMMAND_COUNT &&
            (name == NULL || sqlite3_stricmp(name, COMMAND_NAMES[command]) != 0)) {
         command++;
+    }
+    int rc = command > COMMAND_INSERT && command < COMMAND_COUNT ? check_alone(table, name, argv)
+                                                                 : SQLITE_OK;
+    if (rc != SQLITE_OK) {
+        return rc;
     }
     switch ((enum command)command) {
     case COMMAND_ADD:

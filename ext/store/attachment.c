@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/shared_cache.h"
 #include "store/store_changes.h"
 #include "store/store_home.h"
 
@@ -325,13 +326,24 @@ static bool read_data_version(const struct attachment *attachment, unsigned *ver
                                 SQLITE_FCNTL_DATA_VERSION, version) == SQLITE_OK;
 }
 
-int attachment_meet(struct attachment *attachment, struct commit_rows *rows, bool always) {
-    unsigned version = 0;
-    if (attachment->direct) {
-        return SQLITE_OK;
+bool attachment_shares_cache(struct attachment *attachment) {
+    unsigned user_total = registry_user_total(attachment->entry);
+    if (!attachment->shares_cache && user_total != attachment->user_total_seen) {
+        attachment->user_total_seen = user_total;
+        attachment->shares_cache =
+            shared_cache_is_used(attachment->connection->db, attachment->schema_name);
     }
-    if (!always && attachment->newest_known && read_data_version(attachment, &version) &&
-        version == attachment->data_version) {
+    return attachment->shares_cache;
+}
+
+static bool nothing_has_changed(struct attachment *attachment) {
+    unsigned version = 0;
+    return attachment->newest_known && read_data_version(attachment, &version) &&
+           version == attachment->data_version && !attachment_shares_cache(attachment);
+}
+
+int attachment_meet(struct attachment *attachment, struct commit_rows *rows, bool always) {
+    if (attachment->direct || (!always && nothing_has_changed(attachment))) {
         return SQLITE_OK;
     }
     attachment->newest_known = false;

@@ -69,6 +69,8 @@ struct attachment {
     bool newest_found; /* false: there are no rows */
     bool met;          /* the session has told the store of a row */
     unsigned data_version;
+    bool shares_cache;        /* it must read the row each time, for the lock that this takes */
+    unsigned user_total_seen; /* of the store, when that was last found out */
     struct stored_row newest;
 };
 
@@ -98,5 +100,8 @@ void attachment_end_of_store(struct connection *connection, const uint8_t uuid[F
  * a transaction of its own only. `always` reads it even if nothing seems to have changed. Does
  * nothing for a direct table. */
 int attachment_meet(struct attachment *attachment, struct commit_rows *rows, bool always);
+
+/* True if SQLite keeps the connection apart from others by locks on tables, not by snapshots. */
+bool attachment_shares_cache(struct attachment *attachment);
 
 #endif

@@ -43,6 +43,9 @@ struct registry_entry {
     struct faster_session *keeper; /* the same */
     /* Of the attachments. Any thread; relaxed: a guess is enough. */
     atomic_uint session_count;
+    /* Raised by registry_acquire(), read by owners of a reference. Relaxed: who needs to know of
+     * the newest user has met that one's commit, under a lock of SQLite's. */
+    atomic_uint user_total;
     struct key_notes notes; /* key_notes.h tells who may use it */
 };
 
@@ -210,6 +213,7 @@ enum faster_status registry_acquire(const struct faster_options *options,
         status = entry == NULL ? FASTER_NOMEM : open_entry(options, entry, error);
     }
     if (status == FASTER_OK) {
+        (void)atomic_fetch_add_explicit(&entry->user_total, 1, memory_order_relaxed);
         *result = entry;
     }
     return status;
@@ -250,6 +254,10 @@ void registry_release(struct registry_entry *entry) {
 
 struct faster_store *registry_store(const struct registry_entry *entry) {
     return entry->store;
+}
+
+unsigned registry_user_total(const struct registry_entry *entry) {
+    return atomic_load_explicit(&entry->user_total, memory_order_relaxed);
 }
 
 struct key_notes *registry_key_notes(struct registry_entry *entry) {

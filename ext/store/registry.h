@@ -42,6 +42,8 @@ enum faster_status registry_acquire(const struct faster_options *options,
 void registry_release(struct registry_entry *entry);
 
 struct faster_store *registry_store(const struct registry_entry *entry);
+/* How many users the store has had since it was opened. */
+unsigned registry_user_total(const struct registry_entry *entry);
 /* Of a direct table. */
 struct key_notes *registry_key_notes(struct registry_entry *entry);
 

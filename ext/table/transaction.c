@@ -75,8 +75,16 @@ static void collect_garbage_once(struct attachment *attachment) {
     }
 }
 
+/* In a shared cache whoever reads the newest row locks the table it is in: that must fail the first
+ * write, as with an ordinary table, and not the COMMIT. */
+static int lock_rows(struct table *table, struct attachment *attachment) {
+    return attachment_shares_cache(attachment) ? commit_rows_delete_one(&table->rows, 0)
+                                               : SQLITE_OK;
+}
+
 static int begin(struct table *table, struct attachment *attachment) {
     int rc = attachment_meet(attachment, &table->rows, false);
+    rc = rc == SQLITE_OK ? lock_rows(table, attachment) : rc;
     if (rc != SQLITE_OK) {
         return rc;
     }

@@ -83,6 +83,17 @@ static void commands_change_one_column(struct world *world) {
     db_close(db);
 }
 
+static void commands_on_the_table_take_no_row(struct world *world) {
+    sqlite3 *db = open_at(world);
+    db_must(db, "CREATE VIRTUAL TABLE f USING faster; INSERT INTO f(f) VALUES('checkpoint')");
+    refused(db, SQLITE_ERROR, "the command 'checkpoint' takes no columns",
+            "INSERT INTO f(f, key, value) VALUES('checkpoint', 'a', 7)");
+    refused(db, SQLITE_ERROR, "allowed are add, append",
+            "INSERT INTO f(f, key, value) VALUES('none', 'a', 7)");
+    want(db, "0", "SELECT count(*) FROM f");
+    db_close(db);
+}
+
 static void command_grow_doubles_the_index(struct world *world) {
     const char *buckets = "SELECT value FROM faster_stats('g') WHERE name = 'index_buckets'";
     sqlite3 *db = open_at(world);
@@ -628,6 +639,33 @@ static void shared_cache_in_memory(struct world *world) {
     db_close(other);
 }
 
+/* In a shared cache the locks of tables keep transactions apart: a reader must hold one. */
+static void shared_cache_keeps_transactions_apart(struct world *world) {
+    static const char *const forms[] = {"file:%s/cache%d.db?cache=shared",
+                                        "file:%s-cache%d?mode=memory&cache=shared"};
+    for (int i = 0; i < 2; i++) {
+        char uri[TEST_PATH_BYTES];
+        path_format(uri, forms[i], world->directory, i);
+        sqlite3 *writer = db_open(world->options, uri);
+        sqlite3 *reader = db_open(world->options, uri);
+        db_must(writer, "CREATE VIRTUAL TABLE f USING faster(k INTEGER PRIMARY KEY, v); "
+                        "CREATE TABLE o(k INTEGER PRIMARY KEY, v)");
+        want(reader, "0", "SELECT count(*) FROM f");
+        want(reader, "0", "SELECT count(*) FROM f");
+        db_must(reader, "BEGIN");
+        want(reader, "0", "SELECT count(*) FROM f");
+        db_must(writer, "BEGIN IMMEDIATE; INSERT INTO o VALUES(1, 1)");
+        refused(writer, SQLITE_LOCKED_SHAREDCACHE, "locked", "INSERT INTO f VALUES(7, 1)");
+        want(reader, "0", "SELECT count(*) FROM f");
+        want(reader, "0", "SELECT faster_exists('f', 7)");
+        db_must(reader, "COMMIT");
+        db_must(writer, "INSERT INTO f VALUES(7, 1); COMMIT");
+        want(reader, "1|1", "SELECT (SELECT count(*) FROM f), (SELECT count(*) FROM o)");
+        db_close(reader);
+        db_close(writer);
+    }
+}
+
 /* ----------------------------------------------------------------- threads */
 
 #define THREADS 4
@@ -689,6 +727,7 @@ static const struct {
 } TESTS[] = {
     {"orphaned_directory_is_collected", orphaned_directory_is_collected},
     {"commands_change_one_column", commands_change_one_column},
+    {"commands_on_the_table_take_no_row", commands_on_the_table_take_no_row},
     {"command_grow_doubles_the_index", command_grow_doubles_the_index},
     {"commands_on_several_columns", commands_on_several_columns},
     {"commands_on_rowids", commands_on_rowids},
@@ -714,6 +753,7 @@ static const struct {
     {"rowid_cannot_become_null", rowid_cannot_become_null},
     {"close_with_an_open_statement", close_with_an_open_statement},
     {"shared_cache_in_memory", shared_cache_in_memory},
+    {"shared_cache_keeps_transactions_apart", shared_cache_keeps_transactions_apart},
     {"threads_share_a_store", threads_share_a_store},
 };
 
