@@ -11,8 +11,8 @@
 #include "shapes/guard.h"
 #include "store/operations.h"
 
-/* Fills in *found if the record at `addr` has the key, is visible below `upper`, and holds the value
- * itself, not the list of its chunks. */
+/* Fills in *found if the record at `addr` has the key, is visible below `upper`, and holds the
+ * value itself, not the list of its chunks. */
 static inline bool fst_newest_find(const struct faster_store *store, const struct faster_op *op,
                                    fst_addr addr, uint64_t upper, struct fst_found *found) {
     const uint64_t page_bytes = fst_log_page_bytes(store->log);
