@@ -271,7 +271,7 @@ static int module_rollback_to(sqlite3_vtab *base, int level) {
 static int module_best_index(sqlite3_vtab *base, sqlite3_index_info *info) {
     struct table *table = table_of(base);
     table->connection->planned = table;
-    return table_result(table, plan_best_index(&table->schema, info, 0));
+    return table_result(table, plan_best_index(&table->schema, info));
 }
 
 /* PRAGMA integrity_check, from SQLite 3.44 on. A finding is a message and no failure. */

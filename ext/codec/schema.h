@@ -43,6 +43,9 @@ enum schema_affinity {
 
 enum schema_collation { SCHEMA_BINARY, SCHEMA_NOCASE, SCHEMA_RTRIM };
 
+/* As SQLite calls it. */
+const char *schema_collation_name(enum schema_collation collation);
+
 struct schema_column {
     char *name;           /* without quotes */
     char *type;           /* as declared, "" if none */

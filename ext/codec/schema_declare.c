@@ -21,7 +21,7 @@ static void append_column(sqlite3_str *text, const struct schema_column *column)
     sqlite3_str_appendall(text, ", ");
 }
 
-static const char *collation_name(enum schema_collation collation) {
+const char *schema_collation_name(enum schema_collation collation) {
     switch (collation) {
     case SCHEMA_BINARY:
         return "BINARY";
@@ -51,7 +51,7 @@ static void append_key(sqlite3_str *text, const struct table_schema *schema,
     } else if (schema->key_count == 1) {
         sqlite3_str_appendf(text, ", PRIMARY KEY (\"%w\" COLLATE %s)",
                             schema->columns[schema->key[0].column].name,
-                            collation_name(schema->key[0].collation));
+                            schema_collation_name(schema->key[0].collation));
     }
     sqlite3_str_appendall(text, schema_has_rowid(schema) ? ")" : ") WITHOUT ROWID");
 }

@@ -54,7 +54,7 @@
 #define COST_LOOKUP 4.0
 #define COST_SCAN_ROW 3.0
 #define BATCH_ROW_COUNT 25
-#define ROW_COUNT_UNKNOWN 1000000u
+#define ROW_COUNT_ASSUMED 1000000
 
 /* ---------------------------------------------------------------- choosing */
 
@@ -70,18 +70,6 @@ static bool is_key_column(const struct table_schema *schema, int column, int par
     return column < schema->column_count && schema->columns[column].key_index == part;
 }
 
-static const char *collation_name(enum schema_collation collation) {
-    switch (collation) {
-    case SCHEMA_BINARY:
-        return "BINARY";
-    case SCHEMA_NOCASE:
-        return "NOCASE";
-    case SCHEMA_RTRIM:
-        return "RTRIM";
-    }
-    return "BINARY";
-}
-
 static bool is_collation_usable(const struct table_schema *schema, sqlite3_index_info *info,
                                 int constraint, int part) {
     const char *collation = sqlite3_vtab_collation(info, constraint);
@@ -89,7 +77,7 @@ static bool is_collation_usable(const struct table_schema *schema, sqlite3_index
         sqlite3_stricmp(collation, "BINARY") == 0) {
         return true;
     }
-    return sqlite3_stricmp(collation, collation_name(schema->key[part].collation)) == 0;
+    return sqlite3_stricmp(collation, schema_collation_name(schema->key[part].collation)) == 0;
 }
 
 static bool is_numeric_part(const struct table_schema *schema, int part) {
@@ -159,7 +147,7 @@ static bool is_exact(const struct table_schema *schema, sqlite3_index_info *info
     }
     const char *collation = sqlite3_vtab_collation(info, constraint);
     return schema_has_rowid(schema) || collation == NULL ||
-           sqlite3_stricmp(collation, collation_name(schema->key[0].collation)) == 0;
+           sqlite3_stricmp(collation, schema_collation_name(schema->key[0].collation)) == 0;
 }
 
 /* Passes the values on in the key's order. False if a part has none, or if the values of one list
@@ -203,13 +191,12 @@ static uint64_t take_lists(const struct table_schema *schema, sqlite3_index_info
 }
 
 static enum plan_kind choose_plan(const struct table_schema *schema, sqlite3_index_info *info,
-                                  uint64_t row_count, uint64_t *lists) {
+                                  uint64_t *lists) {
     bool is_unique;
     *lists = 0;
-    double rows = (double)(row_count == 0 ? ROW_COUNT_UNKNOWN : row_count);
     if (!use_key(schema, info, &is_unique)) {
-        info->estimatedRows = (sqlite3_int64)rows;
-        info->estimatedCost = COST_LOOKUP + COST_SCAN_ROW * rows;
+        info->estimatedRows = ROW_COUNT_ASSUMED;
+        info->estimatedCost = COST_LOOKUP + COST_SCAN_ROW * ROW_COUNT_ASSUMED;
         return PLAN_SCAN;
     }
     *lists = take_lists(schema, info);
@@ -224,10 +211,9 @@ static enum plan_kind choose_plan(const struct table_schema *schema, sqlite3_ind
     return PLAN_POINT;
 }
 
-int plan_best_index(const struct table_schema *schema, sqlite3_index_info *info,
-                    uint64_t row_count) {
+int plan_best_index(const struct table_schema *schema, sqlite3_index_info *info) {
     uint64_t lists;
-    info->idxNum = (int)choose_plan(schema, info, row_count, &lists);
+    info->idxNum = (int)choose_plan(schema, info, &lists);
     info->idxStr =
         sqlite3_mprintf("%llx %llx", (sqlite3_uint64)info->colUsed, (sqlite3_uint64)lists);
     info->needToFreeIdxStr = 1;

@@ -40,11 +40,10 @@ static inline bool plan_has_list(const struct plan *plan, int part) {
     return part < PLAN_LIST_COUNT_MAX && (plan->lists >> part & 1) != 0;
 }
 
-/* xBestIndex. `row_count` is an estimate (0: unknown). Fills `info`, idxStr included.
+/* xBestIndex. Fills `info`, idxStr included.
  * An unusable constraint is simply not used: a scan never needs one, so no combination
  * is refused with SQLITE_CONSTRAINT. SQLITE_OK, SQLITE_NOMEM. */
-int plan_best_index(const struct table_schema *schema, sqlite3_index_info *info,
-                    uint64_t row_count);
+int plan_best_index(const struct table_schema *schema, sqlite3_index_info *info);
 
 /* The plan behind idxNum and idxStr, as plan_best_index() wrote them. */
 struct plan plan_decode(int index_number, const char *index_text);

@@ -306,7 +306,7 @@ static int planned_disconnect(sqlite3_vtab *base) {
 /* The flag that decides about one-pass updates becomes visible in the plan's text. */
 static int planned_best_index(sqlite3_vtab *base, sqlite3_index_info *info) {
     struct planned_table *table = (struct planned_table *)base;
-    int rc = plan_best_index(&table->schema, info, 1000);
+    int rc = plan_best_index(&table->schema, info);
     info->idxNum += info->idxFlags == SQLITE_INDEX_SCAN_UNIQUE ? 10 : 0;
     return rc;
 }
