@@ -138,11 +138,11 @@ static void run(struct faster_session *session, struct faster_op *op,
                 const struct fst_pending *walk) {
     enum faster_status status = FASTER_OK;
     enum fst_attempt attempt = FST_ATTEMPT_AGAIN;
-    session->large.is_ready = false;
     while (status == FASTER_OK && attempt != FST_ATTEMPT_DONE && attempt != FST_ATTEMPT_IO) {
         attempt = attempt_once(session, op, walk);
         status = prepare_next(session, op, attempt);
     }
+    session->large.is_ready = false; /* no other operation may take this one's chunks for its own */
     if (attempt != FST_ATTEMPT_IO) {
         explain(session, op);
     }

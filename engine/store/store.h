@@ -157,7 +157,7 @@ struct fst_large_value {
     struct faster_bytes value;
     uint64_t done_bytes;
     struct fst_chunk_list list; /* of what is written */
-    bool is_ready;              /* all of it */
+    bool is_ready;              /* all of it; false between calls */
     uint64_t made_from;         /* of a merge: the version, 0: none was there */
 };
 

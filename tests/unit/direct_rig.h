@@ -60,6 +60,7 @@ static inline const char *get(const char *key) {
     enum faster_status status = finish(rig.session, &op, faster_snapshot_read(&now, &op));
     faster_snapshot_close(&now);
     if (status == FASTER_OK) {
+        memset(text, 0, sizeof text); /* number_of() looks behind the end of a text */
         snprintf(text, sizeof text, "%.*s", (int)result.size_bytes, (const char *)result.data);
     } else {
         ASSERT_STATUS(status, FASTER_NOT_FOUND);
