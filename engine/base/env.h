@@ -58,7 +58,9 @@ struct faster_env {
     /* The heavy half of an asymmetric fence (fst_store_light_u64() is the other one): each thread
      * of the process passes a full memory fence at some point between this call's begin and its
      * end; so does the caller, at both. False: nothing was done. Where the system has no such call
-     * that is the answer from the first time on; where it has, it may lack memory for a moment. */
+     * that is the answer from the first time on; where it has, it may lack memory for a moment, but
+     * it must go on being there: no sandbox may take it away from a process that has a store open.
+     */
     bool (*fence_threads)(const struct faster_env *env);
 
     /* Time and chance. */

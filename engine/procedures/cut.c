@@ -25,7 +25,7 @@ static bool has_nothing_new(struct faster_store *store) {
 
 static void raise_version(struct faster_store *store) {
     uint64_t version = fst_load_relaxed_u64(&store->version);
-    /* release, both, floor first: pairs with the acquire in fst_op_attempt() and
+    /* release, both, floor first: pairs with the acquire in fst_session_note_version() and
      * is_of_later_version(): whoever has met a record of a version sees its floor */
     fst_store_release_u64(&store->version_floor, fst_log_tail(store->log).raw);
     fst_store_release_u64(&store->version, version + 1);

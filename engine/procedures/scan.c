@@ -46,7 +46,6 @@ static bool is_candidate(const struct fst_live_scan *scan, const struct fst_log_
 
 /* The bucket is on its way from memory while the rest of the batch is collected. */
 static void start(struct fst_live_scan *scan, struct fst_scan_entry *entry) {
-    const struct faster_store *store = scan->session->store;
     const struct fst_log_item *item = &entry->item;
     entry->op = (struct faster_op){
         .key = {item->bytes + item->shape.key_offset_bytes, item->shape.key_bytes},
@@ -54,7 +53,6 @@ static void start(struct fst_live_scan *scan, struct fst_scan_entry *entry) {
         .located = item->addr.raw,
         .upper = scan->upper};
     fst_op_prepare(scan->session, &entry->op);
-    fst_hash_index_prefetch(store->index, entry->op.hash);
 }
 
 static bool interrupted(const struct fst_live_scan *scan) {

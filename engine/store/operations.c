@@ -3,7 +3,7 @@
 
 #include "store/newest.h"
 
-/* The bucket is then on its way while the epoch is entered, which waits for all loads before. */
+/* The bucket is then on its way while the epoch is entered. */
 void fst_op_prepare(const struct faster_session *session, struct faster_op *op) {
     op->hash = fst_key_hash(session->store, &op->key);
     fst_hash_index_prefetch(session->store->index, op->hash);

@@ -97,7 +97,8 @@ struct fst_hybrid_log {
     uint32_t no_space_count;  /* flights in NO_SPACE */
     enum faster_status lack;  /* FULL or NOMEM: what the last of them lacked */
     uint32_t in_flight_count; /* requests at the device, syncs included */
-    uint64_t sync_to;         /* a sync waits for the bytes below to be written; 0: none does */
+    uint64_t sync_to;         /* a sync waits for the bytes below to be written; 0: none is known,
+                                 and one whose place another has taken syncs by itself */
     uint64_t submitted;       /* flights have been made for everything below */
     uint64_t walk_from;       /* where the walk over records for the next flight starts: the
                                  record that reaches over `submitted`, or `submitted` itself; above
