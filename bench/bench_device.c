@@ -103,6 +103,8 @@ static struct kind read_kinds[] = {
     {.name = "raw-iopoll", .variant = RAW_IOPOLL, .reads = raw_reads},
     {.name = "io_uring", .variant = URING, .reads = device_reads},
     {.name = "io_uring-misaligned", .variant = URING_MISALIGNED, .reads = device_reads},
+    {.name = "io_uring-sqpoll", .variant = URING_SUBMIT_POLL, .reads = device_reads},
+    {.name = "io_uring-iopoll", .variant = URING_COMPLETE_POLL, .reads = device_reads},
     {.name = "io_uring-cached", .variant = URING_CACHED, .reads = device_reads},
     {.name = "threads", .variant = THREADS, .reads = device_reads},
 };

@@ -49,7 +49,15 @@ typedef bool measure_reads_fn(struct bench *bench, unsigned variant, size_t read
 typedef bool measure_appends_fn(struct bench *bench, unsigned variant, struct sample *sample);
 
 /* device_client.c: the engine's devices. */
-enum device_variant { THREADS, URING_CACHED, URING, URING_MISALIGNED };
+/* The last two are reads only, and false where the option is not in force. */
+enum device_variant {
+    THREADS,
+    URING_CACHED,
+    URING,
+    URING_MISALIGNED,
+    URING_SUBMIT_POLL,
+    URING_COMPLETE_POLL
+};
 #define APART 8u /* appends: the write and the sync are two requests, one after the other */
 measure_reads_fn device_reads;
 /* Each append is written and synced. */

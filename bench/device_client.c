@@ -7,6 +7,7 @@
 #include "base/checksum.h"
 
 #define NS_PER_SECOND UINT64_C(1000000000)
+#define SUBMIT_POLL_IDLE_MS 100u /* as raw_client.c */
 
 struct client {
     struct bench *bench;
@@ -31,7 +32,11 @@ static void drop_cache(const struct bench *bench) {
 
 static struct client open_client(struct bench *bench, enum device_variant variant) {
     struct client client = {.bench = bench};
-    struct fst_device_uring_config config = {.direct = variant >= URING, .is_wanted = true};
+    struct fst_device_uring_config config = {.direct = variant >= URING,
+                                             .is_wanted = true,
+                                             .submit_poll = variant == URING_SUBMIT_POLL,
+                                             .submit_poll_idle_ms = SUBMIT_POLL_IDLE_MS,
+                                             .complete_poll = variant == URING_COMPLETE_POLL};
     enum faster_status status;
 
     config.file = (struct fst_device_file_config){.env = bench->env,
@@ -129,6 +134,11 @@ static void open_segments(struct client *client) {
     }
 }
 
+static bool is_in_force(const struct fst_device *device, unsigned variant) {
+    return (variant != URING_SUBMIT_POLL || fst_load_relaxed_u32(&device->submit_polls) != 0) &&
+           (variant != URING_COMPLETE_POLL || fst_load_relaxed_u32(&device->complete_polls) != 0);
+}
+
 bool device_reads(struct bench *bench, unsigned variant, size_t read_bytes, unsigned depth,
                   struct sample *sample) {
     static struct read_state states[DEPTH_MAX];
@@ -152,8 +162,9 @@ bool device_reads(struct bench *bench, unsigned variant, size_t read_bytes, unsi
         submit_read(&states[i], read_bytes);
     }
     *sample = sample_of(bench, read_on(&client, &done, read_bytes, depth, start), start);
+    const bool in_force = is_in_force(client.device, variant);
     close_client(&client);
-    return true;
+    return in_force;
 }
 
 /* ---- writes ---- */

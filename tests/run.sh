@@ -260,7 +260,7 @@ clang_build() {
 
 # Every test is to pass without io_uring; what differs is the device.
 without_uring() {
-  local names="test_device test_device_file test_device_uring"
+  local names="test_device test_device_file test_device_uring test_device_uring_poll"
   configure_build "$build_root/build-threads" -Dwerror=true -Dbuildtype=debugoptimized \
     -During=disabled &&
     ninja -C "$build_root/build-threads" ext/faster.so $(printf 'tests/unit_%s ' $names) &&

@@ -231,6 +231,22 @@ struct faster_options {
                                         system's page cache (O_DIRECT). For stores much larger than
                                         memory: half the processor time, whole batches faster; what
                                         the cache holds is read many times slower [false] */
+    bool io_submit_poll;             /* with io_uring: one thread of the kernel's submits the
+                                        requests of all sessions (SQPOLL), which then make fewer
+                                        system calls. For many reads from fast disks on machines
+                                        with a processor to spare: the thread keeps one busy
+                                        until it has found nothing to do for io_submit_poll_idle_ms.
+                                        [false] */
+    uint32_t io_submit_poll_idle_ms; /* [10], 1 to 60000; with io_submit_poll only */
+    bool io_complete_poll;           /* with io_uring and io_direct: who waits for a read asks the
+                                        disk over and over, which raises no interrupt (IOPOLL).
+                                        For disks of a few microseconds whose driver has polled
+                                        queues; a waiting session keeps a processor busy [false]
+                                        What the system, the file system or the disk refuses of
+                                        the two, by the first real read at the latest, is served
+                                        without, and one warning (diagnostic) names the reason;
+                                        the figures io_submit_polls and io_complete_polls tell
+                                        what is in force */
     uint32_t index_bits;             /* log2 of the index's 64-byte buckets at first [10], 4 to
                                         36; a store that holds commits starts with as many as
                                         memory allows */

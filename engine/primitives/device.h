@@ -89,6 +89,9 @@ struct fst_device {
     uint32_t segment_bits;
     fst_atomic_u64 buffer_bytes; /* memory of all queues' I/O buffers; written and read relaxed */
     fst_atomic_u64 registered_bytes; /* of it, registered with the kernel; relaxed as well */
+    /* 1: in force. Written by open, and by the first owner whose reads are refused; relaxed. */
+    fst_atomic_u32 submit_polls;
+    fst_atomic_u32 complete_polls;
 };
 
 /* What a file device needs to know of its store. Strings and pointers are copied. */
@@ -115,6 +118,9 @@ struct fst_device_uring_config {
     struct fst_device_file_config file; /* thread_count: for what the ring is not used for */
     bool direct;                        /* past the system's cache where the file system can */
     bool is_wanted;                     /* io_uring was asked for: its absence is a warning */
+    bool submit_poll;                   /* a thread of the kernel's submits, where it can be had */
+    uint32_t submit_poll_idle_ms;       /* ... and sleeps after so long without work */
+    bool complete_poll;                 /* direct reads are polled for, where they can be */
     const struct fst_diagnostics *diagnostics; /* outlives the device; may be NULL */
     const struct fst_uring_calls *calls;       /* tests only: NULL means the kernel's */
 };

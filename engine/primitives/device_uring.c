@@ -50,6 +50,12 @@
  * then, aligned or not: the copy costs less than the kernel's looking up and pinning the memory.
  * Where the system refuses, the same reads go to their own memory.
  *
+ * Polling, where it is asked for (device_uring_poll.c), changes what is said here in two places. A
+ * thread of the kernel's may take entries: then they are TAKEN once it may see them, and a file is
+ * closed only when none of them can name it any more. And a second device of this kind may stand in
+ * front of the first, whose rings poll for the end of direct reads; then the first is what is
+ * called inner, or the file device, here.
+ *
  * Waits. Only poll() waits, in the kernel, for at most its timeout. While workers have some of
  * the queue's requests, an eventfd that they write to is one more thing the ring waits for.
  *
@@ -116,7 +122,7 @@ static bool map_ops(struct fst_device_queue *queue) {
     if (queue->ops != NULL) {
         return true;
     }
-    queue->ops = map_counted(&queue->device->head, OPS_BYTES);
+    queue->ops = map_counted(queue->device->counted, OPS_BYTES);
     for (unsigned i = FST_URING_OPS_MAX; queue->ops != NULL && i-- > 0;) {
         queue->ops[i].next = queue->free;
         queue->free = &queue->ops[i];
@@ -126,7 +132,7 @@ static bool map_ops(struct fst_device_queue *queue) {
 
 unsigned char *fst_uring_bounce(struct fst_device_queue *queue, const struct fst_uring_op *op) {
     if (queue->bounces == NULL) {
-        queue->bounces = map_counted(&queue->device->head, FST_URING_BOUNCES_BYTES);
+        queue->bounces = map_counted(queue->device->counted, FST_URING_BOUNCES_BYTES);
     }
     return queue->bounces == NULL
                ? NULL
@@ -141,8 +147,8 @@ static void uring_queue_close(struct fst_device *device, struct fst_device_queue
         return;
     }
     fst_uring_ring_close(queue);
-    unmap_counted(device, queue->ops, OPS_BYTES);
-    unmap_counted(device, queue->bounces, FST_URING_BOUNCES_BYTES);
+    unmap_counted(queue->device->counted, queue->ops, OPS_BYTES);
+    unmap_counted(queue->device->counted, queue->bounces, FST_URING_BOUNCES_BYTES);
     inner->ops->queue_close(inner, queue->inner);
     env->release(env, queue);
 }
@@ -203,6 +209,9 @@ static void submit_prepared(struct fst_device_queue *queue) {
     begin_waiting(queue);
     if (queue->prepared_count > 0) {
         fst_uring_ring_enter(queue, 0);
+    }
+    if (queue->device->polls && queue->inner_count > 0) {
+        fst_device_flush(queue->device->inner, queue->inner);
     }
 }
 
@@ -328,12 +337,13 @@ static void uring_close(struct fst_device *device) {
         struct fst_uring_device *uring = uring_of(device);
         uring->inner->ops->close(uring->inner);
         fst_uring_spares_finish(uring);
+        fst_uring_poller_close(uring);
         device->env->mutex_destroy(device->env, uring->mutex);
         device->env->release(device->env, device);
     }
 }
 
-static const struct fst_device_ops uring_ops = {
+const struct fst_device_ops fst_uring_ops = {
     .name = "io_uring",
     .queue_open = uring_queue_open,
     .queue_close = uring_queue_close,
@@ -346,48 +356,3 @@ static const struct fst_device_ops uring_ops = {
     .stored_bytes = uring_stored_bytes,
     .close = uring_close,
 };
-
-/* ---- open ---- */
-
-enum faster_status fst_device_uring_open(const struct fst_device_uring_config *config,
-                                         struct fst_device **device) {
-    const struct faster_env *env = config->file.env;
-    struct fst_uring_device *uring = env->allocate(env, sizeof *uring);
-    enum faster_status status;
-    int result;
-
-    if (uring == NULL) {
-        return FASTER_NOMEM;
-    }
-    memset(uring, 0, sizeof *uring);
-    uring->head = (struct fst_device){
-        .ops = &uring_ops, .env = env, .segment_bits = config->file.segment_bits};
-    uring->calls = config->calls != NULL ? config->calls : &fst_uring_calls_kernel;
-    uring->diagnostics = config->diagnostics;
-    uring->process_id = env->process_id(env);
-    fst_store_relaxed_u32(&uring->block_bytes, config->direct ? FST_URING_BLOCK_BYTES_FIRST : 0);
-    status = env->mutex_create(env, &uring->mutex);
-    if (status == FASTER_OK) {
-        status = fst_device_file_open(&config->file, &uring->inner);
-    }
-    if (status != FASTER_OK) {
-        env->mutex_destroy(env, uring->mutex);
-        env->release(env, uring);
-        return status;
-    }
-    uring->files = fst_device_file_segments(uring->inner);
-    /* By use: headers and versions do not tell what a container forbids. */
-    result = fst_uring_spares_fill(uring);
-    if (result != 0) {
-        fst_uring_diagnose(uring,
-                           config->is_wanted ? FASTER_DIAGNOSTIC_WARNING : FASTER_DIAGNOSTIC_INFO,
-                           "no io_uring here", -result);
-        *device = uring->inner;
-        env->mutex_destroy(env, uring->mutex);
-        env->release(env, uring);
-        return FASTER_OK;
-    }
-    uring->files->opens_direct = config->direct;
-    *device = &uring->head;
-    return FASTER_OK;
-}

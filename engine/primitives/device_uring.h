@@ -4,6 +4,8 @@
  *     device_uring_op.c    one request: its pieces, and what a completion means
  *     device_uring_sync.c  what a request asks to be durable
  *     device_uring_ring.c  a queue's ring, and the calls that reach the kernel
+ *     device_uring_poll.c  rings that the kernel polls: for what to submit, or for what completed
+ *     device_uring_open.c  what of all this a system offers
  *     device_uring_none.c  instead of them all, in a build without io_uring
  */
 #ifndef FST_PRIMITIVES_DEVICE_URING_H
@@ -31,6 +33,13 @@
 /* How often EINTR and EAGAIN are answered by asking again; then they are failures. */
 #define FST_URING_RETRIES_MAX 16u
 
+/* What a ring is to be. */
+struct fst_uring_setup {
+    unsigned flags;        /* IORING_SETUP_... */
+    unsigned idle_ms;      /* SQPOLL: when its thread goes to sleep */
+    int thread_descriptor; /* ATTACH_WQ: the ring whose thread it shares */
+};
+
 /* What reaches the kernel. A test puts itself in front to make transfers short, late,
  * reordered or fail: a libc wrapper would not do, as liburing calls the kernel itself. */
 struct fst_uring_result {
@@ -38,14 +47,15 @@ struct fst_uring_result {
     int result;
 };
 struct fst_uring_calls {
-    /* 0 or -errno. */
-    int (*init)(struct io_uring *ring, unsigned entries);
+    /* 0 or -errno. `setup` may be NULL: nothing is polled. */
+    int (*init)(struct io_uring *ring, unsigned entries, const struct fst_uring_setup *setup);
     void (*finish)(struct io_uring *ring);
     /* Registers memory, as buffer 0, or ends that. 0 or -errno. */
     int (*register_memory)(struct io_uring *ring, void *memory, size_t bytes);
     void (*unregister_memory)(struct io_uring *ring);
     /* Hands over the prepared entries. With wait_ns > 0 also waits so long for a completion,
-     * in the same call. Negative: -errno; what was taken tells io_uring_sq_ready(). */
+     * in the same call; a ring with IOPOLL is looked at once instead. Negative: -errno; what was
+     * taken tells io_uring_sq_ready(). */
     int (*enter)(struct io_uring *ring, uint64_t wait_ns);
     /* Takes completions, at most `count_max`; returns how many. Calls no kernel. */
     unsigned (*reap)(struct io_uring *ring, struct fst_uring_result *results, unsigned count_max);
@@ -57,7 +67,7 @@ enum fst_uring_state {
     FST_URING_FREE = 0,
     FST_URING_PREPARED, /* has an entry that the kernel has not taken */
     FST_URING_TAKEN,    /* the kernel has it */
-    FST_URING_INNER,    /* the file device has what is left of it */
+    FST_URING_INNER,    /* the inner device has what is left of it */
     FST_URING_LINKED    /* of a write and the sync linked to it: back, the other is not */
 };
 
@@ -113,8 +123,10 @@ struct fst_device_queue {
     bool has_ring;
     bool has_registered;       /* the bounces, with this ring */
     bool has_tried_registered; /* once for each queue */
-    bool has_no_ring; /* it could not be had, or broke: everything goes to the file device */
+    bool has_no_ring;     /* it could not be had, or broke: everything goes to the inner device */
+    bool has_lost_thread; /* the kernel's that took its entries */
     int wake_descriptor;
+    struct fst_device_queue *next_polled; /* protected by the poller's mutex */
     struct fst_uring_op wake; /* stands in the list of prepared ones for the wake-up's entry */
     struct io_uring ring;
 };
@@ -127,20 +139,37 @@ struct fst_uring_spare {
     int wake_descriptor;
 };
 
+/* The kernel's thread that takes the entries of all rings of a device: one for all of them, as it
+ * costs a processor. It ends with the last of the rings. */
+struct fst_uring_poller {
+    const struct faster_env *env;
+    uint64_t process_id;
+    unsigned idle_ms;
+    struct io_uring ring;            /* the thread's first; carries nothing after the probe */
+    struct fst_mutex *mutex;         /* protects the list; a leaf */
+    struct fst_device_queue *queues; /* with rings that the thread serves */
+};
+
 struct fst_uring_device {
     struct fst_device head;
-    struct fst_device *inner;
-    struct fst_segment_files *files; /* inner's */
+    struct fst_device *inner;        /* of files; or, if this one polls, of the rest of requests */
+    struct fst_device *counted;      /* in whose head the buffers are counted: the outermost */
+    struct fst_segment_files *files; /* the file device's */
+    struct fst_uring_poller *poller; /* NULL: whoever has something to submit does it */
+    bool polls;                      /* its rings take direct reads only, and poll for their end */
     const struct fst_uring_calls *calls;
     const struct fst_diagnostics *diagnostics;
     uint64_t process_id;
     struct fst_mutex *mutex; /* protects the spares; a leaf */
     struct fst_uring_spare spares[FST_URING_SPARES_MAX];
     unsigned spare_count;
-    fst_atomic_u32 block_bytes;   /* of direct transfers, 0: none work here; learnt by use, by
-                                     any queue's owner; relaxed, each value is right alone */
-    fst_atomic_u32 has_diagnosed; /* 1: ring trouble was reported; by compare-and-swap */
+    fst_atomic_u32 block_bytes;         /* of direct transfers, 0: none work here; learnt by use, by
+                                           any queue's owner; relaxed, each value is right alone */
+    fst_atomic_u32 has_diagnosed;       /* 1: ring trouble was reported; by compare-and-swap */
+    fst_atomic_u32 has_diagnosed_polls; /* the same of trouble with polling */
 };
+
+extern const struct fst_device_ops fst_uring_ops; /* device_uring.c */
 
 /* ---- device_uring_op.c ---- */
 
@@ -193,6 +222,31 @@ bool fst_uring_ring_registers(struct fst_device_queue *queue);
 /* One diagnostic for each device, however many queues have the trouble. */
 void fst_uring_diagnose(struct fst_uring_device *device, enum faster_diagnostic_level level,
                         const char *what, int error_number);
+
+/* ---- device_uring_poll.c ---- */
+
+/* Starts the kernel's thread, and has it carry out something. 0 or -errno. */
+int fst_uring_poller_open(struct fst_uring_device *device, unsigned idle_ms);
+/* No queue is left. Accepts NULL. */
+void fst_uring_poller_close(struct fst_uring_device *device);
+/* A ring of the kind that the device asks for, or as close to it as the system allows: with a
+ * thread that submits or without. 0 or -errno. */
+int fst_uring_poll_init(struct fst_uring_device *device, struct io_uring *ring);
+/* The queue's ring is, or is no longer, one whose entries the thread takes. */
+void fst_uring_poller_join(struct fst_device_queue *queue);
+void fst_uring_poller_part(struct fst_device_queue *queue);
+/* Waits until what any queue has published so far is taken; `poller` is one. */
+void fst_uring_poller_settle(void *poller);
+/* True if a thread of the kernel's takes what the ring holds. */
+bool fst_uring_is_polled(const struct fst_device_queue *queue);
+/* Entries that are still the owner's. */
+unsigned fst_uring_poll_untaken(const struct io_uring *ring);
+/* The thread is dead: what it has not taken nobody will. */
+void fst_uring_poller_lost(struct fst_device_queue *queue);
+/* Reads cannot be polled for here: they are the inner device's from now on. */
+void fst_uring_poll_refused(struct fst_uring_device *device, int error_number);
+/* As fst_uring_diagnose(), a warning about something that is served all the same. */
+void fst_uring_poll_diagnose(struct fst_uring_device *device, const char *what, int error_number);
 
 /* ---- device_uring.c ---- */
 

@@ -147,7 +147,8 @@ static void prepare(struct fst_uring_op *op) {
 
     choose_path(op, at, count_bytes);
     descriptor = env->file_descriptor(env, op->is_direct ? op->file->direct : op->file->file);
-    if (descriptor < 0 || count_bytes > INT32_MAX || !fst_uring_ring_open(op->queue)) {
+    if (descriptor < 0 || count_bytes > INT32_MAX || (op->queue->device->polls && !op->is_direct) ||
+        !fst_uring_ring_open(op->queue)) {
         fst_uring_op_hand_over(op);
         return;
     }
@@ -222,9 +223,13 @@ static void end_piece(struct fst_uring_op *op) {
     }
 }
 
-/* Requests that need no ring, and those that are refused, are the file device's. */
+/* Requests that need no ring, and those that are refused, are the inner device's. */
 static bool is_for_ring(const struct fst_uring_device *device,
                         const struct fst_io_request *request) {
+    if (device->polls &&
+        (request->kind != FST_IO_READ || fst_load_relaxed_u32(&device->block_bytes) == 0)) {
+        return false;
+    }
     return request->count_bytes > 0 && request->addr.raw <= FST_ADDR_MAX &&
            request->count_bytes <= FST_ADDR_MAX - request->addr.raw &&
            (request->kind == FST_IO_READ || !device->files->read_only);
@@ -235,7 +240,7 @@ void fst_uring_op_begin(struct fst_device_queue *queue, struct fst_io_request *r
 
     op->request = request;
     op->needs_sync = request->kind == FST_IO_SYNC || request->kind == FST_IO_WRITE_SYNC;
-    if (request->kind == FST_IO_SYNC) {
+    if (request->kind == FST_IO_SYNC && !queue->device->polls) {
         fst_uring_sync_or_end(op, FASTER_OK);
     } else if (is_for_ring(queue->device, request)) {
         begin_piece(op);
@@ -276,13 +281,19 @@ static void advance(struct fst_uring_op *op, size_t count) {
 }
 
 /* The file system accepted the open and refuses the transfer: larger blocks may do; if not,
- * this device works without. The request itself goes through the cache. */
-static void avoid_direct(struct fst_uring_op *op) {
+ * this device works without. The request itself goes through the cache. Where completions are
+ * polled for it is that, too, which may be refused: only an attempt tells, and that it is no matter
+ * of blocks tells EOPNOTSUPP. */
+static void avoid_direct(struct fst_uring_op *op, int error_number) {
     struct fst_uring_device *device = op->queue->device;
-    uint32_t tried = fst_load_relaxed_u32(&device->block_bytes);
+    const uint32_t tried = fst_load_relaxed_u32(&device->block_bytes);
+    const bool may_be_larger =
+        tried == FST_URING_BLOCK_BYTES_FIRST && !(device->polls && error_number == EOPNOTSUPP);
 
-    fst_store_relaxed_u32(&device->block_bytes,
-                          tried == FST_URING_BLOCK_BYTES_FIRST ? FST_URING_BLOCK_BYTES_LAST : 0);
+    fst_store_relaxed_u32(&device->block_bytes, may_be_larger ? FST_URING_BLOCK_BYTES_LAST : 0);
+    if (device->polls && !may_be_larger) {
+        fst_uring_poll_refused(device, error_number);
+    }
     op->avoids_direct = true;
     transfer(op);
 }
@@ -291,9 +302,10 @@ static void fail(struct fst_uring_op *op, int error_number) {
     const bool may_repeat = error_number == EINTR || error_number == EAGAIN;
 
     if (op->is_direct && (error_number == EINVAL || error_number == EOPNOTSUPP)) {
-        avoid_direct(op);
-    } else if (error_number == ECANCELED) {
-        /* The thread that submitted it has ended before the kernel began with it. */
+        avoid_direct(op, error_number);
+    } else if (error_number == ECANCELED || (may_repeat && op->queue->device->polls)) {
+        /* The thread that submitted it has ended before the kernel began with it; or a disk that
+         * is polled has no room just now. */
         fst_uring_op_hand_over(op);
     } else if (may_repeat && op->retry_count < FST_URING_RETRIES_MAX) {
         op->retry_count++;

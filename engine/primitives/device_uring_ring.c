@@ -14,16 +14,27 @@
 
 /* ---- the kernel's calls ---- */
 
-static int kernel_init(struct io_uring *ring, unsigned entries) {
+static int kernel_init(struct io_uring *ring, unsigned entries,
+                       const struct fst_uring_setup *setup) {
+    /* Without these a wait with a timeout takes an entry of its own, completions can be lost, and
+     * a thread that submits knows registered files only: kernels before 5.11. */
+    unsigned needed = IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP | IORING_FEAT_SUBMIT_STABLE;
     struct io_uring_params params;
     int result;
 
     memset(&params, 0, sizeof params);
+    if (setup != NULL) {
+        params.flags = setup->flags;
+        params.sq_thread_idle = setup->idle_ms;
+        if ((setup->flags & IORING_SETUP_ATTACH_WQ) != 0) {
+            params.wq_fd = (unsigned)setup->thread_descriptor;
+        }
+    }
+    if ((params.flags & IORING_SETUP_SQPOLL) != 0) {
+        needed |= IORING_FEAT_SQPOLL_NONFIXED;
+    }
     result = io_uring_queue_init_params(entries, ring, &params);
-    /* Without these a wait with a timeout takes an entry of its own, and completions can be
-     * lost: kernels before 5.11. */
-    if (result == 0 && (~params.features &
-                        (IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP | IORING_FEAT_SUBMIT_STABLE))) {
+    if (result == 0 && (~params.features & needed) != 0) {
         io_uring_queue_exit(ring);
         result = -ENOSYS;
     }
@@ -49,7 +60,8 @@ static int kernel_enter(struct io_uring *ring, uint64_t wait_ns) {
     struct __kernel_timespec timeout = {.tv_sec = (long long)(wait_ns / NS_PER_SECOND),
                                         .tv_nsec = (long long)(wait_ns % NS_PER_SECOND)};
 
-    if (wait_ns == 0) {
+    /* A ring with IOPOLL takes no timeout in its wait; this looks for completions, too. */
+    if (wait_ns == 0 || (ring->flags & IORING_SETUP_IOPOLL) != 0) {
         return io_uring_submit(ring);
     }
     return io_uring_submit_and_wait_timeout(ring, &unused, 1, &timeout, NULL);
@@ -87,7 +99,8 @@ void fst_uring_diagnose(struct fst_uring_device *device, enum faster_diagnostic_
     /* acq_rel, but only the exchange counts: pairs with itself, one caller wins */
     if (fst_cas_acq_rel_u32(&device->has_diagnosed, &none, 1)) {
         fst_diagnose(device->diagnostics, level, "device",
-                     "%s (error %d); requests go to worker threads instead", what, error_number);
+                     "%s (error %d); requests go to %s instead", what, error_number,
+                     device->polls ? "rings without polling" : "worker threads");
     }
 }
 
@@ -100,14 +113,14 @@ static void wake(void *context) {
     (void)unused;
 }
 
-static int spare_make(const struct fst_uring_device *device, struct fst_uring_spare *spare) {
+static int spare_make(struct fst_uring_device *device, struct fst_uring_spare *spare) {
     int result;
 
     spare->wake_descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (spare->wake_descriptor < 0) {
         return -errno;
     }
-    result = device->calls->init(&spare->ring, FST_URING_ENTRIES);
+    result = fst_uring_poll_init(device, &spare->ring);
     if (result != 0) {
         (void)close(spare->wake_descriptor);
     }
@@ -177,7 +190,10 @@ bool fst_uring_ring_open(struct fst_device_queue *queue) {
     queue->ring = spare.ring;
     queue->wake_descriptor = spare.wake_descriptor;
     queue->has_ring = true;
-    fst_device_file_notify(device->inner, queue->inner, wake, queue);
+    fst_uring_poller_join(queue);
+    if (!device->polls) {
+        fst_device_file_notify(device->inner, queue->inner, wake, queue);
+    }
     return true;
 }
 
@@ -207,7 +223,7 @@ bool fst_uring_ring_registers(struct fst_device_queue *queue) {
         return queue->has_registered;
     }
     queue->has_tried_registered = true;
-    if (!take_allowance(&device->head)) {
+    if (!take_allowance(device->counted)) {
         return false;
     }
     memory = fst_uring_bounce(queue, &queue->ops[0]); /* the first of them */
@@ -215,7 +231,7 @@ bool fst_uring_ring_registers(struct fst_device_queue *queue) {
         memory != NULL &&
         device->calls->register_memory(&queue->ring, memory, FST_URING_BOUNCES_BYTES) == 0;
     if (!queue->has_registered) {
-        give_allowance(&device->head);
+        give_allowance(device->counted);
     }
     return queue->has_registered;
 }
@@ -224,7 +240,7 @@ bool fst_uring_ring_registers(struct fst_device_queue *queue) {
 static void unregister(struct fst_device_queue *queue) {
     if (queue->has_registered) {
         queue->device->calls->unregister_memory(&queue->ring);
-        give_allowance(&queue->device->head);
+        give_allowance(queue->device->counted);
         queue->has_registered = false;
     }
 }
@@ -238,8 +254,11 @@ void fst_uring_ring_close(struct fst_device_queue *queue) {
     if (!queue->has_ring) {
         return;
     }
-    fst_device_file_notify(device->inner, queue->inner, NULL, NULL);
+    if (!device->polls) {
+        fst_device_file_notify(device->inner, queue->inner, NULL, NULL);
+    }
     if (env->process_id(env) == device->process_id) {
+        fst_uring_poller_part(queue);
         unregister(queue);
     }
     spare = (struct fst_uring_spare){queue->ring, queue->wake_descriptor};
@@ -299,7 +318,7 @@ static struct fst_uring_op *take_prepared(struct fst_device_queue *queue) {
 
 /* Entries are taken in order. */
 static void note_taken(struct fst_device_queue *queue) {
-    const unsigned left = io_uring_sq_ready(&queue->ring);
+    const unsigned left = fst_uring_poll_untaken(&queue->ring);
 
     while (queue->prepared_count > left) {
         struct fst_uring_op *op = take_prepared(queue);
@@ -320,7 +339,7 @@ static void give_up(struct fst_device_queue *queue, int error_number) {
     struct io_uring_sq *sq = &queue->ring.sq;
 
     queue->has_no_ring = true;
-    for (unsigned i = sq->sqe_tail - io_uring_sq_ready(&queue->ring); i != sq->sqe_tail; i++) {
+    for (unsigned i = sq->sqe_tail - fst_uring_poll_untaken(&queue->ring); i != sq->sqe_tail; i++) {
         struct io_uring_sqe *entry = &sq->sqes[i & sq->ring_mask];
         io_uring_prep_nop(entry);
         io_uring_sqe_set_data(entry, &queue->ring); /* nobody's op */
@@ -342,12 +361,15 @@ static void give_up(struct fst_device_queue *queue, int error_number) {
 void fst_uring_ring_enter(struct fst_device_queue *queue, uint64_t wait_ns) {
     int result;
 
-    if (queue->inner_count > 0 && wait_ns > 0) {
+    if (queue->inner_count > 0 && wait_ns > 0 && !queue->device->polls) {
         arm_wake(queue);
     }
     result = queue->device->calls->enter(&queue->ring, wait_ns);
     note_taken(queue);
-    if (queue->prepared_count == 0 || result >= 0) {
+    if (result == -EOWNERDEAD) {
+        give_up(queue, -result);
+        fst_uring_poller_lost(queue);
+    } else if (queue->prepared_count == 0 || result >= 0) {
         queue->refused_count = 0; /* a timeout, a signal: nothing is lost */
     } else if (++queue->refused_count >= REFUSALS_MAX ||
                (result != -EAGAIN && result != -EINTR && result != -EBUSY && result != -ETIME)) {

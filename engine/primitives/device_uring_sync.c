@@ -15,7 +15,8 @@
  *
  * A sync counts as done only if it came after all of the write. It did not when the write was
  * continued or repeated [transfer], or when the kernel has taken the write's entry without the
- * sync's, which ends the link [note_taken].
+ * sync's, which ends the link [note_taken]. Where a thread of the kernel's takes entries nobody
+ * learns of the latter, and no syncs are linked.
  */
 #include <errno.h>
 
@@ -100,7 +101,7 @@ void fst_uring_sync_link(struct fst_uring_op *write, struct io_uring_sqe *entry)
     struct fst_uring_op *sync;
     uint64_t write_count;
 
-    if (!write->needs_sync || write->linked != NULL ||
+    if (!write->needs_sync || write->linked != NULL || fst_uring_is_polled(write->queue) ||
         write->handled + write->piece_bytes < write->request->count_bytes ||
         write->queue->free == NULL ||
         !fst_segment_files_sync_begin(write->queue->device->files, &file, &write_count)) {

@@ -76,6 +76,9 @@ static struct fst_segment_file *find_victim(struct fst_segment_files *files) {
 }
 
 static void close_slot(struct fst_segment_files *files, struct fst_segment_file *slot) {
+    if (files->before_close != NULL) {
+        files->before_close(files->before_close_context);
+    }
     files->env->file_close(files->env, slot->file);
     files->env->file_close(files->env, slot->direct);
     *slot = (struct fst_segment_file){.state = FST_SEGMENT_FREE};

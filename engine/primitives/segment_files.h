@@ -44,7 +44,11 @@ struct fst_segment_files {
     uint32_t segment_bits;
     uint32_t mode, user, group;
     bool read_only;
-    bool opens_direct; /* set before the first use */
+    bool opens_direct; /* these three are set before the first use */
+    /* Called with the lock held before a file that nobody uses is closed, or NULL: its number may
+     * still stand in a request that the kernel is about to take. Must not use the set. */
+    void (*before_close)(void *context);
+    void *before_close_context;
 
     struct fst_mutex *mutex; /* protects all below */
     struct fst_condition *changed;

@@ -128,14 +128,20 @@ static enum faster_status open_device(struct faster_store *store,
         .group = owner.group,
         .read_only = options->read_only};
     memcpy(config.uuid, store->identity.uuid, sizeof config.uuid);
+    const bool polls = options->io_submit_poll || options->io_complete_poll;
     if (options->io == FASTER_IO_THREADS ||
-        (options->io == FASTER_IO_DEFAULT && FST_IO_DEFAULT_IS_THREADS)) {
+        (options->io == FASTER_IO_DEFAULT && FST_IO_DEFAULT_IS_THREADS && !polls)) {
         return fst_device_file_open(&config, &store->device);
     }
-    struct fst_device_uring_config uring = {.file = config,
-                                            .direct = options->io_direct,
-                                            .is_wanted = options->io == FASTER_IO_URING,
-                                            .diagnostics = &store->diagnostics};
+    struct fst_device_uring_config uring = {
+        .file = config,
+        .direct = options->io_direct,
+        .is_wanted = options->io == FASTER_IO_URING || polls,
+        .submit_poll = options->io_submit_poll,
+        .submit_poll_idle_ms = options->io_submit_poll_idle_ms ? options->io_submit_poll_idle_ms
+                                                               : FST_IO_SUBMIT_POLL_IDLE_MS_DEFAULT,
+        .complete_poll = options->io_complete_poll,
+        .diagnostics = &store->diagnostics};
     return fst_device_uring_open(&uring, &store->device);
 }
 
@@ -198,9 +204,8 @@ static void close_locks(struct faster_store *store) {
     }
 }
 
-static enum faster_status open_all(struct faster_store *store, const struct faster_options *options,
+static enum faster_status check_io(const struct faster_options *options,
                                    struct faster_error *error) {
-    uint64_t memory = fst_memory_bytes_of(options);
     if (options->io_threads > FST_IO_THREADS_MAX) {
         return fst_error_set(error, FASTER_INVALID, "io_threads = %u: allowed are 1 to %u",
                              options->io_threads, FST_IO_THREADS_MAX);
@@ -209,7 +214,37 @@ static enum faster_status open_all(struct faster_store *store, const struct fast
         return fst_error_set(error, FASTER_INVALID, "io = %u: allowed are 0 to %u",
                              (unsigned)options->io, (unsigned)FASTER_IO_URING);
     }
-    enum faster_status status = open_identity(store, options, error);
+    if (options->io == FASTER_IO_THREADS &&
+        (options->io_submit_poll || options->io_complete_poll)) {
+        return fst_error_set(
+            error, FASTER_INVALID,
+            "%s with io = FASTER_IO_THREADS: allowed with FASTER_IO_DEFAULT and FASTER_IO_URING",
+            options->io_submit_poll ? "io_submit_poll" : "io_complete_poll");
+    }
+    if (options->io_complete_poll && !options->io_direct) {
+        return fst_error_set(error, FASTER_INVALID,
+                             "io_complete_poll without io_direct: allowed with io_direct");
+    }
+    if (options->io_submit_poll_idle_ms > 0 && !options->io_submit_poll) {
+        return fst_error_set(
+            error, FASTER_INVALID,
+            "io_submit_poll_idle_ms without io_submit_poll: allowed with io_submit_poll");
+    }
+    if (options->io_submit_poll_idle_ms > FST_IO_SUBMIT_POLL_IDLE_MS_MAX) {
+        return fst_error_set(error, FASTER_INVALID,
+                             "io_submit_poll_idle_ms = %u: allowed are 1 to %u",
+                             options->io_submit_poll_idle_ms, FST_IO_SUBMIT_POLL_IDLE_MS_MAX);
+    }
+    return FASTER_OK;
+}
+
+static enum faster_status open_all(struct faster_store *store, const struct faster_options *options,
+                                   struct faster_error *error) {
+    uint64_t memory = fst_memory_bytes_of(options);
+    enum faster_status status = check_io(options, error);
+    if (status == FASTER_OK) {
+        status = open_identity(store, options, error);
+    }
     if (status == FASTER_OK) {
         status = fst_budget_for(memory, store->identity.page_bits, store->identity.segment_bits,
                                 &store->budget, error);

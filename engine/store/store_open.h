@@ -36,6 +36,8 @@ static inline uint64_t fst_memory_bytes_of(const struct faster_options *options)
 #define FST_INLINE_COMMIT_BYTES_DEFAULT (UINT64_C(32) << 10)
 #define FST_IO_THREADS_DEFAULT 2u
 #define FST_IO_THREADS_MAX 64u
+#define FST_IO_SUBMIT_POLL_IDLE_MS_DEFAULT 10u
+#define FST_IO_SUBMIT_POLL_IDLE_MS_MAX 60000u
 
 /* The thread sanitizer does not see the kernel fill buffers. */
 #if defined(__SANITIZE_THREAD__)

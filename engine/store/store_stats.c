@@ -39,6 +39,10 @@ static void add_log(struct figures *figures, const struct faster_store *store) {
         "and as far as the system allows it");
     add(figures, "io_is_uring", strcmp(store->device->ops->name, "io_uring") == 0, "bool",
         "1: the device uses io_uring");
+    add(figures, "io_submit_polls", fst_load_relaxed_u32(&store->device->submit_polls), "bool",
+        "1: a thread of the kernel's submits");
+    add(figures, "io_complete_polls", fst_load_relaxed_u32(&store->device->complete_polls), "bool",
+        "1: reads past the page cache are polled for");
 }
 
 /* Counting entries walks buckets that a larger table may replace. The caller has no session; a

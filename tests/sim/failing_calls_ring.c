@@ -50,7 +50,7 @@ static struct {
 
 bool ring_is_there(void) {
     struct io_uring probe;
-    if (fst_uring_calls_kernel.init(&probe, 4) != 0) {
+    if (fst_uring_calls_kernel.init(&probe, 4, NULL) != 0) {
         return false;
     }
     fst_uring_calls_kernel.finish(&probe);
@@ -132,8 +132,8 @@ static int enter(struct io_uring *of, uint64_t wait_ns) {
     return fst_uring_calls_kernel.enter(of, ring.held_ring == of ? 0 : wait_ns);
 }
 
-static int init(struct io_uring *of, unsigned entries) {
-    return fst_uring_calls_kernel.init(of, entries);
+static int init(struct io_uring *of, unsigned entries, const struct fst_uring_setup *setup) {
+    return fst_uring_calls_kernel.init(of, entries, setup);
 }
 
 static void finish(struct io_uring *of) {

@@ -36,13 +36,13 @@ static struct {
     unsigned held_count;
 } told;
 
-static int told_init(struct io_uring *ring, unsigned entries) {
+static int told_init(struct io_uring *ring, unsigned entries, const struct fst_uring_setup *setup) {
     const unsigned nth = told.init_count++;
 
     if (nth < 4 && told.init_results[nth] != 0) {
         return told.init_results[nth];
     }
-    return fst_uring_calls_kernel.init(ring, entries);
+    return fst_uring_calls_kernel.init(ring, entries, setup);
 }
 
 static int told_register_memory(struct io_uring *ring, void *memory, size_t count) {
@@ -119,7 +119,7 @@ static const struct fst_uring_calls told_calls = {
 static void need_uring(void) {
     struct io_uring ring;
 
-    if (fst_uring_calls_kernel.init(&ring, 4) != 0) {
+    if (fst_uring_calls_kernel.init(&ring, 4, NULL) != 0) {
         cr_skip_test("no io_uring here");
     }
     fst_uring_calls_kernel.finish(&ring);
