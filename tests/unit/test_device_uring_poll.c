@@ -408,8 +408,8 @@ static void submit_reads(struct fst_device *device, struct fst_device_queue *que
 
 static void finish_reads(struct fst_device *device, struct fst_device_queue *queue,
                          struct batch *batch) {
-    for (unsigned turn = 0; batch->done < READ_COUNT && turn < 1000; turn++) {
-        (void)device->ops->poll(device, queue, WAIT_NS / 10);
+    for (unsigned turn = 0; batch->done < READ_COUNT && turn < 4 * READ_COUNT; turn++) {
+        (void)device->ops->poll(device, queue, WAIT_NS / 40);
     }
     cr_assert_eq(batch->done, READ_COUNT);
 }
@@ -654,6 +654,26 @@ Test(device_uring_poll, failed_read_surfaces_once_and_a_busy_disk_is_read_otherw
     cr_expect_eq(told.read_count, 0);
     cr_expect(complete_polls(&fixture));
     cr_expect_eq(warning_count, 0);
+    end(&fixture);
+}
+
+Test(device_uring_poll, flush_starts_what_the_inner_device_reads) {
+    struct fixture fixture = start_on_disk();
+    static struct batch batch;
+
+    told.read_result = -EOPNOTSUPP;
+    told.read_count = 1;
+    expect_reads(&fixture, 0, 100);
+    for (unsigned i = 0; i < 2; i++) { /* the first time workers may open the file */
+        submit_reads(fixture.device, fixture.queue, &batch, 0);
+        if (i == 0) {
+            finish_reads(fixture.device, fixture.queue, &batch);
+        }
+    }
+    cr_expect_eq(fixture.device->ops->truncate(fixture.device, fst_addr_of(SEGMENT_BYTES)),
+                 FASTER_OK);
+    finish_reads(fixture.device, fixture.queue, &batch);
+    expect_batch(&batch, 0);
     end(&fixture);
 }
 
