@@ -51,14 +51,10 @@ static inline uint32_t fst_guard_value_bytes(const struct fst_record *record, bo
     return fst_record_small_value_bytes(fst_load_acquire_u32(&record->sizes));
 }
 
-/* The value's word in the record, if its capacity is one whole word (counters, mostly), else
- * NULL. */
-static inline fst_atomic_u64 *fst_guard_only_word(const struct fst_record *record,
-                                                  const struct fst_record_shape *shape) {
-    const size_t offset = fst_record_value_offset(shape);
-    return shape->value_capacity_bytes == sizeof(uint64_t) && offset % sizeof(uint64_t) == 0
-               ? (fst_atomic_u64 *)(void *)((unsigned char *)(uintptr_t)record + offset)
-               : NULL;
+/* True if the value's capacity is one whole word of the record (counters, mostly). */
+static inline bool fst_guard_is_one_word(const struct fst_record_shape *shape) {
+    return shape->value_capacity_bytes == sizeof(uint64_t) &&
+           fst_record_value_offset(shape) % sizeof(uint64_t) == 0;
 }
 
 /* What fst_guard_copy() and fst_guard_write() do for other values. */
@@ -73,15 +69,15 @@ FASTER_MUST_CHECK
 static inline bool fst_guard_copy(const struct fst_record *record,
                                   const struct fst_record_shape *shape, void *out,
                                   uint32_t *value_bytes) {
-    const fst_atomic_u64 *only = fst_guard_only_word(record, shape);
-    if (only == NULL) {
+    const void *only = (const unsigned char *)record + fst_record_value_offset(shape);
+    if (!fst_guard_is_one_word(shape)) {
         return fst_guard_copy_words(record, shape, out, value_bytes);
     }
     /* acquire: pairs with the release in fst_guard_give() */
     const uint32_t before = fst_load_acquire_u32(&record->guard);
     *value_bytes = fst_guard_value_bytes(record, shape->large);
     /* acquire: pairs with the release in fst_guard_write() and in store_words() */
-    const uint64_t word = fst_load_acquire_u64(only);
+    const uint64_t word = fst_load_acquire_u64((const fst_atomic_u64 *)only);
     memcpy(out, &word, sizeof word);
     /* Stays behind the loads above: each of them is an acquire. */
     return (before & 1) == 0 && *value_bytes <= sizeof word &&
@@ -92,8 +88,8 @@ static inline bool fst_guard_copy(const struct fst_record *record,
  * zeroes what remains of a longer one. */
 static inline void fst_guard_write(struct fst_record *record, const struct fst_record_shape *shape,
                                    const void *value, uint32_t value_bytes) {
-    fst_atomic_u64 *only = fst_guard_only_word(record, shape);
-    if (only == NULL || value_bytes != sizeof(uint64_t) ||
+    void *only = (unsigned char *)record + fst_record_value_offset(shape);
+    if (!fst_guard_is_one_word(shape) || value_bytes != sizeof(uint64_t) ||
         fst_guard_value_bytes(record, shape->large) != sizeof(uint64_t)) {
         fst_guard_write_words(record, shape, value, value_bytes);
         return;
@@ -101,7 +97,7 @@ static inline void fst_guard_write(struct fst_record *record, const struct fst_r
     uint64_t word;
     memcpy(&word, value, sizeof word);
     /* release: pairs with the acquire in fst_guard_copy() */
-    fst_store_release_u64(only, word);
+    fst_store_release_u64((fst_atomic_u64 *)only, word);
 }
 
 /* REQUIRES the guard. Marks the record as copied: nobody changes it in place any more. */

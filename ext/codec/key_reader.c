@@ -124,7 +124,7 @@ static int take_escape(struct key_reader *reader, int32_t *code) {
         return fail(reader, reader->at - 1, "no such escape");
     }
     reader->at++;
-    *code = MEANINGS[found - LETTERS];
+    *code = (unsigned char)MEANINGS[found - LETTERS];
     return SQLITE_OK;
 }
 
