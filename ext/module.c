@@ -106,6 +106,7 @@ static int module_create(sqlite3 *db, void *context, int argc, const char *const
     struct table *table = NULL;
     int rc = create(context, argc, argv, &table);
     if (rc == SQLITE_OK) {
+        table->enlisted = true; /* without xBegin */
         *result = &table->base;
     }
     return connect_result(context, rc, error);
@@ -145,12 +146,20 @@ static int check_owner(struct table *table, bool *ours) {
     return connection_check_writing(table->connection, table->schema_name, rc);
 }
 
+/* Functions of other connections write to a direct table and ask nobody: they must be told of
+ * its DROP once it is committed. Nobody else sees a temporary one. */
+static bool others_must_be_told(const struct table *table) {
+    return table_is_direct(table) && sqlite3_stricmp(table->schema_name, "temp") != 0;
+}
+
 /* Enlists the watcher. It needs the main database's write lock; a table of another database
- * does without if nothing of its store is unsettled: what becomes of it is found out later. */
+ * does without if its object takes no part in the transaction, nothing of its store is unsettled,
+ * and nobody waits for the news: what becomes of it is found out later. */
 static int watch_drop(struct table *table, bool *watched) {
     const struct attachment *attachment = table->attachment;
-    *watched = sqlite3_stricmp(table->schema_name, "main") == 0 || attachment == NULL ||
-               attachment->txn != NULL || store_changes_has(table->connection, attachment->uuid);
+    *watched = sqlite3_stricmp(table->schema_name, "main") == 0 || table->enlisted ||
+               attachment == NULL || attachment->txn != NULL || others_must_be_told(table) ||
+               store_changes_has(table->connection, attachment->uuid);
     return *watched ? watcher_enlist(table->connection) : SQLITE_OK;
 }
 
@@ -236,7 +245,7 @@ static int module_shadow_name(const char *suffix) {
 /* ----------------------------------------------------------- transactions */
 
 static int module_begin(sqlite3_vtab *base) {
-    (void)base;
+    table_of(base)->enlisted = true;
     return SQLITE_OK;
 }
 
@@ -245,11 +254,13 @@ static int module_sync(sqlite3_vtab *base) {
 }
 
 static int module_commit(sqlite3_vtab *base) {
+    table_of(base)->enlisted = false;
     transaction_commit(table_of(base)->connection);
     return SQLITE_OK;
 }
 
 static int module_rollback(sqlite3_vtab *base) {
+    table_of(base)->enlisted = false;
     transaction_rollback(table_of(base)->connection);
     return SQLITE_OK;
 }

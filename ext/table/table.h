@@ -31,6 +31,7 @@ struct table {
     uint64_t resolved_generation;    /* registry_schema_generation() when "schema.t" was this */
     uint64_t plain_generation;       /* the same for "t" alone */
     int busy_count;                  /* functions at work with it */
+    bool enlisted;                   /* in the open transaction: its methods are called */
     bool disconnected;               /* released by SQLite, alive only because it is busy */
 };
 

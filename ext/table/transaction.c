@@ -26,8 +26,13 @@
  *   a virtual table without rows that exists for this alone, in the transaction. It is not
  *   used for ordinary writes because it belongs to the main database: writing it takes main's
  *   write lock, which a write to a temporary or attached table must not do. Nor must the DROP of
- *   one: unless the transaction has written the table, it goes without the watcher, and a
- *   later look at the schema tells what became of it.
+ *   one: if its object takes no part in the transaction, it goes without the watcher, and a
+ *   later look at the schema tells what became of it. An object that does take part
+ *   (table->enlisted), whatever it has written, is told of savepoints and must be told of the end:
+ *   what is raised by the first goes back with the second. SQLite enlists an object in
+ *   xCreate or xBegin and strikes it off in xCommit, xRollback or xDestroy; so as long as
+ *   `open_level` is not -1, an object or the watcher takes part. The DROP of a direct table that
+ *   others can see has the watcher, too: their functions hear of it after the commit.
  * - A table that joins a transaction late is told the number of savepoints open by then, as
  *   if the last one were new. It is not new for the others: so `open_level` remembers the
  *   highest one known, and only what lies above it is a new savepoint. SQLite numbers them
