@@ -146,8 +146,12 @@ static int check_owner(struct table *table, bool *ours) {
     return connection_check_writing(table->connection, table->schema_name, rc);
 }
 
-/* Functions of other connections write to a direct table and ask nobody: they must be told of
- * its DROP once it is committed. Nobody else sees a temporary one. */
+static bool is_in_main(const struct table *table) {
+    return sqlite3_stricmp(table->schema_name, "main") == 0;
+}
+
+/* Functions of other connections write to a direct table and ask nobody: they must be told once
+ * its DROP or new name is committed. Nobody else sees a temporary one. */
 static bool others_must_be_told(const struct table *table) {
     return table_is_direct(table) && sqlite3_stricmp(table->schema_name, "temp") != 0;
 }
@@ -157,8 +161,8 @@ static bool others_must_be_told(const struct table *table) {
  * and nobody waits for the news: what becomes of it is found out later. */
 static int watch_drop(struct table *table, bool *watched) {
     const struct attachment *attachment = table->attachment;
-    *watched = sqlite3_stricmp(table->schema_name, "main") == 0 || table->enlisted ||
-               attachment == NULL || attachment->txn != NULL || others_must_be_told(table) ||
+    *watched = is_in_main(table) || table->enlisted || attachment == NULL ||
+               attachment->txn != NULL || others_must_be_told(table) ||
                store_changes_has(table->connection, attachment->uuid);
     return *watched ? watcher_enlist(table->connection) : SQLITE_OK;
 }
@@ -209,6 +213,14 @@ static int module_destroy(sqlite3_vtab *base) {
     return rc;
 }
 
+/* SQLite does not enlist an object that it renames. With the watcher, whoever looked the old name
+ * up before the commit is told after it. The name of a table that has none is
+ * settled by this connection's next lookup. */
+static int watch_rename(const struct table *table) {
+    return is_in_main(table) || others_must_be_told(table) ? watcher_enlist(table->connection)
+                                                           : SQLITE_OK;
+}
+
 static int rename_table(struct table *table, const char *new_name) {
     struct connection *connection = table->connection;
     if (schema_column_index(&table->schema, new_name) >= 0) {
@@ -218,6 +230,7 @@ static int rename_table(struct table *table, const char *new_name) {
     }
     bool ours = false;
     int rc = check_owner(table, &ours);
+    rc = rc == SQLITE_OK ? watch_rename(table) : rc;
     rc = rc == SQLITE_OK ? commit_rows_rename_tables(&table->rows, new_name) : rc;
     rc = rc == SQLITE_OK ? commit_rows_set_table_name(&table->rows, new_name) : rc;
     char *name = rc == SQLITE_OK ? sqlite3_mprintf("%s", new_name) : NULL;

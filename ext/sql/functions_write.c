@@ -2,8 +2,8 @@
  *
  * On a transactional table a function runs a statement, so that it belongs to the open transaction,
  * or makes its own, as that statement would (statements.h keeps it). On a direct table it writes to
- * the store at once: no statement, no lock and no memory of SQLite's, so that connections on
- * different threads meet only in the store.
+ * the store at once: no statement, no lock and no memory of SQLite's once the table's
+ * buffers have their size, so that connections on different threads meet only in the store.
  */
 #include "sql/functions_write.h"
 

@@ -48,7 +48,7 @@ struct connection {
     int open_level;                    /* highest savepoint announced and not released, or -1 */
     bool syncing;                      /* our own statements run inside xSync */
     bool watched;                      /* the watcher takes part in the open transaction */
-    bool schema_changed;               /* the open transaction has CREATE, DROP or a rename */
+    bool schema_changed;               /* by CREATE, DROP or a rename whose end is not known */
     bool watcher_connected;            /* statements.h relies on its xDisconnect */
     struct kept_statement *statements; /* newest first */
     struct table *planned;             /* the last table whose xBestIndex ran */

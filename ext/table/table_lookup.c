@@ -5,38 +5,54 @@
 
 #include "store/registry.h"
 
-/* "schema.t" or "t"; the schema counts only if it is attached. */
+/* "schema.t" or "t"; the schema counts only if it is attached. Points into the caller's text. */
 struct table_name {
-    char *schema_name; /* sqlite3_malloc, or NULL */
+    const char *schema_name; /* [schema_bytes], or NULL */
+    int schema_bytes;
     const char *name;
 };
 
-static int split_name(struct connection *connection, const char *text, struct table_name *name) {
+static struct table_name split_name(const char *text) {
     const char *dot = strchr(text, '.');
-    *name = (struct table_name){.name = text};
-    if (dot == NULL) {
-        return SQLITE_OK;
-    }
-    char *schema = sqlite3_mprintf("%.*s", (int)(dot - text), text);
+    return dot == NULL ? (struct table_name){.name = text}
+                       : (struct table_name){.schema_name = text,
+                                             .schema_bytes = (int)(dot - text),
+                                             .name = dot + 1};
+}
+
+static int check_attached(struct connection *connection, const struct table_name *name,
+                          bool *attached) {
+    char *schema = sqlite3_mprintf("%.*s", name->schema_bytes, name->schema_name);
     if (schema == NULL) {
         return SQLITE_NOMEM;
     }
-    if (sqlite3_txn_state(connection->db, schema) < 0) {
-        sqlite3_free(schema);
-        return SQLITE_OK;
-    }
-    *name = (struct table_name){.schema_name = schema, .name = dot + 1};
+    *attached = sqlite3_txn_state(connection->db, schema) >= 0;
+    sqlite3_free(schema);
     return SQLITE_OK;
+}
+
+static bool is_in_schema(const struct table *table, const struct table_name *name) {
+    return sqlite3_strnicmp(table->schema_name, name->schema_name, name->schema_bytes) == 0 &&
+           strlen(table->schema_name) == (size_t)name->schema_bytes;
 }
 
 static bool is_named(const struct table *table, const struct table_name *name) {
     return sqlite3_stricmp(table->name, name->name) == 0 &&
-           (name->schema_name == NULL ||
-            sqlite3_stricmp(table->schema_name, name->schema_name) == 0);
+           (name->schema_name == NULL || is_in_schema(table, name));
+}
+
+/* A change of the schema whose end nobody told us of is over when no transaction that writes is
+ * open: from now on names mean the same until the next one. */
+static void settle_schema_change(struct connection *connection) {
+    if (connection->schema_changed && sqlite3_txn_state(connection->db, NULL) != SQLITE_TXN_WRITE) {
+        connection->schema_changed = false;
+        registry_schema_changed();
+    }
 }
 
 /* A table object that the name meant when it was last looked up, if nothing has changed. */
 static struct table *find_known(struct connection *connection, const struct table_name *name) {
+    settle_schema_change(connection);
     uint64_t generation = registry_schema_generation();
     struct table *table = connection->schema_changed ? NULL : connection->tables;
     for (; table != NULL; table = table->next) {
@@ -52,10 +68,10 @@ static struct table *find_known(struct connection *connection, const struct tabl
 /* Lets SQLite look the name up: planning a query on the table tells which object it is. */
 static int look_up(struct connection *connection, const struct table_name *name) {
     sqlite3_stmt *statement = NULL;
-    char *sql =
-        name->schema_name == NULL
-            ? sqlite3_mprintf("SELECT 1 FROM \"%w\" WHERE 0", name->name)
-            : sqlite3_mprintf("SELECT 1 FROM \"%w\".\"%w\" WHERE 0", name->schema_name, name->name);
+    char *sql = name->schema_name == NULL
+                    ? sqlite3_mprintf("SELECT 1 FROM \"%w\" WHERE 0", name->name)
+                    : sqlite3_mprintf("SELECT 1 FROM \"%.*w\".\"%w\" WHERE 0", name->schema_bytes,
+                                      name->schema_name, name->name);
     if (sql == NULL) {
         return SQLITE_NOMEM;
     }
@@ -68,12 +84,8 @@ static int look_up(struct connection *connection, const struct table_name *name)
     return rc;
 }
 
-static int find_table(struct connection *connection, const struct table_name *name,
-                      struct table **table) {
-    *table = find_known(connection, name);
-    if (*table != NULL) {
-        return SQLITE_OK;
-    }
+static int resolve(struct connection *connection, const struct table_name *name,
+                   struct table **table) {
     uint64_t generation = registry_schema_generation();
     int rc = look_up(connection, name);
     if (rc != SQLITE_OK) {
@@ -91,17 +103,24 @@ static int find_table(struct connection *connection, const struct table_name *na
 }
 
 int table_lookup(struct connection *connection, const char *text, struct table **table) {
-    struct table_name name;
     int rc = connection_check_process(connection);
     if (rc == SQLITE_OK && text == NULL) {
         rc = connection_error(connection, SQLITE_ERROR, "the name of a FASTER table is needed");
     }
-    rc = rc == SQLITE_OK ? split_name(connection, text, &name) : rc;
-    if (rc == SQLITE_OK) {
-        rc = find_table(connection, &name, table);
-        sqlite3_free(name.schema_name);
+    if (rc != SQLITE_OK) {
+        return rc;
     }
-    return rc;
+    struct table_name name = split_name(text);
+    bool attached = false;
+    *table = find_known(connection, &name);
+    if (*table == NULL && name.schema_name != NULL) {
+        rc = check_attached(connection, &name, &attached);
+        if (rc == SQLITE_OK && !attached) { /* the dot is part of a table's name */
+            name = (struct table_name){.name = text};
+            *table = find_known(connection, &name);
+        }
+    }
+    return rc != SQLITE_OK || *table != NULL ? rc : resolve(connection, &name, table);
 }
 
 int table_value_column(struct table *table, const char *name, int *column) {

@@ -32,7 +32,8 @@
  *   what is raised by the first goes back with the second. SQLite enlists an object in
  *   xCreate or xBegin and strikes it off in xCommit, xRollback or xDestroy; so as long as
  *   `open_level` is not -1, an object or the watcher takes part. The DROP of a direct table that
- *   others can see has the watcher, too: their functions hear of it after the commit.
+ *   others can see has the watcher, too: their functions hear of it after the commit. So has a
+ *   rename, whose object SQLite does not enlist.
  * - A table that joins a transaction late is told the number of savepoints open by then, as
  *   if the last one were new. It is not new for the others: so `open_level` remembers the
  *   highest one known, and only what lies above it is a new savepoint. SQLite numbers them

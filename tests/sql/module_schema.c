@@ -86,8 +86,79 @@ static void attached_drop_reaches_functions(struct world *world) {
     db_close(db);
 }
 
+/* After a rename, functions need no lock of SQLite's again, and other connections do not go on
+ * with the old name, even if they looked it up before the commit. */
+static void functions_after_a_rename(struct world *world) {
+    static const char *const schemas[] = {"main", "x", "temp"};
+    sqlite3 *db = open_at(world);
+    sqlite3 *other = open_at(world);
+    char path[TEST_PATH_BYTES];
+    path_format(path, "%s/x.db", world->directory);
+    db_must(db, "CREATE TABLE o(x); ATTACH '%s' AS x; CREATE TABLE x.o(x)", path);
+    db_must(other, "ATTACH '%s' AS x", path);
+    for (size_t i = 0; i < sizeof schemas / sizeof schemas[0]; i++) {
+        bool shared = strcmp(schemas[i], "temp") != 0;
+        db_must(db, "CREATE VIRTUAL TABLE %s.a USING faster(k PRIMARY KEY, v, writes='direct')",
+                schemas[i]);
+        want(db, "1", "SELECT faster_incr('a', 1)");
+        db_must(db, "BEGIN; ALTER TABLE a RENAME TO b");
+        want(db, "2", "SELECT faster_incr('b', 1)");
+        if (shared) {
+            want(other, "3", "SELECT faster_incr('a', 1)");
+        }
+        db_must(db, "COMMIT");
+        if (shared) {
+            refused(other, SQLITE_ERROR, "no such table", "SELECT faster_incr('a', 1)");
+        }
+        db_must(db, "SELECT faster_incr('b', 2)");
+        db_must(other, "BEGIN EXCLUSIVE");
+        want(db, "2", "SELECT faster_incr('b', 2)");
+        db_must(other, "COMMIT");
+        db_must(db, "DROP TABLE b");
+    }
+    db_close(other);
+    db_close(db);
+}
+
+/* A name that the rollback of a DROP gives back to a temporary table means that one again. */
+static void rolled_back_drop_of_a_temporary_table(struct world *world) {
+    sqlite3 *db = open_at(world);
+    db_must(db, "CREATE VIRTUAL TABLE main.d USING faster(k PRIMARY KEY, v, writes='direct'); "
+                "CREATE VIRTUAL TABLE temp.d USING faster(k PRIMARY KEY, v, writes='direct'); "
+                "INSERT INTO main.d VALUES(1, 'main'); INSERT INTO temp.d VALUES(1, 'temp')");
+    want(db, "temp", "SELECT faster_get('d', 1)");
+    db_must(db, "BEGIN; DROP TABLE temp.d");
+    want(db, "main", "SELECT faster_get('d', 1)");
+    db_must(db, "ROLLBACK");
+    want(db, "temp|main", "SELECT faster_get('d', 1), faster_get('main.d', 1)");
+    db_close(db);
+}
+
+/* A dot divides a name only if what is before it is a schema. */
+static void names_with_a_dot(struct world *world) {
+    sqlite3 *db = open_at(world);
+    db_must(db, "CREATE VIRTUAL TABLE \"x.d\" USING faster(k PRIMARY KEY, v, writes='direct'); "
+                "CREATE VIRTUAL TABLE d USING faster(k PRIMARY KEY, v, writes='direct')");
+    for (int i = 0; i < 2; i++) {
+        db_must(db, "SELECT faster_set('x.d', 1, 'dotted'), faster_set('MAIN.D', 1, 'd')");
+    }
+    want(db, "dotted|d|d",
+         "SELECT faster_get('x.d', 1), faster_get('d', 1), faster_get('main.d', 1)");
+    refused(db, SQLITE_ERROR, "no such table", "SELECT faster_get('mai.d', 1)");
+    refused(db, SQLITE_ERROR, "no such table", "SELECT faster_get('main2.d', 1)");
+    db_must(db, "ATTACH '%s/x.db' AS x; CREATE VIRTUAL TABLE x.d USING faster", world->directory);
+    db_must(db, "INSERT INTO x.d VALUES(1, 'attached')");
+    want(db, "attached|d", "SELECT faster_get('x.d', 1), faster_get('main.d', 1)");
+    db_must(db, "DETACH x");
+    want(db, "dotted|d", "SELECT faster_get('x.d', 1), faster_get('main.d', 1)");
+    db_close(db);
+}
+
 const struct module_case module_schema[] = {
     {"dropped_table_leaves_no_savepoint", dropped_table_leaves_no_savepoint},
     {"attached_drop_reaches_functions", attached_drop_reaches_functions},
+    {"functions_after_a_rename", functions_after_a_rename},
+    {"rolled_back_drop_of_a_temporary_table", rolled_back_drop_of_a_temporary_table},
+    {"names_with_a_dot", names_with_a_dot},
     {NULL, NULL},
 };
