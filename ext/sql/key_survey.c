@@ -5,6 +5,9 @@
 #include "store/registry.h"
 #include "table/view.h"
 
+/* Between two looks for an interrupt, each of which costs a statement. */
+#define ROWS_PER_INTERRUPT 1024u
+
 /* The key's text as it was stored: what a collation folds or trims may look like a number. */
 static int note_parts(struct row_view *row, struct row_scalar *parts, struct key_notes *notes) {
     const struct table_schema *schema = row->schema;
@@ -38,6 +41,10 @@ static int note_row(const struct table_schema *schema, struct faster_bytes key,
     return rc == SQLITE_OK ? note_parts(&row, parts, notes) : rc;
 }
 
+static int interrupted(struct table *table) {
+    return connection_engine_error(table->connection, table->name, FASTER_INTERRUPTED, NULL);
+}
+
 static int read_keys(struct table *table, const struct view *view, struct key_notes *notes) {
     const struct table_schema *schema = &table->schema;
     struct faster_scan *scan = NULL;
@@ -50,10 +57,14 @@ static int read_keys(struct table *table, const struct view *view, struct key_no
     }
     int rc = SQLITE_OK;
     enum faster_status status = faster_scan_open(&view->snapshot, &scan);
-    while (rc == SQLITE_OK && status == FASTER_OK) {
+    for (unsigned rows = 1; rc == SQLITE_OK && status == FASTER_OK; rows++) {
         status = faster_scan_next(scan, &key, &value);
         if (status == FASTER_OK) {
             rc = note_row(schema, key, value, parts, notes);
+        }
+        if (rc == SQLITE_OK && rows % ROWS_PER_INTERRUPT == 0 &&
+            connection_interrupted(table->connection)) {
+            rc = interrupted(table);
         }
     }
     faster_scan_close(scan);
@@ -64,7 +75,15 @@ static int read_keys(struct table *table, const struct view *view, struct key_no
 int key_survey(struct table *table, struct attachment *attachment) {
     struct key_notes *notes = registry_key_notes(attachment->entry);
     struct view view = {0};
-    if (key_notes_is_complete(notes) || !key_notes_begin_survey(notes)) {
+    bool begun = false;
+    if (key_notes_is_complete(notes)) {
+        return SQLITE_OK;
+    }
+    if (key_notes_begin_survey(notes, connection_interrupted, table->connection, &begun) !=
+        FASTER_OK) {
+        return interrupted(table);
+    }
+    if (!begun) {
         return SQLITE_OK;
     }
     int rc = view_open(table, &view);

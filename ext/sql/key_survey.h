@@ -5,7 +5,8 @@
 #include "table/table.h"
 
 /* Makes the store's key_notes complete: reads all keys, unless that was done since the store was
- * opened. Waits for another connection that is at it. */
+ * opened. Waits for another connection that is at it. SQLITE_INTERRUPT after sqlite3_interrupt().
+ */
 int key_survey(struct table *table, struct attachment *attachment);
 
 #endif

@@ -15,6 +15,11 @@
  */
 #include "store/key_notes.h"
 
+#include <time.h>
+
+#define NS_PER_SECOND 1000000000L
+#define WAIT_NS (NS_PER_SECOND / 10) /* between two looks for an interrupt */
+
 void key_notes_init(struct key_notes *notes) {
     atomic_init(&notes->is_complete, false);
     atomic_init(&notes->key_text, KEY_TEXT_PLAIN);
@@ -66,13 +71,31 @@ bool key_notes_next_rowid(struct key_notes *notes, int64_t *rowid) {
     return true;
 }
 
-bool key_notes_begin_survey(struct key_notes *notes) {
-    (void)pthread_mutex_lock(&notes->survey_mutex);
-    if (!key_notes_is_complete(notes)) {
-        return true;
+/* True if it has the mutex, for which it waits WAIT_NS. */
+static bool lock_for_a_while(struct key_notes *notes) {
+    struct timespec until;
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += WAIT_NS;
+    if (until.tv_nsec >= NS_PER_SECOND) {
+        until.tv_nsec -= NS_PER_SECOND;
+        until.tv_sec++;
     }
-    (void)pthread_mutex_unlock(&notes->survey_mutex);
-    return false;
+    return pthread_mutex_timedlock(&notes->survey_mutex, &until) == 0;
+}
+
+enum faster_status key_notes_begin_survey(struct key_notes *notes, faster_interrupt_fn *interrupt,
+                                          void *context, bool *begun) {
+    *begun = false;
+    while (!lock_for_a_while(notes)) {
+        if (interrupt(context)) {
+            return FASTER_INTERRUPTED;
+        }
+    }
+    *begun = !key_notes_is_complete(notes);
+    if (!*begun) {
+        (void)pthread_mutex_unlock(&notes->survey_mutex);
+    }
+    return FASTER_OK;
 }
 
 void key_notes_end_survey(struct key_notes *notes, bool complete) {

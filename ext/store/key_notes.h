@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "codec/row_codec.h"
+#include "faster.h"
 
 /* Shared by all connections that use the store; key_notes.c has the proof. */
 struct key_notes {
@@ -36,9 +37,11 @@ bool key_notes_is_complete(const struct key_notes *notes);
  * the largest possible one is taken. REQUIRES: key_notes_is_complete(). Any thread. */
 bool key_notes_next_rowid(struct key_notes *notes, int64_t *rowid);
 
-/* One survey at a time; waits for it. True if the caller is to make it, and then to call
- * key_notes_end_survey(), with `complete` if it has seen all keys. */
-bool key_notes_begin_survey(struct key_notes *notes);
+/* One survey at a time; waits for it, but asks `interrupt` several times a second. *begun if the
+ * caller is to make it, and then to call key_notes_end_survey(), with `complete` if it has seen
+ * all keys. OK or INTERRUPTED. */
+enum faster_status key_notes_begin_survey(struct key_notes *notes, faster_interrupt_fn *interrupt,
+                                          void *context, bool *begun) FASTER_MUST_CHECK;
 void key_notes_end_survey(struct key_notes *notes, bool complete);
 
 #endif

@@ -126,6 +126,35 @@ static void returning_gives_what_was_supplied(struct world *world) {
     db_close(db);
 }
 
+/* Gives its argument back, interrupted. */
+static void interrupting(sqlite3_context *context, int count, sqlite3_value **values) {
+    (void)count;
+    sqlite3_interrupt(sqlite3_context_db_handle(context));
+    sqlite3_result_value(context, values[0]);
+}
+
+/* The scan that tells what a direct table's keys are like can be interrupted, and is made again. */
+static void survey_can_be_interrupted(struct world *world) {
+    static const char *const rows = "WITH c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c LIMIT "
+                                    "3000) INSERT INTO %s SELECT i, i FROM c";
+    sqlite3 *db = open_at(world);
+    db_must(db, "CREATE VIRTUAL TABLE n USING faster(k INTEGER PRIMARY KEY, v, writes='direct'); "
+                "CREATE VIRTUAL TABLE d USING faster(k PRIMARY KEY, v, writes='direct')");
+    db_must(db, rows, "n");
+    db_must(db, rows, "d");
+    db_close(db);
+    db = open_at(world);
+    (void)sqlite3_create_function(db, "interrupting", 1, SQLITE_UTF8, NULL, interrupting, NULL,
+                                  NULL);
+    want(db, "1|1", "SELECT faster_get('n', 1), faster_get('d', 1)"); /* opens the stores */
+    refused(db, SQLITE_INTERRUPT, "interrupted", "INSERT INTO n(v) VALUES(interrupting('x'))");
+    refused(db, SQLITE_INTERRUPT, "interrupted", "SELECT v FROM d WHERE k = interrupting(7)");
+    db_must(db, "INSERT INTO n(v) VALUES('x')");
+    want(db, "3001|x", "SELECT * FROM n WHERE k > 3000");
+    want(db, "7", "SELECT v FROM d WHERE k = 7");
+    db_close(db);
+}
+
 const struct module_case module_queries[] = {
     {"lookups_that_ask_for_the_rowid_only", lookups_that_ask_for_the_rowid_only},
     {"in_list_of_many_keys", in_list_of_many_keys},
@@ -134,5 +163,6 @@ const struct module_case module_queries[] = {
     {"rowid_cannot_become_null", rowid_cannot_become_null},
     {"lowered_rowid_bound_overwrites_nothing", lowered_rowid_bound_overwrites_nothing},
     {"returning_gives_what_was_supplied", returning_gives_what_was_supplied},
+    {"survey_can_be_interrupted", survey_can_be_interrupted},
     {NULL, NULL},
 };
