@@ -47,6 +47,7 @@ struct mget_cursor {
     bool at_end;
     bool with_rows; /* `row` is read, not only looked for */
     int value_column;
+    sqlite3_value *arguments[ARGUMENT_COUNT]; /* copies, or NULL */
     struct row_view row;
 };
 
@@ -155,9 +156,33 @@ static void leave_table(struct mget_cursor *cursor) {
     }
 }
 
+static void forget_arguments(struct mget_cursor *cursor) {
+    for (int i = 0; i < ARGUMENT_COUNT; i++) {
+        sqlite3_value_free(cursor->arguments[i]);
+        cursor->arguments[i] = NULL;
+    }
+}
+
+/* The hidden columns give the arguments: SQLite compares those with them that it has not handed
+ * over, and with many terms even those that it has. */
+static int keep_arguments(struct mget_cursor *cursor, int plan, sqlite3_value **argv) {
+    int used = 0;
+    forget_arguments(cursor);
+    for (int i = 0; i < ARGUMENT_COUNT; i++) {
+        if ((plan & PLAN_HAS_ARGUMENT(i)) != 0) {
+            cursor->arguments[i] = sqlite3_value_dup(argv[used++]);
+            if (cursor->arguments[i] == NULL) {
+                return SQLITE_NOMEM;
+            }
+        }
+    }
+    return SQLITE_OK;
+}
+
 static int mget_close(sqlite3_vtab_cursor *base) {
     struct mget_cursor *cursor = (struct mget_cursor *)base;
     leave_table(cursor);
+    forget_arguments(cursor);
     sqlite3_free(cursor);
     return SQLITE_OK;
 }
@@ -219,7 +244,8 @@ static int filter(struct mget_cursor *cursor, int plan, sqlite3_value **argv) {
         return connection_error(connection_of(cursor), SQLITE_ERROR,
                                 "faster_mget needs a table and keys: faster_mget(t, keys)");
     }
-    int rc = enter_table(cursor, argv[0]);
+    int rc = keep_arguments(cursor, plan, argv);
+    rc = rc == SQLITE_OK ? enter_table(cursor, argv[0]) : rc;
     if (rc == SQLITE_SCHEMA) { /* the name means another table object by now */
         rc = enter_table(cursor, argv[0]);
     }
@@ -286,6 +312,9 @@ static int mget_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int 
         rc = row_view_result(&cursor->row, cursor->value_column, context, SQLITE_TRANSIENT);
         break;
     default:
+        if (cursor->arguments[column - ARGUMENT_FIRST] != NULL) {
+            sqlite3_result_value(context, cursor->arguments[column - ARGUMENT_FIRST]);
+        }
         break;
     }
     return result(cursor, rc);

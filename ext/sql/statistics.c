@@ -22,6 +22,7 @@ struct statistics_cursor {
     sqlite3_vtab_cursor base;
     size_t count;
     size_t index;
+    sqlite3_value *table_name; /* a copy of the argument, or NULL */
     struct faster_stat stats[STAT_COUNT_MAX];
 };
 
@@ -77,11 +78,13 @@ static int statistics_open(sqlite3_vtab *base, sqlite3_vtab_cursor **result) {
     cursor->base = (sqlite3_vtab_cursor){0};
     cursor->count = 0;
     cursor->index = 0;
+    cursor->table_name = NULL;
     *result = &cursor->base;
     return SQLITE_OK;
 }
 
 static int statistics_close(sqlite3_vtab_cursor *base) {
+    sqlite3_value_free(((struct statistics_cursor *)base)->table_name);
     sqlite3_free(base);
     return SQLITE_OK;
 }
@@ -107,6 +110,13 @@ static int load(struct connection *connection, struct statistics_cursor *cursor,
     return rc;
 }
 
+/* The hidden column gives the argument: SQLite may compare it once more (mget.c). */
+static int keep_argument(struct statistics_cursor *cursor, int argc, sqlite3_value **argv) {
+    sqlite3_value_free(cursor->table_name);
+    cursor->table_name = argc > 0 ? sqlite3_value_dup(argv[0]) : NULL;
+    return argc > 0 && cursor->table_name == NULL ? SQLITE_NOMEM : SQLITE_OK;
+}
+
 static int statistics_filter(sqlite3_vtab_cursor *base, int index_number, const char *index_text,
                              int argc, sqlite3_value **argv) {
     struct statistics_cursor *cursor = (struct statistics_cursor *)base;
@@ -115,7 +125,10 @@ static int statistics_filter(sqlite3_vtab_cursor *base, int index_number, const 
     (void)index_text;
     cursor->count = 0;
     cursor->index = 0;
-    int rc = load(connection, cursor, argc > 0 ? (const char *)sqlite3_value_text(argv[0]) : NULL);
+    int rc = keep_argument(cursor, argc, argv);
+    rc = rc == SQLITE_OK
+             ? load(connection, cursor, argc > 0 ? (const char *)sqlite3_value_text(argv[0]) : NULL)
+             : rc;
     if (rc != SQLITE_OK) {
         sqlite3_free(base->pVtab->zErrMsg);
         base->pVtab->zErrMsg = connection_take_message(connection);
@@ -150,6 +163,9 @@ static int statistics_column(sqlite3_vtab_cursor *base, sqlite3_context *context
         sqlite3_result_text(context, stat->help, -1, SQLITE_STATIC);
         break;
     default:
+        if (cursor->table_name != NULL) {
+            sqlite3_result_value(context, cursor->table_name);
+        }
         break;
     }
     return SQLITE_OK;

@@ -100,11 +100,32 @@ static void stats_with_or(struct world *world) {
     db_close(db);
 }
 
+/* Hidden columns give the arguments. SQLite asks for them when one is constrained twice, and when
+ * there are more terms than it lets a virtual table consume. */
+static void hidden_columns_give_the_arguments(struct world *world) {
+    sqlite3 *db = open_at(world);
+    db_must(db, "CREATE VIRTUAL TABLE t USING faster; INSERT INTO t VALUES(1, 'a'), (2, 'b')");
+    want(db, "t|[1,2]|null|1|a t|[1,2]|null|2|b",
+         "SELECT mget_table, mget_keys, mget_column, key, value FROM faster_mget('t', '[1,2]')");
+    want(db, "1|a 2|b", "SELECT key, value FROM faster_mget('t', '[1,2]') WHERE mget_table = 't'");
+    want(db, "", "SELECT key, value FROM faster_mget('t', '[1,2]') WHERE mget_keys = '[2]'");
+    want(db, "value|2|b",
+         "SELECT mget_column, key, value FROM faster_mget('t', '[2]', 'value') WHERE 1 "
+         "AND position < 1 AND position < 2 AND position < 3 AND position < 4 AND position < 5 "
+         "AND position < 6 AND position < 7 AND position < 8 AND position < 9 AND position < 10 "
+         "AND position < 11 AND position < 12 AND position < 13 AND position < 14 "
+         "AND position < 15 AND position < 16 AND position < 17 AND position < 18");
+    want(db, "t|1",
+         "SELECT t, value > 0 FROM faster_stats('t') WHERE t = 't' AND name = 'sessions'");
+    db_close(db);
+}
+
 const struct module_case module_functions[] = {
     {"functions_read_and_write", functions_read_and_write},
     {"functions_belong_to_the_transaction", functions_belong_to_the_transaction},
     {"functions_follow_renames_of_others", functions_follow_renames_of_others},
     {"functions_keep_to_their_flags", functions_keep_to_their_flags},
     {"stats_with_or", stats_with_or},
+    {"hidden_columns_give_the_arguments", hidden_columns_give_the_arguments},
     {NULL, NULL},
 };
