@@ -1,4 +1,4 @@
-/* watcher.h - the virtual table without rows that sees how a transaction with a DROP or rename ends.
+/* watcher.h - the virtual table without rows that sees how a transaction with DROP or rename ends.
  *
  * transaction.c tells why it is needed.
  */
