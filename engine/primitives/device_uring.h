@@ -74,11 +74,12 @@ enum fst_uring_state {
 struct fst_uring_op {
     enum fst_uring_state state;
     uint32_t retry_count;
-    bool whole;         /* everything so far existed */
-    bool avoids_direct; /* the rest goes through the system's cache */
-    bool is_direct;     /* the transfer in the kernel goes past it */
-    bool is_bounced;    /* ... and through the op's own buffer */
-    bool is_fixed;      /* ... which the kernel knows */
+    uint32_t block_bytes; /* of a direct transfer: the device's when it began */
+    bool whole;           /* everything so far existed */
+    bool avoids_direct;   /* the rest goes through the system's cache */
+    bool is_direct;       /* the transfer in the kernel goes past it */
+    bool is_bounced;      /* ... and through the op's own buffer */
+    bool is_fixed;        /* ... which the kernel knows */
     struct fst_io_request *request;
     struct fst_device_queue *queue;
     struct fst_segment_file *file; /* in use by this op, or NULL */

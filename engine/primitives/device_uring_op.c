@@ -123,6 +123,7 @@ static void choose_path(struct fst_uring_op *op, uint64_t at, size_t count_bytes
     const struct fst_uring_device *device = op->queue->device;
     const uint32_t block_bytes = fst_load_relaxed_u32(&device->block_bytes);
 
+    op->block_bytes = block_bytes;
     op->skip_bytes = 0;
     op->span_bytes = count_bytes;
     op->is_bounced = false;
@@ -286,11 +287,14 @@ static void advance(struct fst_uring_op *op, size_t count) {
  * of blocks tells EOPNOTSUPP. */
 static void avoid_direct(struct fst_uring_op *op, int error_number) {
     struct fst_uring_device *device = op->queue->device;
-    const uint32_t tried = fst_load_relaxed_u32(&device->block_bytes);
+    uint32_t tried = op->block_bytes;
     const bool may_be_larger =
         tried == FST_URING_BLOCK_BYTES_FIRST && !(device->polls && error_number == EOPNOTSUPP);
 
-    fst_store_relaxed_u32(&device->block_bytes, may_be_larger ? FST_URING_BLOCK_BYTES_LAST : 0);
+    /* Several may fail with the size that the first of them has changed since. acq_rel: pairs with
+     * itself; nothing else goes with the number. */
+    (void)fst_cas_acq_rel_u32(&device->block_bytes, &tried,
+                              may_be_larger ? FST_URING_BLOCK_BYTES_LAST : 0);
     if (device->polls && !may_be_larger) {
         fst_uring_poll_refused(device, error_number);
     }

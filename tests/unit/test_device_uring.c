@@ -25,6 +25,7 @@ static struct {
     int enter_result;    /* not 0: instead of entering */
     int result;          /* not 0: of the next `result_count` transfers */
     unsigned result_count;
+    bool spoils_direct_only;
     unsigned short_count; /* the next transfers did half */
     int sync_result;      /* not 0: of all syncs */
     int register_result;  /* not 0: instead of registering memory */
@@ -78,7 +79,7 @@ static void spoil(struct fst_uring_result *result) {
     told.direct_count += op->is_direct;
     told.bounced_count += op->is_bounced;
     told.fixed_count += op->is_fixed;
-    if (told.result_count > 0) {
+    if (told.result_count > 0 && (op->is_direct || !told.spoils_direct_only)) {
         told.result_count--;
         result->result = told.result;
     } else if (told.short_count > 0 && result->result > 1) {
@@ -635,6 +636,26 @@ Test(device_uring, refused_direct_reads_go_through_the_cache) {
     told.direct_count = 0;
     expect_reads(&fixture, 1, 100);
     cr_expect_eq(told.direct_count, 0);
+    end(&fixture);
+}
+
+/* The first to fail makes the blocks larger; the others failed with the old size. */
+Test(device_uring, reads_refused_together_make_blocks_larger_once) {
+    struct fixture fixture = start_direct();
+    const struct fst_uring_device *device = (struct fst_uring_device *)fixture.device;
+    static struct batch batch;
+
+    expect_reads(&fixture, 1, 100);
+    if (told.direct_count == 0) {
+        cr_skip_test("no direct transfers on this file system");
+    }
+    told.result = -EINVAL;
+    told.result_count = 8;
+    told.spoils_direct_only = true;
+    submit_reads(&fixture, &batch, 8);
+    finish_reads(&fixture, &batch, 8);
+    cr_expect_eq(told.result_count, 0);
+    cr_expect_eq(fst_load_relaxed_u32(&device->block_bytes), 4096);
     end(&fixture);
 }
 
