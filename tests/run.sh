@@ -303,7 +303,7 @@ tsan_build() {
 suite build-gcc        240 build gcc -Dbuildtype=debugoptimized -Dbench=true
 suite gcc-unit         180 tests_of gcc "$scale" unit
 suite without-uring    240 without_uring
-suite refused-uring    120 refused_uring
+suite refused-uring    200 refused_uring
 suite gcc-stress-sim   300 tests_of gcc "$scale" stress sim
 suite gcc-sql          900 tests_of gcc "$scale" sql
 suite gcc-crash        300 tests_of gcc "$scale" crash
@@ -321,15 +321,15 @@ if [ -z "$quick" ]; then
   suite install           90 "$tests_directory/check_install.sh" "$build_root/build-gcc"
   suite format            30 format_check
   suite build-clang      240 clang_build
-  suite tidy             420 tidy_check
+  suite tidy             600 tidy_check
   suite clang-tests      450 tests_of clang "$tenth" unit stress sim sql crash -fixed -self
   suite build-asan       240 asan_build
   suite asan-tests       800 tests_of asan "$tenth" unit stress sim sql crash -self
   suite build-tsan       240 tsan_build
   suite tsan-tests       700 tests_of tsan "$tenth" stress sim sql crash -fixed -self -plain
-  suite valgrind         800 valgrind_tests
-  suite musl              90 other_system musl musl "$tenth" musl-gcc
-  suite aarch64          120 other_system aarch64 aarch64-linux-gnu $(((tenth + 4) / 5)) \
+  suite valgrind        1000 valgrind_tests
+  suite musl             180 other_system musl musl "$tenth" musl-gcc
+  suite aarch64          300 other_system aarch64 aarch64-linux-gnu $(((tenth + 4) / 5)) \
     aarch64-linux-gnu-gcc qemu-aarch64
 fi
 
