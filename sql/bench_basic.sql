@@ -1,25 +1,13 @@
 -- bench_basic.sql - the same statements on both kinds of table, timed in the plain shell.
 --
--- In a directory that holds faster.so, with a database that does not exist yet:
+-- In a directory that holds faster.so and these scripts, with a database that does not exist yet:
 --     sqlite3 bench.db ".read bench_basic.sql"
 -- 500,000 rows, 20-byte keys, 100-byte values. Both kinds get 64 MiB of memory. Rows are
 -- loaded in random key order. Both tables must be equal at the end, or the shell stops.
 
 .bail on
-.load ./faster
-.mode column
-.output /dev/null
-PRAGMA journal_mode = WAL;
-PRAGMA synchronous = NORMAL;
+.read bench_begin.sql
 PRAGMA cache_size = -65536;
-PRAGMA temp_store = MEMORY;
-.output
-
-CREATE TEMP TABLE running(step TEXT, kind TEXT, started REAL);
-CREATE TEMP TABLE timing(step TEXT, kind TEXT, seconds REAL);
-CREATE TEMP TRIGGER stop AFTER DELETE ON running BEGIN
-  INSERT INTO timing VALUES (old.step, old.kind, (julianday('now') - old.started) * 86400);
-END;
 
 CREATE TABLE kv_ordinary(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE VIRTUAL TABLE kv USING faster(key TEXT PRIMARY KEY, value TEXT, memory='64MiB');
@@ -31,7 +19,6 @@ CREATE TEMP TABLE source AS
   FROM number ORDER BY random();
 CREATE TEMP TABLE sample AS
   SELECT key, abs(random()) % 10 AS batch FROM source ORDER BY random() LIMIT 100000;
-CREATE TEMP TABLE answer(step TEXT, result);
 
 INSERT INTO running VALUES ('load 500,000', 'ordinary', julianday('now'));
 INSERT INTO kv_ordinary SELECT key, value FROM source;
@@ -124,13 +111,6 @@ INSERT INTO running VALUES ('delete 100,000', 'FASTER', julianday('now'));
 DELETE FROM kv WHERE key IN (SELECT key FROM sample);
 DELETE FROM running;
 
-CREATE TEMP TABLE checked(differences INTEGER CHECK (differences = 0));
 INSERT INTO checked SELECT count(*) FROM (SELECT * FROM kv_ordinary EXCEPT SELECT * FROM kv);
 INSERT INTO checked SELECT count(*) FROM (SELECT * FROM kv EXCEPT SELECT * FROM kv_ordinary);
-INSERT INTO checked SELECT count(*) FROM (SELECT step FROM answer GROUP BY step, result
-  HAVING count(*) <> 2);
-
-SELECT step AS 'seconds', printf('%.3f', a.seconds) AS ordinary, printf('%.3f', b.seconds) AS FASTER,
-       printf('%.2f x', a.seconds / max(b.seconds, 0.0005)) AS 'ordinary / FASTER'
-  FROM timing AS a JOIN timing AS b USING (step)
-  WHERE a.kind = 'ordinary' AND b.kind = 'FASTER' ORDER BY a.rowid;
+.read bench_end.sql

@@ -1,27 +1,14 @@
 -- bench_batch.sql - reads of 100 keys at a time on both kinds of table, timed in the plain shell.
 --
--- In a directory that holds faster.so, with a database that does not exist yet:
+-- In a directory that holds faster.so and these scripts, with a database that does not exist yet:
 --     sqlite3 batch.db ".read bench_batch.sql"
 -- 500,000 rows in memory, 20-byte keys, 100-byte values; 1,000 batches of random keys. The
 -- ordinary table is asked by joining json_each() and by IN, the other one by faster_mget() and by
 -- IN. All must have found the same, or the shell stops.
 
 .bail on
-.load ./faster
-.mode column
-.output /dev/null
-PRAGMA journal_mode = WAL;
-PRAGMA synchronous = NORMAL;
+.read bench_begin.sql
 PRAGMA cache_size = -524288;
-PRAGMA temp_store = MEMORY;
-.output
-
-CREATE TEMP TABLE running(step TEXT, kind TEXT, started REAL);
-CREATE TEMP TABLE timing(step TEXT, kind TEXT, seconds REAL);
-CREATE TEMP TRIGGER stop AFTER DELETE ON running BEGIN
-  INSERT INTO timing VALUES (old.step, old.kind, (julianday('now') - old.started) * 86400);
-END;
-CREATE TEMP TABLE answer(step TEXT, result);
 
 CREATE TABLE kv_ordinary(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE VIRTUAL TABLE kv USING faster(key TEXT PRIMARY KEY, value TEXT, memory='512MiB');
@@ -65,12 +52,5 @@ INSERT INTO ask SELECT keys FROM batch;
 DELETE FROM running;
 INSERT INTO answer SELECT 'in', sum(n) || ' ' || max(value) FROM found GROUP BY kind;
 
-CREATE TEMP TABLE checked(differences INTEGER CHECK (differences = 0));
-INSERT INTO checked SELECT count(*) FROM (SELECT step FROM answer GROUP BY step, result
-  HAVING count(*) <> 2);
 INSERT INTO checked SELECT count(*) <> 4 FROM answer;
-
-SELECT step AS 'seconds', printf('%.3f', a.seconds) AS ordinary, printf('%.3f', b.seconds) AS FASTER,
-       printf('%.2f x', a.seconds / max(b.seconds, 0.0005)) AS 'ordinary / FASTER'
-  FROM timing AS a JOIN timing AS b USING (step)
-  WHERE a.kind = 'ordinary' AND b.kind = 'FASTER' ORDER BY a.rowid;
+.read bench_end.sql

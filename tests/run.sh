@@ -276,7 +276,7 @@ refused_uring() {
 # other_system NAME CROSS_FILE SCALE COMMAND...: the engine and its tests for another C library
 # or processor, if the commands that this takes are there.
 other_system() {
-  local name=$1 cross=$project_root/cross/$2.txt percent=$3 command
+  local name=$1 cross=$tests_directory/cross/$2.txt percent=$3 command
   shift 3
   for command in "$@"; do
     command -v "$command" >/dev/null || {
