@@ -16,14 +16,13 @@
  *
  *     stress_chunks [operations per thread] [seed]
  */
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/atomic.h"
 #include "faster.h"
-#include "support/test_env.h"
+#include "support/stress_store.h"
 
 #define THREADS 4u
 #define KEYS 12u /* of each kind */
@@ -42,15 +41,14 @@
     } while (0)
 
 static struct {
-    struct faster_store *store;
-    uint64_t steps;
-    uint64_t seed;
     fst_atomic_u64 raised[KEYS];
     fst_atomic_u64 swapped[KEYS];
     fst_atomic_u64 commits;
     fst_atomic_u64 scans;
     fst_atomic_u64 large_reads;
 } shared;
+
+static struct stress_store stress;
 
 struct worker {
     struct faster_session *session;
@@ -257,7 +255,7 @@ static void step(struct worker *worker, struct call *calls) {
 }
 
 static void open_worker(struct worker *worker) {
-    enum faster_status status = faster_session_open(shared.store, &worker->session);
+    enum faster_status status = faster_session_open(stress.store, &worker->session);
     CHECK(status == FASTER_OK, "session", status);
     status = faster_snapshot_open_newest(worker->session, &worker->now);
     CHECK(status == FASTER_OK, "snapshot", status);
@@ -282,10 +280,10 @@ static void free_calls(struct call *calls) {
 }
 
 static void *work(void *argument) {
-    struct worker worker = {.random = shared.seed + (uintptr_t)argument * UINT64_C(0x9E37)};
+    struct worker worker = {.random = stress.seed + (uintptr_t)argument * UINT64_C(0x9E37)};
     struct call *calls = make_calls();
     open_worker(&worker);
-    for (uint64_t i = 0; i < shared.steps; i++) {
+    for (uint64_t i = 0; i < stress.steps; i++) {
         step(&worker, calls);
     }
     close_worker(&worker);
@@ -313,54 +311,18 @@ static void check_all(const char *what) {
     free_calls(calls);
 }
 
-static void open_store(const struct faster_options *options) {
-    struct faster_error error = {0};
-    enum faster_status status = faster_store_open(options, &shared.store, &error);
-    CHECK(status == FASTER_OK, error.message, status);
-}
-
-static void run(const struct faster_options *options) {
-    pthread_t threads[THREADS];
-    enum faster_status status = faster_store_create(options, NULL, NULL);
-    CHECK(status == FASTER_OK, "create", status);
-    open_store(options);
-    for (uintptr_t i = 0; i < THREADS; i++) {
-        CHECK(pthread_create(&threads[i], NULL, work, (void *)(i + 1)) == 0, "thread", 0);
-    }
-    for (uint32_t i = 0; i < THREADS; i++) {
-        pthread_join(threads[i], NULL);
-    }
-    check_all("a lost or doubled update");
-    faster_store_close(shared.store);
-    open_store(options);
-    check_all("a lost or doubled update after a close");
-    faster_store_close(shared.store);
-}
-
 int main(int argc, char **argv) {
-    uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
-    const char *scale = getenv("FASTER_TEST_SCALE");
-    char base[256];
-    char directory[300];
-    struct faster_options options = {.directory = directory,
-                                     .writes = FASTER_WRITES_DIRECT,
-                                     .memory_bytes = (1 + seed % 3) << 20,
+    stress = (struct stress_store){
+        .program = "stress_chunks", .thread_count = THREADS, .work = work, .check_all = check_all};
+    stress_store_arguments(&stress, argc, argv, 1000);
+    struct faster_options options = {.writes = FASTER_WRITES_DIRECT,
+                                     .memory_bytes = (1 + stress.seed % 3) << 20,
                                      .page_bytes = PAGE_BYTES,
                                      .segment_bytes = 256 << 10};
-    shared.steps = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000;
-    shared.seed = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
-    if (scale != NULL) {
-        shared.steps = shared.steps * strtoull(scale, NULL, 10) / 100 + 1;
-    }
-    if (!fst_test_directory_create(base, sizeof base)) {
-        return 1;
-    }
-    snprintf(directory, sizeof directory, "%s/store", base);
-    run(&options);
-    fst_test_directory_remove(base);
+    stress_store_run(&stress, &options);
     printf("stress_chunks: %llu steps in each of %u threads, %llu large values read, %llu commits, "
            "%llu scans: 0 differences\n",
-           (unsigned long long)shared.steps, THREADS,
+           (unsigned long long)stress.steps, THREADS,
            (unsigned long long)fst_load_relaxed_u64(&shared.large_reads),
            (unsigned long long)fst_load_relaxed_u64(&shared.commits),
            (unsigned long long)fst_load_relaxed_u64(&shared.scans));

@@ -13,14 +13,13 @@
  *
  *     stress_direct [operations per thread] [seed]
  */
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/atomic.h"
 #include "faster.h"
-#include "support/test_env.h"
+#include "support/stress_store.h"
 
 #define THREADS 4u
 #define HOT_KEYS 16u
@@ -43,9 +42,6 @@
     } while (0)
 
 static struct {
-    struct faster_store *store;
-    uint64_t steps;
-    uint64_t seed;
     fst_atomic_u64 added[NUMBER_KEYS];
     fst_atomic_u64 swapped[CAS_KEYS];
     fst_atomic_u64 tried[INSERT_KEYS];
@@ -55,6 +51,8 @@ static struct {
     fst_atomic_u64 sessions;
     fst_atomic_u64 operations;
 } shared;
+
+static struct stress_store stress;
 
 struct worker {
     struct faster_session *session;
@@ -162,7 +160,7 @@ static void draw_call(struct worker *worker, struct call *call) {
         call->op.merge = add_one;
     } else if (dice < 8) {
         /* All threads are near the same place. */
-        uint64_t place = worker->step * INSERT_KEYS / (shared.steps + 1) + draw(worker, 3);
+        uint64_t place = worker->step * INSERT_KEYS / (stress.steps + 1) + draw(worker, 3);
         set_key(call, 'i', (uint32_t)(place % INSERT_KEYS));
         call->op.kind = FASTER_OP_INSERT;
         draw_value(worker, call);
@@ -232,7 +230,7 @@ static void check_call(struct call *call) {
 /* ---- what a thread does ---- */
 
 static void open_session(struct worker *worker) {
-    enum faster_status status = faster_session_open(shared.store, &worker->session);
+    enum faster_status status = faster_session_open(stress.store, &worker->session);
     CHECK(status == FASTER_OK, "session", status);
     fst_add_relaxed_u64(&shared.sessions, 1);
 }
@@ -348,11 +346,11 @@ static void step(struct worker *worker, struct call *calls) {
 }
 
 static void *work(void *context) {
-    struct worker worker = {.random = shared.seed + (uint64_t)(uintptr_t)context * 7919};
+    struct worker worker = {.random = stress.seed + (uint64_t)(uintptr_t)context * 7919};
     struct call *calls = calloc(GROUP, sizeof *calls);
     CHECK(calls != NULL, "memory", 0);
     open_session(&worker);
-    for (worker.step = 0; worker.step < shared.steps; worker.step++) {
+    for (worker.step = 0; worker.step < stress.steps; worker.step++) {
         step(&worker, calls);
     }
     for (uint32_t i = 0; i < GROUP; i++) {
@@ -407,51 +405,15 @@ static void check_all(const char *when) {
     faster_session_close(worker.session);
 }
 
-static void open_store(const struct faster_options *options) {
-    struct faster_error error = {0};
-    enum faster_status status = faster_store_open(options, &shared.store, &error);
-    CHECK(status == FASTER_OK, error.message, status);
-}
-
-static void run(const struct faster_options *options) {
-    pthread_t threads[THREADS];
-    enum faster_status status = faster_store_create(options, NULL, NULL);
-    CHECK(status == FASTER_OK, "create", status);
-    open_store(options);
-    for (uintptr_t i = 0; i < THREADS; i++) {
-        CHECK(pthread_create(&threads[i], NULL, work, (void *)(i + 1)) == 0, "thread", 0);
-    }
-    for (uint32_t i = 0; i < THREADS; i++) {
-        pthread_join(threads[i], NULL);
-    }
-    check_all("a lost or doubled update");
-    faster_store_close(shared.store);
-    open_store(options);
-    check_all("a lost or doubled update after a close");
-    faster_store_close(shared.store);
-}
-
 int main(int argc, char **argv) {
-    uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
-    const char *scale = getenv("FASTER_TEST_SCALE");
-    char base[256];
-    char directory[300];
-    struct faster_options options = {.directory = directory,
-                                     .writes = FASTER_WRITES_DIRECT,
-                                     .memory_bytes = (1 + seed % 4) << 20,
+    stress = (struct stress_store){
+        .program = "stress_direct", .thread_count = THREADS, .work = work, .check_all = check_all};
+    stress_store_arguments(&stress, argc, argv, 4000);
+    struct faster_options options = {.writes = FASTER_WRITES_DIRECT,
+                                     .memory_bytes = (1 + stress.seed % 4) << 20,
                                      .page_bytes = 16 << 10,
                                      .segment_bytes = 256 << 10};
-    shared.steps = argc > 1 ? strtoull(argv[1], NULL, 10) : 4000;
-    shared.seed = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
-    if (scale != NULL) {
-        shared.steps = shared.steps * strtoull(scale, NULL, 10) / 100 + 1;
-    }
-    if (!fst_test_directory_create(base, sizeof base)) {
-        return 1;
-    }
-    snprintf(directory, sizeof directory, "%s/store", base);
-    run(&options);
-    fst_test_directory_remove(base);
+    stress_store_run(&stress, &options);
     printf("stress_direct: %llu operations in %llu sessions, %llu commits, %llu scans: "
            "0 differences\n",
            (unsigned long long)fst_load_relaxed_u64(&shared.operations),
