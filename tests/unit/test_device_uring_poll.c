@@ -41,6 +41,7 @@ Test(io_options, what_does_not_go_together_is_refused) {
 
 #include "primitives/device_uring.h"
 #include "support/device_fixture.h"
+#include "support/need_uring.h"
 
 /* ---- a kernel that does as it is told ---- */
 
@@ -108,33 +109,17 @@ static unsigned told_reap(struct io_uring *ring, struct fst_uring_result *result
     return count;
 }
 
-static int told_register_memory(struct io_uring *ring, void *memory, size_t count) {
-    return fst_uring_calls_kernel.register_memory(ring, memory, count);
+static struct fst_uring_calls told_calls;
+
+static void begin(void) {
+    need_uring();
+    told_calls = fst_uring_calls_kernel;
+    told_calls.init = told_init;
+    told_calls.enter = told_enter;
+    told_calls.reap = told_reap;
 }
 
-static void told_unregister_memory(struct io_uring *ring) {
-    fst_uring_calls_kernel.unregister_memory(ring);
-}
-
-static const struct fst_uring_calls told_calls = {
-    .init = told_init,
-    .finish = io_uring_queue_exit,
-    .register_memory = told_register_memory,
-    .unregister_memory = told_unregister_memory,
-    .enter = told_enter,
-    .reap = told_reap,
-};
-
-static void need_uring(void) {
-    struct io_uring ring;
-
-    if (fst_uring_calls_kernel.init(&ring, 4, NULL) != 0) {
-        cr_skip_test("no io_uring here");
-    }
-    fst_uring_calls_kernel.finish(&ring);
-}
-
-TestSuite(device_uring_poll, .init = need_uring);
+TestSuite(device_uring_poll, .init = begin);
 
 /* ---- devices ---- */
 
