@@ -311,6 +311,7 @@ suite gcc-bench        130 tests_of gcc "$scale" bench
 suite layers             60 "$tests_directory/check_layers.py" "$build_root/build-gcc"
 suite orders             60 "$tests_directory/check_orders.py"
 suite sources            60 "$tests_directory/check_sources.sh"
+suite test-names         60 "$tests_directory/check_test_names.py"
 suite exports            60 "$tests_directory/check_exports.sh" "$build_root/build-gcc"
 suite readme             40 "$tests_directory/check_readme.sh" "$build_root/build-gcc"
 suite python-client      90 python_client
