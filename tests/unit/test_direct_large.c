@@ -21,7 +21,7 @@ static void batch_add(enum faster_op_kind kind, const char *prefix, size_t size)
     size_t i = batch.count++;
     snprintf(batch.keys[i], sizeof batch.keys[i], "%s%zu", prefix, i);
     batch.values[i] = large_value(size, i);
-    batch.ops[i] = (struct faster_op){.kind = kind,
+    batch.ops[i] = (struct faster_op){.kind = (int32_t)kind,
                                       .key = {batch.keys[i], strlen(batch.keys[i])},
                                       .value = {batch.values[i], size},
                                       .merge = kind == FASTER_OP_RMW ? add_one : NULL};
