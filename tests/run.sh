@@ -185,17 +185,17 @@ tests_of() { # NAME SCALE SUITES...; -SUITE leaves one out
   meson_tests "$name" "$percent" $arguments
 }
 
-# Criterion runs each test in a process whose messages and exit code it keeps: what valgrind
-# finds is in the log files. Tests about 80-bit numbers are left out, valgrind computes
+# Each test is a process that fails silently under valgrind: what it finds is in the log
+# files. Tests about 80-bit numbers are left out, valgrind computes
 # them with 64 bits.
 valgrind_tests() {
   local code
   suite_log=run
   mkdir "$logs/memcheck"
   # valgrind does not see that io_uring fills buffers.
-  build threads -Dbuildtype=debugoptimized -During=disabled || return 1
+  build threads -Dbuildtype=debugoptimized -During=disabled -Dcriterion=disabled || return 1
   meson_tests threads "$tenth" --suite unit --no-suite long-double --no-suite shell --timeout-multiplier 10 \
-    --wrap "valgrind --quiet --trace-children=yes --leak-check=full --show-leak-kinds=definite \
+    --wrap "valgrind --quiet --leak-check=full --show-leak-kinds=definite \
       --errors-for-leak-kinds=definite --log-file=$logs/memcheck/%p"
   code=$?
   find "$logs/memcheck" -type f -empty -delete
@@ -262,7 +262,7 @@ clang_build() {
 without_uring() {
   local names="test_device test_device_file test_device_uring test_device_uring_poll"
   configure_build "$build_root/build-threads" -Dwerror=true -Dbuildtype=debugoptimized \
-    -During=disabled &&
+    -During=disabled -Dcriterion=disabled &&
     ninja -C "$build_root/build-threads" ext/faster.so $(printf 'tests/unit_%s ' $names) &&
     suite_log=run && meson_tests threads "$scale" $names
 }
