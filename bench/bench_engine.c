@@ -2,8 +2,9 @@
  *
  * Loads a store, then runs each workload, for each distribution, number of threads and size of
  * batch that the command line names, and prints one line of JSON per phase. With --reference,
- * each phase of one thread runs on a hash table as well, right after the engine: what counts is
- * the ratio of the two, as the machine may be busy.
+ * each phase of one thread runs on a hash table as well, right after the engine, or each phase of
+ * reads as plain reads of the disk: what counts is the ratio of the two, as the machine may be
+ * busy.
  *
  * Keys are drawn before a phase's time starts. One call in --sample is timed; with --batch, a
  * call is a batch. Calls that wait for the disk are waited for, so the depth of the device's
@@ -242,7 +243,7 @@ static void print_result(const struct bench_options *options, const struct phase
 struct run {
     const struct bench_options *options;
     struct bench_engine *engine;
-    struct bench_table *table; /* NULL: no reference */
+    struct bench_table *table; /* NULL: the reference is none, or the disk */
     uint64_t phase_number;
 };
 
@@ -253,11 +254,24 @@ static bool ended_well(const struct result *result) {
     return result->counts.wrong == 0;
 }
 
-static bool run_on_engine(struct run *run, const struct phase *phase, struct result *result) {
+typedef struct bench_client *open_client(const struct run *run);
+
+static struct bench_client *open_engine_client(const struct run *run) {
+    return bench_engine_client(run->engine);
+}
+
+static struct bench_client *open_reference_client(const struct run *run) {
+    return run->table != NULL ? bench_table_client(run->table)
+                              : bench_disk_client(run->options->engine.directory);
+}
+
+/* Runs the phase with a client for each thread. */
+static bool run_on(const struct run *run, const struct phase *phase, open_client *open,
+                   struct result *result) {
     struct bench_client **clients = calloc(phase->thread_count, sizeof(struct bench_client *));
     uint32_t opened = 0;
     while (clients != NULL && opened < phase->thread_count &&
-           (clients[opened] = bench_engine_client(run->engine)) != NULL) {
+           (clients[opened] = open(run)) != NULL) {
         opened++;
     }
     bool is_good = opened == phase->thread_count && run_phase(run->options, phase, clients, result);
@@ -268,26 +282,40 @@ static bool run_on_engine(struct run *run, const struct phase *phase, struct res
     return is_good;
 }
 
-/* On the engine, then on the table. */
+/* The reference of this phase, or NULL. The disk's has reads only. */
+static const char *reference_name(const struct run *run, const struct phase *phase) {
+    switch (run->options->reference) {
+    case BENCH_REFERENCE_OFF:
+        return NULL;
+    case BENCH_REFERENCE_PLAIN:
+        return "table";
+    case BENCH_REFERENCE_HUGE:
+        return "table, huge pages";
+    case BENCH_REFERENCE_DISK:
+        return phase->mix->read_percent == 100 ? "disk" : NULL;
+    }
+    return NULL;
+}
+
+/* On the engine, then on the reference. */
 static bool run_both(struct run *run, struct phase phase) {
     struct result *result = malloc(sizeof *result);
+    const char *reference = reference_name(run, &phase);
     phase.number = run->phase_number++;
-    bool is_good = result != NULL && run_on_engine(run, &phase, result);
+    bool is_good = result != NULL && run_on(run, &phase, open_engine_client, result);
     if (is_good) {
         print_result(run->options, &phase, result, "engine", 0);
         is_good = ended_well(result);
     }
-    if (is_good && run->table != NULL) {
+    if (is_good && reference != NULL) {
         double engine_rate = rate_of(&phase, result);
-        bool is_comparable = phase.thread_count == 1;
-        struct bench_client *client = bench_table_client(run->table);
-        phase.thread_count = 1; /* also to have the same keys */
-        is_good = run_phase(run->options, &phase, &client, result);
+        if (run->table != NULL && phase.thread_count > 1) { /* to have the same keys */
+            phase.thread_count = 1;
+            engine_rate = 0;
+        }
+        is_good = run_on(run, &phase, open_reference_client, result);
         if (is_good) {
-            print_result(run->options, &phase, result,
-                         run->options->reference == BENCH_REFERENCE_HUGE ? "table, huge pages"
-                                                                         : "table",
-                         is_comparable ? engine_rate : 0);
+            print_result(run->options, &phase, result, reference, engine_rate);
             is_good = ended_well(result);
         }
     }
@@ -341,7 +369,8 @@ int main(int argc, char **argv) {
     }
     struct run run = {.options = &options, .engine = bench_engine_open(&options.engine)};
     bool is_good = run.engine != NULL;
-    if (is_good && options.reference != BENCH_REFERENCE_OFF) {
+    if (is_good &&
+        (options.reference == BENCH_REFERENCE_PLAIN || options.reference == BENCH_REFERENCE_HUGE)) {
         run.table =
             bench_table_open(&options.engine.shape, options.reference == BENCH_REFERENCE_HUGE);
         is_good = run.table != NULL;

@@ -66,6 +66,7 @@ struct bench_engine_options {
     uint64_t memory_bytes;
     uint64_t page_bytes;       /* 0: the engine's default */
     bool transactional;        /* else direct */
+    bool io_direct;            /* past the page cache */
     uint32_t transaction_size; /* operations of a transaction */
     uint64_t commit_every; /* of a direct store: writes of a client, and a phase's end; 0: never */
 };
@@ -79,12 +80,18 @@ uint64_t bench_engine_stat(struct bench_engine *engine, const char *name);
 /* Closes the store and removes its files. */
 void bench_engine_close(struct bench_engine *engine);
 
-/* ---- the reference: table_client.c ---- */
+/* ---- the reference in memory: table_client.c ---- */
 
 struct bench_table;
 /* Room for all keys. NULL: no memory. */
 struct bench_table *bench_table_open(const struct bench_shape *shape, bool huge_pages);
 struct bench_client *bench_table_client(struct bench_table *table);
 void bench_table_close(struct bench_table *table);
+
+/* ---- the reference on disk: disk_client.c ---- */
+
+/* Of the store in this directory; its steps are reads, whatever the mix. NULL: it failed, and has
+ * said why on stderr. */
+struct bench_client *bench_disk_client(const char *directory);
 
 #endif

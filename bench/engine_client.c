@@ -293,6 +293,7 @@ struct bench_engine *bench_engine_open(const struct bench_engine_options *option
     struct faster_options wanted = {
         .directory = options->directory,
         .memory_bytes = options->memory_bytes,
+        .io_direct = options->io_direct,
         .page_bytes = options->page_bytes,
         .writes = options->transactional ? FASTER_WRITES_TRANSACTIONAL : FASTER_WRITES_DIRECT,
     };

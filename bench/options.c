@@ -83,6 +83,7 @@ enum option_id {
     OPTION_MEMORY,
     OPTION_PAGE,
     OPTION_DIRECTORY,
+    OPTION_IO_DIRECT,
     OPTION_CGROUP,
     OPTION_REFERENCE,
     OPTION_REPEAT,
@@ -118,10 +119,12 @@ static const struct option_text texts[] = {
     [OPTION_PAGE] = {"--page", "a power of two from 16K to 64M", "[the engine's default]"},
     [OPTION_DIRECTORY] = {"--directory", "a path that does not exist",
                           "the store's place, removed in the end [none: in memory]"},
+    [OPTION_IO_DIRECT] = {"--io-direct", NULL,
+                          "read and write past the system's page cache, where that is possible"},
     [OPTION_CGROUP] = {"--cgroup", "a size from 16M", "memory cgroup to run in [none]"},
-    [OPTION_REFERENCE] = {"--reference", "off, plain or huge",
+    [OPTION_REFERENCE] = {"--reference", "off, plain, huge or disk",
                           "run each phase of one thread on a hash table, too, on small or huge "
-                          "pages [off]"},
+                          "pages, or each phase of reads as reads of the disk alone [off]"},
     [OPTION_REPEAT] = {"--repeat", "a number from 1 to 1000", "phases after the load [1]"},
     [OPTION_SAMPLE] = {"--sample", "a number from 1", "one call of so many is timed [64]"},
     [OPTION_CHECK] = {"--check", NULL, "compare all bytes of each value read, not of one in 64"},
@@ -174,7 +177,7 @@ static bool set_small(const char *text, uint64_t min, uint64_t max, uint32_t *va
 
 static bool set_option(struct bench_options *options, enum option_id id, char *text) {
     static const char *const stores[] = {"direct", "transactional", NULL};
-    static const char *const references[] = {"off", "plain", "huge", NULL};
+    static const char *const references[] = {"off", "plain", "huge", "disk", NULL};
     struct bench_engine_options *engine = &options->engine;
     uint64_t index = 0;
     switch (id) {
@@ -226,6 +229,9 @@ static bool set_option(struct bench_options *options, enum option_id id, char *t
         return set_count(text, 1, UINT32_MAX, &options->sample);
     case OPTION_SEED:
         return set_count(text, 0, UINT64_MAX, &options->seed);
+    case OPTION_IO_DIRECT:
+        engine->io_direct = true;
+        return true;
     case OPTION_CHECK:
         options->checks_all = true;
         return true;
@@ -248,6 +254,9 @@ static bool check_together(const struct bench_options *options) {
             return complain("above 1", "--threads",
                             "1 with --store transactional, which has one writer");
         }
+    }
+    if (options->reference == BENCH_REFERENCE_DISK && options->engine.directory == NULL) {
+        return complain("= disk", "--reference", "with --directory");
     }
     return true;
 }

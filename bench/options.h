@@ -6,7 +6,12 @@
 
 #define BENCH_LIST_MAX 16u
 
-enum bench_reference { BENCH_REFERENCE_OFF, BENCH_REFERENCE_PLAIN, BENCH_REFERENCE_HUGE };
+enum bench_reference {
+    BENCH_REFERENCE_OFF,
+    BENCH_REFERENCE_PLAIN, /* a hash table on small pages */
+    BENCH_REFERENCE_HUGE,  /* on huge pages */
+    BENCH_REFERENCE_DISK   /* the disk's reads by io_uring alone */
+};
 
 struct bench_options {
     struct bench_engine_options engine;

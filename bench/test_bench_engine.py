@@ -84,6 +84,22 @@ def disk_stores_add_up(directory):
         assert not (directory / "store").exists()
 
 
+def disk_reference_reads(directory):
+    """tmpfs may refuse O_DIRECT, and a build may be without io_uring: then it says so."""
+    arguments = ("--reference", "disk", "--io-direct", "--directory", str(directory / "store"), "--memory", "1M",
+                 "--page", "16K", "--value-bytes", "1000", "--batch", "96", "--threads", "1,2",
+                 "--workloads", "C,A")
+    try:
+        lines = run(*arguments)
+    except AssertionError as failure:
+        assert "disk: " in str(failure), failure
+        print("no disk to compare with:", failure.args[0][2])
+        return
+    assert [line["system"] for line in lines] == ["engine", "engine", "disk", "engine"] + [
+        "engine", "disk", "engine"], names(lines)
+    assert all(line["engine_ratio"] > 0 for line in lines if line["system"] == "disk")
+
+
 def wrong_options_are_refused():
     for arguments, allowed in (
         (["--workloads", "Z"], "load, A, B, C, F"),
@@ -93,6 +109,7 @@ def wrong_options_are_refused():
         (["--speed"], "--help"),
         (["--keys"], "from 1"),
         (["--store", "transactional", "--threads", "2"], "one writer"),
+        (["--reference", "disk"], "--directory"),
     ):
         done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=20)
         assert done.returncode == 2 and allowed in done.stderr, (arguments, done.stderr)
@@ -105,6 +122,7 @@ def main():
     reference_does_the_same()
     with tempfile.TemporaryDirectory() as directory:
         disk_stores_add_up(pathlib.Path(directory))
+        disk_reference_reads(pathlib.Path(directory))
     wrong_options_are_refused()
     print("all sums are right")
 
