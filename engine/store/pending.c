@@ -186,7 +186,17 @@ static bool find_in_memory(struct fst_pending *slot, fst_addr at, bool *is_intac
 
 static void read_at(struct fst_pending *slot, fst_addr at) {
     slot->at = at;
-    read_record(slot, FST_READ_FIRST_BYTES);
+    read_record(slot, slot->session->read_first_bytes);
+}
+
+/* A longer record than expected costs a read of its own, a shorter one a sector or two more: what
+ * is expected grows at once and shrinks slowly. */
+static void expect_size(struct faster_session *session, uint64_t record_bytes) {
+    const uint32_t bytes =
+        record_bytes < FST_READ_FIRST_MAX ? (uint32_t)record_bytes : FST_READ_FIRST_MAX;
+    uint32_t *expected = &session->read_first_bytes;
+    *expected = bytes > *expected ? bytes : *expected - (*expected - bytes + 15) / 16;
+    *expected = *expected > FST_READ_FIRST_MIN ? *expected : FST_READ_FIRST_MIN;
 }
 
 /* A chain may lead below begin after a truncation: what lay there was dead. */
@@ -215,6 +225,7 @@ static void examine(struct fst_pending *slot) {
         end_walk(slot, FST_WALK_CORRUPT);
         return;
     }
+    expect_size(slot->session, found->shape.whole_bytes);
     if (found->shape.whole_bytes > available) {
         uint64_t page_bytes = fst_log_page_bytes(store->log);
         if (found->shape.whole_bytes > page_bytes - (slot->at.raw & (page_bytes - 1))) {

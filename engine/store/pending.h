@@ -1,8 +1,8 @@
 /* pending.h - operations that wait for a record on disk (layer 4).
  *
  * An operation that meets an address below head takes a struct fst_pending from its
- * session's pool and reads the record: the sectors that hold its first
- * FST_READ_FIRST_BYTES, then the rest if it is longer. Every record read is checked
+ * session's pool and reads the record: the sectors that hold as many bytes as the records read
+ * lately had, then the rest if it is longer. Every record read is checked
  * (shape, checksum). The walk goes on from it on disk until the visible version is found
  * or the chain ends; then the operation is continued by layer 7 or fst_finish_reads().
  *

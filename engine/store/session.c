@@ -89,6 +89,7 @@ enum faster_status fst_session_open(struct faster_store *store, struct faster_se
     }
     memset(session, 0, sizeof *session);
     session->store = store;
+    session->read_first_bytes = FST_READ_FIRST_START;
     session->scratch.env = env;
     enum faster_status status = FASTER_BUSY;
     session->slot = fst_epoch_slot_open(store->epoch);

@@ -149,8 +149,11 @@ struct faster_store {
 
 /* How long one poll of a device queue waits before its caller looks around. */
 #define FST_POLL_NS UINT64_C(50000000)
-/* The first read of a record on disk; one more follows if the record is longer. */
-#define FST_READ_FIRST_BYTES 1024u
+/* The first read of a record on disk covers so much of it as the session's last ones had, between
+ * these; one more read follows if the record is longer. */
+#define FST_READ_FIRST_MIN 64u
+#define FST_READ_FIRST_START 1024u
+#define FST_READ_FIRST_MAX 4096u
 
 /* A value larger than a page that the session's operation is writing; see chunks.h. Of one call. */
 struct fst_large_value {
@@ -176,6 +179,7 @@ struct faster_session {
     struct faster_op *waiting_last;
     uint32_t pending_count; /* operations: in flight, done, or waiting */
     uint32_t pool_count;
+    uint32_t read_first_bytes; /* what the next record on disk is expected to have */
     struct faster_txn *txn;       /* the transaction this session began */
     uint64_t txn_serial;          /* how many it has begun */
     struct faster_buffer scratch; /* merge results */
