@@ -70,6 +70,9 @@ static enum faster_status merge(void *context, const struct faster_bytes *old,
     struct context *merging = context;
     unsigned char bytes[LARGE_BYTES];
     merging->seen = old == NULL ? LIN_NONE : number_of(old->data, old->size_bytes);
+    if (merging->written == LIN_NONE) {
+        return FASTER_REMOVE;
+    }
     return faster_buffer_assign(value, bytes, make_value(merging->written, merging->count, bytes));
 }
 
@@ -99,7 +102,8 @@ static uint64_t operate(uint32_t fibre, enum lin_kind kind, char key, size_t cou
     unsigned char expected_bytes[LARGE_BYTES];
     _Alignas(8) unsigned char room[4 * LARGE_BYTES];
     struct lin_op *what = &world.ops[world.op_count++];
-    struct context context = {.written = ++world.next_value, .count = count};
+    const bool removes = kind == LIN_DELETE || (kind == LIN_RMW && count == 0);
+    struct context context = {.written = removes ? LIN_NONE : ++world.next_value, .count = count};
     struct faster_buffer result = {.env = &arena_env};
     if (world.op_count % 2 == 0) { /* with room, which opens a read's shorter way */
         result.data = room;
@@ -144,6 +148,10 @@ static void upsert(uint32_t fibre, char key, size_t count) {
 }
 static void rmw(uint32_t fibre, char key, size_t count) {
     (void)operate(fibre, LIN_RMW, key, count, 0);
+}
+/* The value seen is the one that is removed. */
+static void take(uint32_t fibre, char key) {
+    (void)operate(fibre, LIN_RMW, key, 0, 0);
 }
 
 /* The version of the record that holds a key's newest value. */
@@ -317,6 +325,17 @@ static void run_delete(uint32_t fibre) {
     }
 }
 
+/* Two remove, of whom each value can serve one only. */
+static void run_removals(uint32_t fibre) {
+    if (fibre == 0) {
+        take(0, 'a');
+        rmw(0, 'a', SMALL_BYTES);
+    } else {
+        rmw(fibre, 'a', SMALL_BYTES);
+        take(fibre, 'a');
+    }
+}
+
 static void run_three(uint32_t fibre) {
     if (fibre == 0) {
         rmw(0, 'a', LARGE_BYTES);
@@ -474,6 +493,8 @@ static const struct sched_scenario scenarios[] = {
     {"copies_of_what_is_frozen", 2, prepare_committed, run_seal_and_upsert, finish},
     {"one_wins_each_condition", 2, prepare_new, run_conditions, finish},
     {"delete", 2, prepare_new, run_delete, finish},
+    {"removals", 2, prepare_new, run_removals, finish},
+    {"removals_from_disk", 2, prepare_full_memory, run_removals, finish},
     {"three", 3, prepare_new, run_three, finish},
     {"page_ends_under_writers", 2, prepare_page_end, run_page_end, finish},
     {"page_is_reused_under_readers", 2, prepare_full_memory, run_eviction, finish},

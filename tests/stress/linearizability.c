@@ -124,6 +124,9 @@ static enum faster_status merge(void *context, const struct faster_bytes *old,
     struct call *call = context;
     unsigned char bytes[VALUE_BYTES_MAX];
     call->what.seen = old == NULL ? LIN_NONE : id_of(old->data, old->size_bytes);
+    if (call->what.value == LIN_NONE) {
+        return FASTER_REMOVE;
+    }
     return faster_buffer_assign(value, bytes, make_value(call->what.value, bytes));
 }
 
@@ -145,6 +148,9 @@ static void set_call(struct worker *worker, struct call *call, uint32_t key,
                                   .result = kind == FASTER_OP_READ ? &call->result : NULL};
     if (kind != FASTER_OP_READ && kind != FASTER_OP_DELETE && kind != FASTER_OP_RMW) {
         call->op.value = (struct faster_bytes){call->value, make_value(id, call->value)};
+    }
+    if (kind == FASTER_OP_RMW && draw(worker, 4) == 0) {
+        call->what.value = LIN_NONE; /* it removes what it sees */
     }
     if (kind == FASTER_OP_COMPARE_AND_SET) {
         uint64_t seen = worker->last_seen[key];
