@@ -76,6 +76,7 @@ enum sim_op {
     SIM_OP_SYNC_LOST, /* of a file or directory; what was not durable will never be */
     SIM_OP_NAMES,     /* a creation, removal or rename */
     SIM_OP_DIRSYNC,
+    SIM_OP_OWN, /* a mode and owner: durable at once */
     SIM_OP_MARK
 };
 
@@ -131,13 +132,13 @@ enum sim_result sim_flock(struct sim_handle *handle);
 
 uint64_t sim_handle_inode(const struct sim_handle *handle);
 const struct sim_disk *sim_handle_disk(const struct sim_handle *handle);
-/* Not logged: always durable. */
+/* Durable at once. */
 void sim_handle_own(struct sim_handle *handle, uint32_t mode, uint32_t user, uint32_t group);
 
 /* ---- names ---- */
 
 enum sim_result sim_path_info(enum sim_side side, const char *path, struct sim_info *info);
-/* An existing file at `to` is replaced. */
+/* Within a directory. An existing file at `to` is replaced. */
 enum sim_result sim_path_rename(enum sim_side side, const char *from, const char *to);
 enum sim_result sim_path_remove(enum sim_side side, const char *path);
 enum sim_result sim_path_own(enum sim_side side, const char *path, uint32_t mode, uint32_t user,
