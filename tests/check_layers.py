@@ -147,9 +147,11 @@ def find_cycles(graph):
     return cycles
 
 
-def check_system_include(included):
+def check_system_include(source, included):
     if re.match(r"sqlite3", included):
         return "SQLite's headers are for the extension"
+    if included in ("pthread.h", "threads.h") and not source.name.startswith("env_posix"):
+        return "threads and locks go through the environment, so that a test can own them"
     if included.startswith("stdatomic"):
         return "atomics go through base/atomic.h"
     return None
@@ -165,7 +167,7 @@ def check_file(source, own_check):
                 continue
             problem = own_check(source, included)
         elif is_engine and source.name != "atomic.h":
-            problem = check_system_include(included)
+            problem = check_system_include(source, included)
         if problem:
             found.append(f'{source.relative_to(ROOT)}: "{included}": {problem}')
     return found

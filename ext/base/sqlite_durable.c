@@ -14,10 +14,9 @@
  */
 #include "base/sqlite_durable.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "base/system.h"
 
 static int sync_handle(sqlite3_file *file) {
     return file->pMethods->xSync(file, SQLITE_SYNC_FULL);
@@ -33,23 +32,12 @@ static sqlite3_file *open_handle(sqlite3 *db, const char *schema_name, int contr
     return file;
 }
 
-/* A missing file is as durable as it can be. */
-static int sync_path(const char *path, int flags) {
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC | flags);
-    if (descriptor < 0) {
-        return errno == ENOENT ? SQLITE_OK : SQLITE_IOERR_FSYNC;
-    }
-    int rc = fsync(descriptor) == 0 ? SQLITE_OK : SQLITE_IOERR_FSYNC;
-    (void)close(descriptor);
-    return rc;
-}
-
 static int sync_sibling(const char *file_name, const char *suffix) {
     char *path = sqlite3_mprintf("%s%s", file_name, suffix);
     if (path == NULL) {
         return SQLITE_NOMEM;
     }
-    int rc = sync_path(path, O_NOFOLLOW);
+    int rc = system_sync_file(path);
     sqlite3_free(path);
     return rc;
 }
@@ -62,7 +50,7 @@ static int sync_directory(const char *file_name) {
     if (path == NULL) {
         return SQLITE_NOMEM;
     }
-    int rc = sync_path(path, O_DIRECTORY);
+    int rc = system_sync_directory(path);
     sqlite3_free(path);
     return rc;
 }

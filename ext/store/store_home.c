@@ -2,7 +2,8 @@
 #include "store/store_home.h"
 
 #include <string.h>
-#include <unistd.h>
+
+#include "base/system.h"
 
 /* A database without a file is told apart by its SQLite file object, which connections that
  * share a cache also share. */
@@ -80,7 +81,7 @@ struct faster_options store_home_options(struct connection *connection,
                                    .inline_commit_bytes = given->inline_commit_bytes,
                                    /* A connection that only reads shares the store with others that
                                     * write, so the file decides and not the connection. */
-                                   .read_only = has_file && access(home->place.path, W_OK) != 0,
+                                   .read_only = has_file && !system_may_write(home->place.path),
                                    .owner_path = has_file ? home->place.path : NULL,
                                    .place = home->place,
                                    .lock_wait_ns = connection_busy_timeout_ns(connection),
