@@ -11,27 +11,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <ucontext.h>
+
+#include "fibre.h"
 
 #define STEPS_MAX 4000u
-#define STACK_BYTES (64u * 1024u)
 #define NO_FIBRE SCHED_FIBRES_MAX
 #define UNBOUNDED UINT32_MAX
 
-struct fibre {
-    ucontext_t context;
+struct sched_fibre {
+    struct fibre fibre;
     bool is_done;
     bool has_yielded;    /* and no other fibre has made a step since */
     uint64_t *late_word; /* of a store that only this fibre sees, or NULL */
     uint64_t late_value;
 };
 
-static _Alignas(16) unsigned char stacks[SCHED_FIBRES_MAX][STACK_BYTES];
-
 static struct {
     const struct sched_scenario *scenario;
-    struct fibre fibres[SCHED_FIBRES_MAX];
-    ucontext_t main_context;
+    struct sched_fibre fibres[SCHED_FIBRES_MAX];
+    struct fibre main;
     uint32_t current; /* NO_FIBRE: the scenario's preparation or end */
     uint32_t step_count;
     uint32_t preemption_count;
@@ -96,7 +94,7 @@ static uint32_t list_others(uint32_t *others, bool with_yielded) {
 
     for (uint32_t i = 1; i <= fibre_count; i++) {
         const uint32_t number = (sched.current + i) % fibre_count;
-        const struct fibre *fibre = &sched.fibres[number];
+        const struct sched_fibre *fibre = &sched.fibres[number];
 
         if (number != sched.current && !fibre->is_done && (with_yielded || !fibre->has_yielded)) {
             others[count++] = number;
@@ -106,10 +104,10 @@ static uint32_t list_others(uint32_t *others, bool with_yielded) {
 }
 
 static void switch_to(uint32_t next) {
-    struct fibre *from = &sched.fibres[sched.current];
+    struct sched_fibre *from = &sched.fibres[sched.current];
 
     sched.current = next;
-    (void)swapcontext(&from->context, &sched.fibres[next].context);
+    fibre_switch(&from->fibre, &sched.fibres[next].fibre);
 }
 
 void sched_point(void) {
@@ -135,7 +133,7 @@ void sched_point(void) {
 
 /* ---- late stores ---- */
 
-static void show(struct fibre *fibre) {
+static void show(struct sched_fibre *fibre) {
     if (fibre->late_word != NULL) {
         *fibre->late_word = fibre->late_value;
         fibre->late_word = NULL;
@@ -163,7 +161,7 @@ void sched_store_light(uint64_t *word, uint64_t value) {
 }
 
 uint64_t sched_seen(const uint64_t *word) {
-    const struct fibre *fibre = &sched.fibres[sched.current % SCHED_FIBRES_MAX];
+    const struct sched_fibre *fibre = &sched.fibres[sched.current % SCHED_FIBRES_MAX];
 
     return sched.current != NO_FIBRE && fibre->late_word == word ? fibre->late_value : *word;
 }
@@ -218,27 +216,24 @@ void sched_yield_point(void) {
 }
 
 static void fibre_main(void) {
+    struct sched_fibre *self = &sched.fibres[sched.current];
     uint32_t next;
 
     sched.scenario->run(sched.current);
     sched_show_stores();
-    sched.fibres[sched.current].is_done = true;
+    self->is_done = true;
     next = choose_other();
     sched.current = next;
-    (void)setcontext(next == NO_FIBRE ? &sched.main_context : &sched.fibres[next].context);
+    fibre_switch(&self->fibre, next == NO_FIBRE ? &sched.main : &sched.fibres[next].fibre);
 }
 
 static void make_fibre(uint32_t number) {
-    struct fibre *fibre = &sched.fibres[number];
+    struct sched_fibre *fibre = &sched.fibres[number];
 
     fibre->is_done = false;
     fibre->has_yielded = false;
     fibre->late_word = NULL;
-    (void)getcontext(&fibre->context);
-    fibre->context.uc_stack.ss_sp = stacks[number];
-    fibre->context.uc_stack.ss_size = STACK_BYTES;
-    fibre->context.uc_link = NULL;
-    makecontext(&fibre->context, fibre_main, 0);
+    fibre_init(&fibre->fibre, fibre_main);
 }
 
 /* Runs one schedule; true if it passes. */
@@ -254,7 +249,11 @@ static bool run_schedule(const struct sched_scenario *scenario) {
         make_fibre(i);
     }
     sched.current = choose_other();
-    (void)swapcontext(&sched.main_context, &sched.fibres[sched.current].context);
+    fibre_init_running(&sched.main);
+    fibre_switch(&sched.main, &sched.fibres[sched.current].fibre);
+    for (uint32_t i = 0; i < scenario->fibre_count; i++) {
+        fibre_finish(&sched.fibres[i].fibre);
+    }
     scenario->finish();
     if (sched.failure != NULL) {
         print_failure();
