@@ -27,7 +27,7 @@ struct sim_fibre;
 void sim_run_begin(uint64_t seed, enum sim_policy policy);
 /* Fibre 0 is the only one left; else the program ends with a report. */
 void sim_run_end(void);
-/* From now on, for fibres that fibre 0 starts for a case of its own. */
+/* A new case, while fibre 0 is the only one: from here on nothing depends on what was before. */
 void sim_run_reseed(uint64_t seed, enum sim_policy policy);
 enum sim_policy sim_run_policy(void);
 
@@ -46,8 +46,9 @@ uint64_t sim_draw(void);
 bool sim_wait(const void *what, uint64_t timeout_ns);
 void sim_wake(const void *what, bool all); /* the one that waits longest, or all */
 
-bool sim_is_fibre(void);    /* whether a run is on; then the caller is one of its fibres */
-const void *sim_self(void); /* an address of the running fibre's own, or NULL */
+bool sim_is_fibre(void);         /* whether a run is on; then the caller is one of its fibres */
+const void *sim_self(void);      /* an address of the running fibre's own, or NULL */
+uint32_t sim_fibre_number(void); /* in the order of their starts; 0 also where no run is on */
 
 /* Prints what is wrong and what each fibre waits for, calls the hook, and ends the program. */
 _Noreturn void sim_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -16,6 +16,7 @@
  *     disk = sim_world_take_disk();
  *     cursor = sim_cursor_create(disk, 0);
  *     while (sim_cursor_next(cursor)) {
+ *         sim_world_case(draw, SIM_IN_ORDER);
  *         image = sim_cursor_image(cursor, variant, draw);
  *         sim_world_life(image);
  *         ... recovery, checks, closed ...
@@ -45,6 +46,11 @@ void sim_world_end(void);
 const struct faster_env *sim_world_env(void);
 struct fst_test_env *sim_world_test_env(void);
 
+/* A case of its own begins, in a world where everything is closed: time, random numbers and the
+ * lives' numbers no longer depend on what was before, so that the case can be replayed alone. The
+ * next life is number 2: the first one recorded what it goes on from. */
+void sim_world_case(uint64_t seed, enum sim_policy policy);
+
 /* A fresh disk with what the image holds (NULL: nothing) is mounted; the one before it goes as
  * soon as no handle of it is open. Random numbers and the process id are those of a new process. */
 void sim_world_life(const struct sim_image *image);
@@ -60,7 +66,8 @@ struct sim_disk *sim_world_take_disk(void);
  * else the program ends with a report. For the end of each case. */
 void sim_world_expect_closed(void);
 
-/* Called at each life's begin: for what has a state of its own, as SQLite's random numbers. */
-void sim_world_on_life(void (*hook)(void));
+/* Called at each life's begin with a number drawn for it: for what has a state of its own, as
+ * SQLite's random numbers. */
+void sim_world_on_life(void (*hook)(uint64_t seed));
 
 #endif
