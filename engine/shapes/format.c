@@ -9,14 +9,12 @@
 
 #include "base/checksum.h"
 #include "base/uuid.h"
-#include "shapes/format_codec.h"
+#include "shapes/format_checks.h"
 #include "shapes/record.h"
 
-#define MAGIC_BYTES 8u
-
-static const uint8_t identity_magic[MAGIC_BYTES] = {'F', 'A', 'S', 'T', 'E', 'R', 's', 't'};
-static const uint8_t manifest_magic[MAGIC_BYTES] = {'F', 'A', 'S', 'T', 'E', 'R', 'm', 'f'};
-static const uint8_t segment_magic[MAGIC_BYTES] = {'F', 'A', 'S', 'T', 'E', 'R', 's', 'g'};
+static const uint8_t identity_magic[FST_MAGIC_BYTES] = {'F', 'A', 'S', 'T', 'E', 'R', 's', 't'};
+static const uint8_t manifest_magic[FST_MAGIC_BYTES] = {'F', 'A', 'S', 'T', 'E', 'R', 'm', 'f'};
+static const uint8_t segment_magic[FST_MAGIC_BYTES] = {'F', 'A', 'S', 'T', 'E', 'R', 's', 'g'};
 
 struct fst_format_owner fst_format_owner_of(const struct fst_identity *identity) {
     struct fst_format_owner owner = {
@@ -26,49 +24,6 @@ struct fst_format_owner fst_format_owner_of(const struct fst_identity *identity)
 
     memcpy(owner.uuid, identity->uuid, sizeof owner.uuid);
     return owner;
-}
-
-/* Magic and version, which every structure starts with. */
-static enum faster_status check_start(const void *bytes, size_t count_bytes,
-                                      const uint8_t magic[MAGIC_BYTES], size_t whole_bytes,
-                                      uint32_t version_max) {
-    uint32_t version;
-
-    if (count_bytes < MAGIC_BYTES || memcmp(bytes, magic, MAGIC_BYTES) != 0) {
-        return FASTER_FOREIGN;
-    }
-    if (count_bytes < MAGIC_BYTES + sizeof version) {
-        return FASTER_CORRUPT;
-    }
-    memcpy(&version, (const uint8_t *)bytes + MAGIC_BYTES, sizeof version);
-    if (version > version_max) {
-        return FASTER_VERSION_NEWER;
-    }
-    return version != 0 && count_bytes >= whole_bytes ? FASTER_OK : FASTER_CORRUPT;
-}
-
-static bool is_zero(const void *bytes, size_t count_bytes) {
-    const uint8_t *byte = bytes;
-
-    for (size_t i = 0; i < count_bytes; i++) {
-        if (byte[i] != 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool is_owners(const uint8_t *uuid, uint64_t generation,
-                      const struct fst_format_owner *owner) {
-    return fst_uuid_equal(uuid, owner->uuid) && generation == owner->generation;
-}
-
-static bool is_record_addr(uint64_t addr) {
-    return addr >= FST_ADDR_FIRST_RAW && addr <= FST_ADDR_MAX && addr % FST_RECORD_ALIGN == 0;
-}
-
-static bool is_record_addr_or_zero(uint64_t addr) {
-    return addr == 0 || is_record_addr(addr);
 }
 
 /* ---- identity ---- */
@@ -92,7 +47,7 @@ static uint64_t identity_checksum(const struct fst_identity *identity) {
 }
 
 void fst_identity_seal(struct fst_identity *identity) {
-    memcpy(identity->magic, identity_magic, MAGIC_BYTES);
+    memcpy(identity->magic, identity_magic, FST_MAGIC_BYTES);
     identity->format_version = FST_FORMAT_VERSION_CHUNKS;
     identity->reserved_0 = 0;
     memset(identity->reserved, 0, sizeof identity->reserved);
@@ -105,13 +60,14 @@ static bool identity_makes_sense(const struct fst_identity *identity) {
            identity->page_bits <= FST_FORMAT_PAGE_BITS_MAX &&
            identity->segment_bits >= identity->page_bits &&
            identity->segment_bits <= FST_FORMAT_SEGMENT_BITS_MAX && identity->tier_count == 1 &&
-           identity->reserved_0 == 0 && is_zero(identity->reserved, sizeof identity->reserved);
+           identity->reserved_0 == 0 &&
+           fst_format_is_zero(identity->reserved, sizeof identity->reserved);
 }
 
 enum faster_status fst_identity_check(const void *bytes, size_t count_bytes,
                                       struct fst_identity *identity) {
-    const enum faster_status status = check_start(bytes, count_bytes, identity_magic,
-                                                  sizeof *identity, FST_FORMAT_VERSION_CHUNKS);
+    const enum faster_status status = fst_format_check_start(
+        bytes, count_bytes, identity_magic, sizeof *identity, FST_FORMAT_VERSION_CHUNKS);
 
     if (status != FASTER_OK) {
         return status;
@@ -132,7 +88,7 @@ static uint64_t manifest_checksum(const struct fst_manifest *manifest,
 }
 
 void fst_manifest_seal(struct fst_manifest *manifest, const struct fst_format_owner *owner) {
-    memcpy(manifest->magic, manifest_magic, MAGIC_BYTES);
+    memcpy(manifest->magic, manifest_magic, FST_MAGIC_BYTES);
     manifest->format_version = FST_FORMAT_VERSION;
     memcpy(manifest->uuid, owner->uuid, sizeof manifest->uuid);
     manifest->generation = owner->generation;
@@ -147,36 +103,36 @@ static bool durable_commit_makes_sense(const struct fst_manifest *manifest) {
         return manifest->durable_nonce == 0 && manifest->durable_control_address == 0 &&
                manifest->durable_row_end == 0;
     }
-    return is_record_addr(manifest->durable_control_address) &&
-           is_record_addr(manifest->durable_row_end) &&
+    return fst_is_record_addr(manifest->durable_control_address) &&
+           fst_is_record_addr(manifest->durable_row_end) &&
            manifest->durable_control_address < manifest->durable_row_end;
 }
 
 static bool place_path_makes_sense(const char path[1024]) {
     const char *end = memchr(path, '\0', 1024);
 
-    return end != NULL && is_zero(end, (size_t)(path + 1024 - end));
+    return end != NULL && fst_format_is_zero(end, (size_t)(path + 1024 - end));
 }
 
 static bool manifest_makes_sense(const struct fst_manifest *manifest) {
     return manifest->index_bits_min <= FST_FORMAT_INDEX_BITS_MAX &&
-           is_record_addr(manifest->begin) && is_record_addr(manifest->durable_end) &&
+           fst_is_record_addr(manifest->begin) && fst_is_record_addr(manifest->durable_end) &&
            manifest->begin <= manifest->durable_end && durable_commit_makes_sense(manifest) &&
            place_path_makes_sense(manifest->place_path) && manifest->cold_index_generation == 0 &&
-           is_zero(manifest->reserved, sizeof manifest->reserved);
+           fst_format_is_zero(manifest->reserved, sizeof manifest->reserved);
 }
 
 enum faster_status fst_manifest_check(const void *bytes, size_t count_bytes,
                                       const struct fst_format_owner *owner,
                                       struct fst_manifest *manifest) {
-    const enum faster_status status =
-        check_start(bytes, count_bytes, manifest_magic, sizeof *manifest, FST_FORMAT_VERSION);
+    const enum faster_status status = fst_format_check_start(bytes, count_bytes, manifest_magic,
+                                                             sizeof *manifest, FST_FORMAT_VERSION);
 
     if (status != FASTER_OK) {
         return status;
     }
     memcpy(manifest, bytes, sizeof *manifest);
-    if (!is_owners(manifest->uuid, manifest->generation, owner)) {
+    if (!fst_format_is_owners(manifest->uuid, manifest->generation, owner)) {
         return FASTER_FOREIGN;
     }
     if (manifest->checksum != manifest_checksum(manifest, owner) ||
@@ -203,7 +159,7 @@ void fst_segment_header_seal(struct fst_segment_header *header,
         .generation = owner->generation,
         .segment_index = segment_index,
     };
-    memcpy(header->magic, segment_magic, MAGIC_BYTES);
+    memcpy(header->magic, segment_magic, FST_MAGIC_BYTES);
     memcpy(header->uuid, owner->uuid, sizeof header->uuid);
     header->checksum = segment_checksum(header, owner, segment_index << segment_bits);
 }
@@ -212,14 +168,14 @@ enum faster_status fst_segment_header_check(const void *bytes, size_t count_byte
                                             const struct fst_format_owner *owner,
                                             uint32_t segment_bits, uint64_t segment_index) {
     struct fst_segment_header header;
-    const enum faster_status status =
-        check_start(bytes, count_bytes, segment_magic, sizeof header, FST_FORMAT_VERSION);
+    const enum faster_status status = fst_format_check_start(bytes, count_bytes, segment_magic,
+                                                             sizeof header, FST_FORMAT_VERSION);
 
     if (status != FASTER_OK) {
         return status;
     }
     memcpy(&header, bytes, sizeof header);
-    if (!is_owners(header.uuid, header.generation, owner)) {
+    if (!fst_format_is_owners(header.uuid, header.generation, owner)) {
         return FASTER_FOREIGN;
     }
     if (header.segment_bits != segment_bits || header.segment_index != segment_index ||
@@ -264,12 +220,13 @@ static bool control_makes_sense(const struct fst_control *control) {
     const bool has_previous = control->previous_control_address != 0;
     const bool has_list = control->abort_list_address != 0;
 
-    return control->number != 0 && is_record_addr(control->start) && is_record_addr(control->end) &&
-           control->start < control->end && control->previous_number < control->number &&
+    return control->number != 0 && fst_is_record_addr(control->start) &&
+           fst_is_record_addr(control->end) && control->start < control->end &&
+           control->previous_number < control->number &&
            has_previous == (control->previous_number != 0) &&
-           is_record_addr_or_zero(control->previous_control_address) &&
+           fst_is_record_addr_or_zero(control->previous_control_address) &&
            control->previous_control_address < control->start &&
-           is_record_addr_or_zero(control->abort_list_address) &&
+           fst_is_record_addr_or_zero(control->abort_list_address) &&
            (!has_list || (control->abort_list_address >= control->start &&
                           control->abort_list_address < control->end)) &&
            control->index_bits <= FST_FORMAT_INDEX_BITS_MAX;
@@ -293,7 +250,7 @@ bool fst_abort_list_decode(const void *value, size_t value_bytes, const struct f
     }
     memcpy(list, value, sizeof *list);
     if (list->previous_address != 0 &&
-        (!is_record_addr(list->previous_address) || list->previous_address < control->start ||
+        (!fst_is_record_addr(list->previous_address) || list->previous_address < control->start ||
          list->previous_address >= control->end)) {
         return false;
     }
@@ -308,11 +265,11 @@ bool fst_cut_decode(const void *value, size_t value_bytes, struct fst_cut *cut) 
     memcpy(cut, value, sizeof *cut);
     return cut->kind == FST_CONTROL_CUT && cut->version != 0 && cut->nonce != 0 &&
            cut->previous_version < cut->version &&
-           (cut->start == 0 || is_record_addr(cut->start)) && is_record_addr(cut->end) &&
-           cut->start < cut->end && is_record_addr_or_zero(cut->previous_control_address) &&
+           (cut->start == 0 || fst_is_record_addr(cut->start)) && fst_is_record_addr(cut->end) &&
+           cut->start < cut->end && fst_is_record_addr_or_zero(cut->previous_control_address) &&
            (cut->previous_control_address != 0) == (cut->previous_version != 0) &&
            cut->previous_control_address < cut->end &&
-           is_record_addr_or_zero(cut->durable_control_address) &&
+           fst_is_record_addr_or_zero(cut->durable_control_address) &&
            cut->durable_control_address <= cut->previous_control_address &&
            cut->index_bits <= FST_FORMAT_INDEX_BITS_MAX && cut->session_count == 0;
 }
@@ -321,7 +278,7 @@ bool fst_cut_decode(const void *value, size_t value_bytes, struct fst_cut *cut) 
 static bool record_fits(uint64_t addr, uint64_t record_bytes, uint64_t end, uint32_t page_bits) {
     const uint64_t page_bytes = UINT64_C(1) << page_bits;
 
-    return is_record_addr(addr) && record_bytes % FST_RECORD_ALIGN == 0 &&
+    return fst_is_record_addr(addr) && record_bytes % FST_RECORD_ALIGN == 0 &&
            record_bytes >= FST_RECORD_SMALL_HEADER_BYTES + sizeof(struct fst_chunk) &&
            record_bytes <= page_bytes - (addr & (page_bytes - 1)) && addr + record_bytes <= end;
 }
@@ -334,7 +291,7 @@ bool fst_chunk_list_decode(const void *value, size_t value_bytes, fst_addr addr,
     memcpy(list, value, sizeof *list);
     return list->value_bytes >= list->chunk_count && list->value_bytes <= FASTER_VALUE_BYTES_MAX &&
            list->chunk_count != 0 && list->value_bytes < (uint64_t)list->chunk_count << page_bits &&
-           is_record_addr(list->first_address) && list->first_address <= list->last_address &&
+           fst_is_record_addr(list->first_address) && list->first_address <= list->last_address &&
            (list->first_address == list->last_address) == (list->chunk_count == 1) &&
            record_fits(list->last_address, list->last_record_bytes, addr.raw, page_bits);
 }
@@ -352,7 +309,7 @@ bool fst_chunk_decode(const void *value, size_t value_bytes, fst_addr addr, fst_
         return chunk->offset_bytes == 0 && previous.raw == 0 && chunk->previous_record_bytes == 0;
     }
     return chunk->offset_bytes != 0 && chunk->first_address <= previous.raw &&
-           is_record_addr(chunk->first_address) &&
+           fst_is_record_addr(chunk->first_address) &&
            record_fits(previous.raw, chunk->previous_record_bytes, addr.raw, page_bits);
 }
 
@@ -362,8 +319,9 @@ bool fst_jump_decode(const void *value, size_t value_bytes, uint32_t page_bits,
         return false;
     }
     memcpy(jump, value, sizeof *jump);
-    return is_record_addr(jump->target) && (jump->target & ((UINT64_C(1) << page_bits) - 1)) == 0 &&
-           is_record_addr_or_zero(jump->last_control_address) &&
+    return fst_is_record_addr(jump->target) &&
+           (jump->target & ((UINT64_C(1) << page_bits) - 1)) == 0 &&
+           fst_is_record_addr_or_zero(jump->last_control_address) &&
            jump->last_control_address < jump->target &&
            (jump->last_control_address != 0) == (jump->last_number != 0) &&
            jump->index_bits <= FST_FORMAT_INDEX_BITS_MAX;

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <stddef.h>
 
+#include "shapes/checkpoint_format.h"
 #include "shapes/format.h"
 #include "shapes/format_codec.h"
 #include "shapes/record.h"
@@ -113,6 +114,73 @@ AT(fst_chunk, offset_bytes, 8);
 AT(fst_chunk, previous_record_bytes, 16);
 AT(fst_chunk, reserved, 20);
 SIZE(fst_chunk, 24);
+
+AT(fst_root, magic, 0);
+AT(fst_root, format_version, 8);
+AT(fst_root, kind, 12);
+AT(fst_root, uuid, 16);
+AT(fst_root, generation, 32);
+AT(fst_root, number, 40);
+AT(fst_root, created_ns, 48);
+AT(fst_root, begin, 56);
+AT(fst_root, point_number, 64);
+AT(fst_root, point_nonce, 72);
+AT(fst_root, point_start, 80);
+AT(fst_root, point_end, 88);
+AT(fst_root, point_control_address, 96);
+AT(fst_root, log_end, 104);
+AT(fst_root, index_number, 112);
+AT(fst_root, index_nonce, 120);
+AT(fst_root, data_base_number, 128);
+AT(fst_root, data_previous_number, 136);
+AT(fst_root, data_start, 144);
+AT(fst_root, changed_below, 152);
+AT(fst_root, data_nonce, 160);
+AT(fst_root, resume_at, 168);
+AT(fst_root, session_count, 176);
+AT(fst_root, reserved_0, 180);
+AT(fst_root, data_number, 184);
+AT(fst_root, reserved, 192);
+AT(fst_root, checksum, 248);
+SIZE(fst_root, 256);
+
+AT(fst_root_session, name, 0);
+AT(fst_root_session, serial, 32);
+SIZE(fst_root_session, 40);
+
+AT(fst_index_file, magic, 0);
+AT(fst_index_file, format_version, 8);
+AT(fst_index_file, block_bits, 12);
+AT(fst_index_file, uuid, 16);
+AT(fst_index_file, generation, 32);
+AT(fst_index_file, number, 40);
+AT(fst_index_file, nonce, 48);
+AT(fst_index_file, replay_from, 56);
+AT(fst_index_file, version, 64);
+AT(fst_index_file, point_number, 72);
+AT(fst_index_file, point_nonce, 80);
+AT(fst_index_file, point_start, 88);
+AT(fst_index_file, point_end, 96);
+AT(fst_index_file, point_control_address, 104);
+AT(fst_index_file, created_ns, 112);
+AT(fst_index_file, reserved, 120);
+AT(fst_index_file, checksum, 248);
+SIZE(fst_index_file, 256);
+
+AT(fst_index_block, checksum, 0);
+AT(fst_index_block, kind, 8);
+AT(fst_index_block, bits, 12);
+AT(fst_index_block, number, 16);
+AT(fst_index_block, first_bucket, 24);
+AT(fst_index_block, bucket_count, 32);
+AT(fst_index_block, count, 36);
+SIZE(fst_index_block, 40);
+
+AT(fst_index_end, block_count, 0);
+AT(fst_index_end, entry_count, 8);
+AT(fst_index_end, range_count, 16);
+AT(fst_index_end, end, 24);
+SIZE(fst_index_end, 32);
 
 AT(fst_record, header, 0);
 AT(fst_record, guard, 8);

@@ -171,4 +171,33 @@ typedef bool fst_index_entry_fn(void *context, uint64_t bucket, uint32_t tag, fs
 void fst_hash_index_walk(const struct fst_hash_index *index, fst_index_entry_fn *each,
                          void *context);
 
+/* ---- copying (hash_index_copy.c) ---- */
+
+/* One entry: the chain at `addr` holds all records, and maybe more, of the hashes with this tag
+ * whose low `bits` bits are `bucket`. */
+struct fst_index_copied {
+    uint64_t bucket;
+    uint32_t bits;
+    uint32_t tag;
+    fst_addr addr;
+};
+typedef void fst_index_copied_fn(void *context, const struct fst_index_copied *copied);
+
+/* Zero but for the index, at first. */
+struct fst_index_reader {
+    const struct fst_hash_index *index;
+    uint64_t next; /* bucket */
+};
+
+/* Reads up to `bucket_max` buckets, those of one bucket after each other, numbers ascending;
+ * inside the epoch. Everything is covered that was published before the first call. False: that
+ * were the last ones. */
+bool fst_index_read(struct fst_index_reader *reader, uint32_t bucket_max, fst_index_copied_fn *each,
+                    void *context);
+
+/* Makes the heads that the entry covers at least its address. Inside the epoch; nobody else uses
+ * the index. OK, or FULL: it has fewer bits than the entry, or no overflow bucket is left. */
+enum faster_status fst_index_load(struct fst_hash_index *index,
+                                  const struct fst_index_copied *copied) FASTER_MUST_CHECK;
+
 #endif
