@@ -717,16 +717,18 @@ FASTER_PUBLIC void faster_records_close(struct faster_records *records);
 /* One thing found wrong. Strings and bytes live for the call only. */
 struct faster_finding {
     const char *what;
-    const char *file;        /* name inside the store's directory, or "" */
-    uint64_t address;        /* of the log, or the file offset for other files */
+    const char *file;        /* name inside the store's directory; "": of a store in memory */
+    uint64_t address;        /* of the log; 0: another file, or the file as a whole */
+    uint64_t offset;         /* in the file */
     struct faster_bytes key; /* empty if unknown */
 };
 typedef void faster_finding_fn(void *context, const struct faster_finding *finding);
 
 /* Reads everything on disk and in memory below the newest commit and checks each
- * checksum, chain and reachable record, the files' headers and the manifests. Works
- * beside readers and writers. *finding_count gets the number of findings; `each` may be
- * NULL. Blocks; asks `interrupt`. OK (also with findings), BEHIND, BUSY (too
+ * checksum, chain and reachable record, the files' headers and the manifests. Goes on after
+ * damage: with the next page after a damaged record, with the next file after one that is none of
+ * the log's. Works beside readers and writers. *finding_count gets the number of findings; `each`
+ * may be NULL. Blocks; asks `interrupt`. OK (also with findings), BEHIND, BUSY (too
  * many snapshots or sessions), IO, FULL (no file descriptor is left), NOMEM, INTERRUPTED. */
 FASTER_PUBLIC enum faster_status faster_session_verify(struct faster_session *session,
                                                        faster_finding_fn *each, void *context,

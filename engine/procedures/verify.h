@@ -9,10 +9,24 @@ enum faster_status fst_verify(struct faster_session *session, faster_finding_fn 
                               void *context, faster_interrupt_fn *interrupt,
                               void *interrupt_context, uint64_t *finding_count) FASTER_MUST_CHECK;
 
-/* verify_files.c: the same for the identity, the manifests and the segments' headers of a
- * store with files. Adds to *finding_count. OK, or why a file could not be read: IO, NOMEM, FULL
- * (no file descriptor is left), READ_ONLY. */
-enum faster_status fst_verify_files(const struct faster_store *store, faster_finding_fn *each,
-                                    void *context, uint64_t *finding_count) FASTER_MUST_CHECK;
+/* ---- verify_*.c: its parts ---- */
+
+/* Who is told what is wrong. */
+struct fst_findings {
+    const struct faster_store *store;
+    faster_finding_fn *each; /* or NULL: they are counted */
+    void *context;
+    uint64_t count;
+};
+
+/* Something wrong at an address of the log; `key` is empty if unknown. */
+void fst_find_in_log(struct fst_findings *findings, const char *what, fst_addr at,
+                     struct faster_bytes key);
+/* Something wrong with a file. */
+void fst_find_in_file(struct fst_findings *findings, const char *what, const char *file);
+
+/* verify_files.c: the identity, the manifests and the segments' headers of a store with files. OK,
+ * or why a file could not be read: IO, NOMEM, FULL (no file descriptor is left), READ_ONLY. */
+enum faster_status fst_verify_files(struct fst_findings *findings) FASTER_MUST_CHECK;
 
 #endif

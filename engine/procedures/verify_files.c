@@ -4,9 +4,7 @@
 
 struct file_check {
     const struct faster_store *store;
-    faster_finding_fn *each;
-    void *context;
-    uint64_t *finding_count;
+    struct fst_findings *findings;
     enum faster_status failure; /* a file could not be read: nothing is known of it */
 };
 
@@ -18,14 +16,6 @@ static bool could_not_read(struct file_check *check, enum faster_status status) 
         check->failure = status;
     }
     return failed;
-}
-
-static void report(const struct file_check *check, const char *what, const char *file) {
-    ++*check->finding_count;
-    if (check->each != NULL) {
-        struct faster_finding finding = {.what = what, .file = file};
-        check->each(check->context, &finding);
-    }
 }
 
 static enum faster_status read_start(const struct file_check *check, const char *name, void *bytes,
@@ -46,7 +36,7 @@ static void check_manifest(struct file_check *check, const char *name) {
     if (status != FASTER_OK ||
         fst_manifest_check(bytes, count, fst_store_files_owner(check->store->files), &manifest) !=
             FASTER_OK) {
-        report(check, "the manifest is damaged", name);
+        fst_find_in_file(check->findings, "the manifest is damaged", name);
     }
 }
 
@@ -59,7 +49,7 @@ static void check_identity(struct file_check *check) {
         return;
     }
     if (status != FASTER_OK || fst_identity_check(bytes, count, &identity) != FASTER_OK) {
-        report(check, "the identity is damaged", FST_NAME_IDENTITY);
+        fst_find_in_file(check->findings, "the identity is damaged", FST_NAME_IDENTITY);
     }
 }
 
@@ -83,15 +73,15 @@ static bool check_segment(void *context, const char *name) {
         fst_segment_header_check(bytes, FST_SEGMENT_HEADER_BYTES,
                                  fst_store_files_owner(store->files), store->identity.segment_bits,
                                  index) != FASTER_OK) {
-        report(check, "the segment's header is damaged", name);
+        fst_find_in_file(check->findings, "the segment's header is damaged", name);
     }
     return true;
 }
 
-enum faster_status fst_verify_files(const struct faster_store *store, faster_finding_fn *each,
-                                    void *context, uint64_t *finding_count) {
-    struct file_check check = {store, each, context, finding_count, FASTER_OK};
+enum faster_status fst_verify_files(struct fst_findings *findings) {
+    const struct faster_store *store = findings->store;
     const struct faster_env *env = store->env;
+    struct file_check check = {store, findings, FASTER_OK};
     check_identity(&check);
     check_manifest(&check, FST_NAME_MANIFEST_0);
     check_manifest(&check, FST_NAME_MANIFEST_1);

@@ -250,6 +250,11 @@ bool fst_log_cursor_at_stretch_end(struct fst_log_cursor *cursor) {
     return !is_loaded(cursor);
 }
 
+bool fst_log_cursor_skip_block(struct fst_log_cursor *cursor, uint64_t block_bytes) {
+    cursor->at = fst_addr_of(fst_block_end_u64(cursor->at.raw, block_bytes));
+    return fst_addr_below(cursor->at, cursor->until);
+}
+
 static bool follow_jump(struct fst_log_cursor *cursor, const struct fst_log_item *item) {
     struct fst_jump jump;
     const struct faster_store *store = cursor->session->store;

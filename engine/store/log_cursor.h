@@ -51,6 +51,10 @@ void fst_log_cursor_release_spares(struct faster_store *store);
 enum faster_status fst_log_cursor_next(struct fst_log_cursor *cursor,
                                        struct fst_log_item *item) FASTER_MUST_CHECK;
 
+/* After CORRUPT or FOREIGN: goes on with the first record of the next block, which is a power of
+ * two of bytes and not less than a page, as records do not cross pages. False: that is the end. */
+bool fst_log_cursor_skip_block(struct fst_log_cursor *cursor, uint64_t block_bytes);
+
 /* True if the next call needs another stretch of the log: what was handed out so far
  * becomes invalid with it. Skips pads. */
 bool fst_log_cursor_at_stretch_end(struct fst_log_cursor *cursor);
