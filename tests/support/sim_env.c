@@ -56,23 +56,6 @@ static void sim_release(const struct faster_env *env, void *memory) {
     __real_faster_env_posix()->release(__real_faster_env_posix(), memory);
 }
 
-static void *sim_map(const struct faster_env *env, size_t bytes) {
-    (void)env;
-    return __real_faster_env_posix()->map(__real_faster_env_posix(), bytes);
-}
-
-static void sim_unmap(const struct faster_env *env, void *memory, size_t bytes) {
-    (void)env;
-    __real_faster_env_posix()->unmap(__real_faster_env_posix(), memory, bytes);
-}
-
-static size_t sim_advise_huge(const struct faster_env *env, void *memory, size_t bytes) {
-    (void)env;
-    (void)memory;
-    (void)bytes;
-    return 0;
-}
-
 /* One thread has no stores that it sees late. */
 static bool sim_fence_threads(const struct faster_env *env) {
     (void)env;
@@ -252,9 +235,6 @@ const struct faster_env *sim_env(void) {
     table = (struct faster_env){
         .allocate = sim_allocate,
         .release = sim_release,
-        .map = sim_map,
-        .unmap = sim_unmap,
-        .advise_huge = sim_advise_huge,
         .fence_threads = sim_fence_threads,
         .monotonic_ns = sim_monotonic_ns,
         .wall_clock_ns = sim_wall_clock_ns,
@@ -275,6 +255,7 @@ const struct faster_env *sim_env(void) {
         .condition_signal = sim_condition_signal,
         .condition_broadcast = sim_condition_broadcast,
     };
+    sim_env_fill_map(&table);
     sim_env_fill_files(&table);
     return &table;
 }

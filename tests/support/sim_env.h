@@ -1,6 +1,7 @@
 /* sim_env.h - struct faster_env on fibres and the simulated disk; see sim_world.h.
  *
  *     sim_env.c        memory, time, chance, threads, locks
+ *     sim_env_map.c    mapped memory
  *     sim_env_file.c   files and names
  *
  * Memory is the system's. Whether threads can be fenced is drawn from the seed, so that both ways
@@ -17,6 +18,10 @@ void sim_env_life(uint64_t seed, uint64_t number);
 
 /* Since 1970, virtual. */
 uint64_t sim_env_wall_clock_ns(void);
+
+/* ---- sim_env_map.c ---- */
+
+void sim_env_fill_map(struct faster_env *env);
 
 /* ---- sim_env_file.c ---- */
 
