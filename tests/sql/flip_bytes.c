@@ -1,5 +1,5 @@
 /* flip_bytes.c - every byte of a small store is changed, one at a time.
- * Sources: flip_bytes.c, ../support/sql_support.c ../support/sql_files.c.
+ * Sources: flip_bytes.c, ../sim/damage_padding.c, ../support/sql_support.c, ../support/sql_files.c.
  *
  * Strategy. A small store with some hundred rows, overwritten and deleted ones among them,
  * is closed. For every byte of every file of its directory (holes are skipped) some of the
@@ -24,6 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sim/damage_padding.h"
 #include "sql_support.h"
 
 #define ROWS 160
@@ -32,13 +33,7 @@
 #define FLIP_SECONDS_MAX 20u
 #define CRASHES_MAX 10u
 
-/* From FORMAT.md. */
-#define SEGMENT_BITS 14
-#define SEGMENT_HEADER_BYTES 4096u
-#define SEGMENT_CHECKED_BYTES 64u
-#define KIND_PAD 2u
-#define KIND_PAD_WORD 3u
-#define KIND_JUMP 6u
+#define SEGMENT_BITS 14 /* of segment_size below */
 
 struct file_copy {
     char path[TEST_PATH_BYTES];
@@ -163,93 +158,24 @@ static void write_byte(const struct file_copy *file, size_t offset, unsigned cha
 
 /* -------------------------------------------------------- what nothing checks */
 
-static uint64_t word_at(const unsigned char *bytes, unsigned count) {
-    uint64_t word = 0;
-    while (count > 0) {
-        word = word << 8 | bytes[--count];
-    }
-    return word;
-}
-
-static const struct file_copy *find_file(const struct worker *worker, const char *name) {
+static size_t read_copy(const void *context, const char *name, uint64_t offset, void *bytes,
+                        size_t count) {
+    const struct worker *worker = context;
     for (unsigned i = 0; i < worker->file_count; i++) {
-        if (strcmp(worker->file[i].name, name) == 0) {
-            return &worker->file[i];
+        const struct file_copy *file = &worker->file[i];
+        if (strcmp(file->name, name) == 0 && offset < file->size) {
+            const size_t left = file->size - (size_t)offset;
+            count = count < left ? count : left;
+            memcpy(bytes, file->bytes + offset, count);
+            return count;
         }
     }
-    return NULL;
-}
-
-/* The bytes of the log at an address; NULL if there are not `count`. */
-static const unsigned char *log_bytes(const struct worker *worker, uint64_t address,
-                                      unsigned count) {
-    char name[32];
-    size_t offset = SEGMENT_HEADER_BYTES + (address & ((1u << SEGMENT_BITS) - 1));
-    snprintf(name, sizeof name, "log.%012llx", (unsigned long long)(address >> SEGMENT_BITS));
-    const struct file_copy *file = find_file(worker, name);
-    return file != NULL && offset + count <= file->size ? file->bytes + offset : NULL;
-}
-
-/* `begin` of the newest manifest. */
-static uint64_t log_begin(const struct worker *worker) {
-    static const char *const names[] = {"manifest.0", "manifest.1"};
-    uint64_t newest = 0;
-    uint64_t begin = 0;
-    for (int i = 0; i < 2; i++) {
-        const struct file_copy *file = find_file(worker, names[i]);
-        if (file != NULL && word_at(file->bytes + 40, 8) > newest) {
-            newest = word_at(file->bytes + 40, 8);
-            begin = word_at(file->bytes + 48, 8);
-        }
-    }
-    return begin;
-}
-
-/* Walks the records from the log's begin to the one that `address` lies in. */
-static bool log_byte_is_unchecked(const struct worker *worker, uint64_t address) {
-    uint64_t at = log_begin(worker);
-    if (address < at || address >= worker->log_end) {
-        return true;
-    }
-    for (;;) {
-        const unsigned char *record = log_bytes(worker, at, 8);
-        unsigned kind = record == NULL ? 0 : record[6] & 7u;
-        unsigned head = record != NULL && (record[6] & 8u) != 0 ? 24 : 16;
-        uint64_t whole = 8;
-        if (kind == 0) {
-            return false;
-        }
-        if (kind != KIND_PAD_WORD) {
-            record = log_bytes(worker, at, 24);
-            whole = 8 * (word_at(record + 12, 4) & (head == 24 ? UINT32_MAX : 1023u));
-        }
-        if (address < at + whole) {
-            return kind == KIND_PAD && address >= at + head;
-        }
-        at += whole;
-        if (kind == KIND_JUMP) {
-            uint64_t target = word_at(record + head, 8);
-            if (address < target) {
-                return true;
-            }
-            at = target;
-        }
-    }
+    return 0;
 }
 
 static bool is_unchecked(const struct worker *worker, const struct file_copy *file, size_t offset) {
-    unsigned long long segment;
-    if (strcmp(file->name, "store") == 0 || strcmp(file->name, "manifest.0") == 0 ||
-        strcmp(file->name, "manifest.1") == 0) {
-        return false;
-    }
-    if (sscanf(file->name, "log.%12llx", &segment) != 1) {
-        return true;
-    }
-    if (offset < SEGMENT_HEADER_BYTES || file->size <= SEGMENT_HEADER_BYTES) {
-        return offset >= SEGMENT_CHECKED_BYTES || file->size <= SEGMENT_HEADER_BYTES;
-    }
-    return log_byte_is_unchecked(worker, (segment << SEGMENT_BITS) + offset - SEGMENT_HEADER_BYTES);
+    const struct padding_store store = {read_copy, worker, SEGMENT_BITS, worker->log_end};
+    return padding_is_unchecked(&store, file->name, file->size, offset);
 }
 
 /* ------------------------------------------------------------------- one byte */
