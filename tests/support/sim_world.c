@@ -2,6 +2,7 @@
 #include "sim_world.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "device_sim.h"
@@ -11,6 +12,7 @@
 
 /* Disks of lives that have ended, but of which something is still open. */
 #define OLD_DISKS_MAX 4u
+#define KEPT_BYTES (16 << 20)
 
 const struct faster_env *__real_faster_env_posix(void);
 const struct faster_env *__wrap_faster_env_posix(void);
@@ -95,7 +97,17 @@ void sim_world_case(uint64_t seed, enum sim_policy policy) {
     world.life = 1;
 }
 
+/* Lives are short and alike: what one gives back, the next one needs. */
+static void keep_memory(void) {
+#ifdef __GLIBC__
+    (void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
+    (void)mallopt(M_TOP_PAD, KEPT_BYTES);
+    (void)mallopt(M_MMAP_THRESHOLD, KEPT_BYTES);
+#endif
+}
+
 void sim_world_begin(uint64_t seed, enum sim_policy policy) {
+    keep_memory();
     sim_run_begin(seed, policy);
     device_sim_reset();
     sim_log_identify(sim_fibre_number);
