@@ -8,12 +8,14 @@
  *
  * Invariants: each schedule's operations, with a last read of each key, are linearizable
  * (support/linearizability.h); a value is never torn; what a fibre wrote before its commit
- * is of a version that the commit covers.
+ * is of a version that the commit covers, and no record of a version lies behind its end.
  */
 #include "arena_env.h"
 #include "faster.h"
 #include "linearizability.h"
+#include "shapes/format_codec.h"
 #include "store/chain.h"
+#include "store/log_cursor.h"
 #include "structures/hybrid_log_internal.h"
 
 #include <stdio.h>
@@ -35,6 +37,7 @@ static struct {
     uint32_t op_count;
     uint64_t clock;
     uint64_t next_value;
+    char oldest[2]; /* with FILL_MEMORY: the key of the oldest record in memory */
     enum fill fill; /* of what was saved */
     bool has_saved;
 } world;
@@ -198,6 +201,23 @@ static void fill_up(enum fill fill) {
     }
 }
 
+/* The next page that is entered takes its frame. */
+static void find_oldest(void) {
+    struct faster_store *store = world.store;
+    uint64_t lowest = UINT64_MAX;
+    for (uint32_t i = 0; i < 128; i++) {
+        const char key[2] = {'f', (char)i};
+        const struct faster_bytes name = {key, 2};
+        struct fst_index_slot slot;
+        if (fst_hash_index_find(store->index, fst_key_hash(store, &name), &slot) &&
+            fst_index_slot_addr(&slot).raw >= fst_log_head(store->log).raw &&
+            fst_index_slot_addr(&slot).raw < lowest) {
+            lowest = fst_index_slot_addr(&slot).raw;
+            memcpy(world.oldest, key, 2);
+        }
+    }
+}
+
 /* A store in which key 'a' has a value, and what `fill` says has been done since. */
 static void make_store(enum fill fill) {
     struct faster_options options = {.env = &arena_env,
@@ -218,6 +238,7 @@ static void make_store(enum fill fill) {
     }
     upsert(0, 'a', fill == FILL_LARGE ? LARGE_BYTES : SMALL_BYTES);
     fill_up(fill);
+    find_oldest();
     world.fill = fill;
     world.has_saved = true;
     arena_save();
@@ -268,6 +289,29 @@ static void finish(void) {
     sched_expect(lin_check(world.ops, world.op_count, &bad_key) == LIN_EXPLAINED,
                  "the operations have no order");
     sched_expect(!fst_epoch_has_actions(world.store->epoch), "an action was left behind");
+}
+
+/* What comes after a version's control record is of a later one. */
+static void finish_cut(void) {
+    struct faster_store *store = world.store;
+    struct fst_log_cursor cursor;
+    struct fst_log_item item;
+    uint64_t ended = 0;
+    enum faster_status status = fst_log_cursor_init(
+        &cursor, world.sessions[3], fst_log_begin(store->log), fst_log_tail(store->log), false);
+    while (status == FASTER_OK && (status = fst_log_cursor_next(&cursor, &item)) == FASTER_OK) {
+        struct fst_cut cut;
+        if (fst_header_kind(item.header) == FST_KIND_CONTROL &&
+            fst_cut_decode(fst_log_item_value(&item), item.shape.value_bytes, &cut)) {
+            ended = cut.version;
+        } else if (fst_header_kind(item.header) == FST_KIND_DATA) {
+            sched_expect(fst_header_version(item.header) > ended,
+                         "a record of a version behind its end");
+        }
+    }
+    sched_expect(status == FASTER_END, "the log cannot be read");
+    fst_log_cursor_finish(&cursor);
+    finish();
 }
 
 /* ---- scenarios ---- */
@@ -352,8 +396,9 @@ static void run_three(uint32_t fibre) {
 
 /* The page is closed, and its oldest fellows frozen, while records are written. */
 static void fill_pages(uint32_t fibre) {
-    static const unsigned char filler[FILLER_BYTES * 3];
+    static unsigned char filler[FILLER_BYTES * 3];
     struct faster_op op = {.key = {"g", 1}, .value = {filler, sizeof filler}};
+    memset(filler, 0x55, sizeof filler); /* unlike what lies there */
     enum faster_status status = faster_session_upsert(world.sessions[fibre], &op);
     sched_expect(status == FASTER_OK, "no room");
 }
@@ -376,6 +421,27 @@ static void run_eviction(uint32_t fibre) {
         (void)read_key(fibre, 'a');
         rmw(fibre, 'a', SMALL_BYTES);
     }
+}
+
+/* The oldest page in memory is given up while its last reader may still be in it. */
+static void run_last_reader(uint32_t fibre) {
+    static const unsigned char filler[FILLER_BYTES];
+    if (fibre == 1) {
+        fill_pages(1);
+        fill_pages(1);
+        return;
+    }
+    struct faster_buffer result = {.env = &arena_env};
+    struct faster_op op = {.key = {world.oldest, 2}, .result = &result};
+    enum faster_status status = faster_snapshot_read(&world.views[fibre], &op);
+    if (status == FASTER_PENDING) {
+        faster_session_complete_pending(world.sessions[fibre], true);
+        status = op.status;
+    }
+    sched_expect(status == FASTER_OK && result.size_bytes == FILLER_BYTES &&
+                     memcmp(result.data, filler, FILLER_BYTES) == 0,
+                 "a reader met what came after it");
+    faster_buffer_finish(&result);
 }
 
 /* A scan freezes all there is. */
@@ -422,6 +488,16 @@ static void run_cut(uint32_t fibre) {
     } else {
         rmw(1, 'a', SMALL_BYTES);
         rmw(1, 'a', SMALL_BYTES);
+    }
+}
+
+/* A version must not end before the operation in the midst of which it is to. */
+static void run_late_writer(uint32_t fibre) {
+    if (fibre == 0) {
+        rmw(0, 'a', LARGE_BYTES);
+    } else {
+        upsert(1, 'd', SMALL_BYTES);
+        commit(1, 'd');
     }
 }
 
@@ -498,13 +574,15 @@ static const struct sched_scenario scenarios[] = {
     {"three", 3, prepare_new, run_three, finish},
     {"page_ends_under_writers", 2, prepare_page_end, run_page_end, finish},
     {"page_is_reused_under_readers", 2, prepare_full_memory, run_eviction, finish},
+    {"page_is_reused_under_its_last_reader", 2, prepare_full_memory, run_last_reader, finish},
     {"record_is_whole_when_flushed", 2, prepare_new, run_flush_and_publish, finish_on_device},
     {"freeze", 2, prepare_new, run_freeze, finish},
     {"freeze_and_read", 3, prepare_large, run_freeze_and_read, finish},
     {"freeze_and_update", 3, prepare_large, run_freeze_and_update, finish},
-    {"cut", 2, prepare_new, run_cut, finish},
-    {"two_cuts", 2, prepare_committed, run_two_cuts, finish},
-    {"cut_and_updates", 3, prepare_new, run_cut_and_updates, finish},
+    {"cut", 2, prepare_new, run_cut, finish_cut},
+    {"version_ends_after_its_writers", 2, prepare_new, run_late_writer, finish_cut},
+    {"two_cuts", 2, prepare_committed, run_two_cuts, finish_cut},
+    {"cut_and_updates", 3, prepare_new, run_cut_and_updates, finish_cut},
 };
 
 int main(int argument_count, char **arguments) {

@@ -114,11 +114,11 @@ struct case_range {
     uint64_t high;
 };
 
-/* The versions that a crash before entry `position` of the log may leave: from the newest that was
- * acknowledged to the newest that was tried. */
+/* The versions that a crash at boundary `position` of the log may leave: from the newest that was
+ * acknowledged to the newest that was tried since. */
 struct case_range cases_acceptable(const struct sim_disk *disk, uint64_t position);
 
-/* The number of the newest mark of a kind before entry `position`; 0 if there is none. */
+/* The number of the newest mark of a kind before boundary `position`; 0 if there is none. */
 uint64_t cases_newest_mark(const struct sim_disk *disk, uint64_t position, uint32_t kind);
 
 #endif

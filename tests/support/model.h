@@ -40,6 +40,8 @@ enum model_size {
 
 /* Version 0 is the empty map. */
 struct model *model_create(uint32_t key_count);
+/* Another one, with the versions up to this one, resumed there. */
+struct model *model_copy(const struct model *model, uint64_t version);
 void model_destroy(struct model *model);
 
 /* "key-00012"; the bytes without the zero. */
@@ -99,7 +101,8 @@ void model_resume(struct model *model, uint64_t version);
 /* ---- sessions ---- */
 
 /* A session's serial counts those of its operations that took effect. It is a part of each
- * version; the store keeps it under a key of the session's own, which the test upserts with each. */
+ * version; the store keeps it under a key of the session's own, which the test upserts with each.
+ */
 uint64_t model_did(struct model *model, uint32_t session);
 uint64_t model_serial(const struct model *model, uint64_t version, uint32_t session);
 

@@ -1,6 +1,7 @@
 /* sched.c - see sched.h.
  *
- * Exhaustive search repeats the scenario with a prefix of choices and 0 after it. The
+ * Exhaustive search repeats the scenario with a prefix of choices and 0 after it, first for one
+ * preemption, then for two, and so on. The
  * deepest step with an untried choice is then advanced: depth first, without stored states.
  * Switching away from a fibre that could go on is a preemption; their number is bounded. A
  * fibre that yields is not preempted to before another one has made a step.
@@ -276,11 +277,13 @@ static bool advance(void) {
     return true;
 }
 
-static void explore_all(const struct sched_scenario *scenario, const struct sched_plan *plan,
-                        struct sched_result *result) {
+/* All schedules with at most so many preemptions, as far as the plan allows. */
+static void explore_bounded(const struct sched_scenario *scenario, const struct sched_plan *plan,
+                            uint32_t preemptions_max, struct sched_result *result) {
     memset(sched.choices, 0, sizeof sched.choices);
     sched.is_random = false;
-    sched.preemptions_max = plan->preemptions_max;
+    sched.preemptions_max = preemptions_max;
+    result->is_complete = false;
     while (result->exhaustive_count < plan->exhaustive_max) {
         result->exhaustive_count++;
         if (!run_schedule(scenario)) {
@@ -291,6 +294,14 @@ static void explore_all(const struct sched_scenario *scenario, const struct sche
             result->is_complete = true;
             return;
         }
+    }
+}
+
+/* Few preemptions first: most that goes wrong does so with one, and there are not many. */
+static void explore_all(const struct sched_scenario *scenario, const struct sched_plan *plan,
+                        struct sched_result *result) {
+    for (uint32_t bound = 1; bound <= plan->preemptions_max && !result->has_failed; bound++) {
+        explore_bounded(scenario, plan, bound, result);
     }
 }
 

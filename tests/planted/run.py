@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""Runs each planted bug's program, which must fail; and each program without one, which must not.
+
+run.py BUGS PROGRAM... [--only NUMBERS]
+
+A program is a path whose name is planted_<name as in BUGS>, after a colon its arguments, in which
+$seed is FASTER_TEST_SEED. It runs a tenth of its quick size. Bugs of programs that are not given
+are left out and counted. Two run at a time. Prints a line for each bug:
+number, promise, what is wrong, who caught it, how to replay that, seconds. A bug that survives
+fails the test, and so does a program that fails without one.
+"""
+import concurrent.futures
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import plant  # noqa: E402
+
+SECONDS_MAX = 120
+
+
+def run(command, number):
+    """Exit code, output, seconds. A program that hangs has noticed nothing: code None."""
+    environment = {**os.environ, "FASTER_PLANTED": str(number), "FASTER_TEST_SCALE": "10"}
+    begin = time.monotonic()
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, timeout=SECONDS_MAX, check=False
+        )
+        code, output = done.returncode, done.stdout + done.stderr
+    except subprocess.TimeoutExpired as error:
+        code, output = None, (error.stdout or b"") + (error.stderr or b"")
+    return code, output.decode(errors="replace"), time.monotonic() - begin
+
+
+def replay_of(output):
+    found = re.search(r"replay: (.*)", output)
+    lines = output.strip().splitlines() or ["it says nothing"]
+    return found.group(1)[:100] if found else lines[-1]
+
+
+def report(bug, code, output, seconds):
+    """True if the bug was caught."""
+    caught = code not in (0, None)
+    how = f"caught by {bug.program}" if caught else f"SURVIVES {bug.program}"
+    print(f"{bug.number:3} {bug.promise:3} {bug.text}: {how}, {seconds:.1f} s")
+    print(f"        {replay_of(output) if caught else output.strip()[-300:]}", flush=True)
+    return caught
+
+
+def parse(arguments):
+    programs = {}
+    only = None
+    seed = os.environ.get("FASTER_TEST_SEED", "1")
+    while arguments:
+        word = arguments.pop(0)
+        if word == "--only":
+            only = {int(number) for number in arguments.pop(0).split(",")}
+            continue
+        path, _, words = word.partition(":")
+        name = pathlib.Path(path).name.removeprefix("planted_")
+        programs[name] = [path, *words.replace("$seed", seed).split()]
+    return programs, only
+
+
+def main():
+    bugs_path, *arguments = sys.argv[1:]
+    programs, only = parse(arguments)
+    bugs = plant.read_bugs(bugs_path)
+    chosen = [b for b in bugs if b.program in programs and (only is None or b.number in only)]
+    survivors = []
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+        clean = {name: pool.submit(run, programs[name], 0) for name in programs}
+        runs = [(b, pool.submit(run, programs[b.program], b.number)) for b in chosen]
+        for name, future in clean.items():
+            code, output, seconds = future.result()
+            print(f"  0     {name} without a bug: exit code {code}, {seconds:.1f} s")
+            if code != 0:
+                print(output[-3000:])
+                survivors.append(0)
+        for bug, future in runs:
+            if not report(bug, *future.result()):
+                survivors.append(bug.number)
+    left_out = f", {len(bugs) - len(chosen)} left out" if len(chosen) < len(bugs) else ""
+    print(f"{len(chosen)} bugs, {len(chosen) - len([s for s in survivors if s])} caught{left_out}")
+    if survivors:
+        print("not caught:", *survivors)
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+/* crash_direct.h - what the parts of crash_direct share; see crash_direct.c. */
+#ifndef TESTS_SIM_CRASH_DIRECT_H
+#define TESTS_SIM_CRASH_DIRECT_H
+
+#include "crash_check.h"
+
+#define DIRECT_KEYS 24u
+#define DIRECT_SESSIONS 2u
+/* Named after its UUID, so that a creation that was cut short is taken up again. */
+#define DIRECT_UUID "5ca1ab1e-0000-4000-8000-00000000cafe"
+
+struct direct_config {
+    uint64_t segment_bytes; /* pages are as small as they may be */
+    uint32_t io_threads;
+};
+
+enum direct_op {
+    DIRECT_NEW,      /* upsert of an absent key */
+    DIRECT_IN_PLACE, /* upsert twice: the second one fits the first one's place */
+    DIRECT_RMW,
+    DIRECT_DELETE,
+    DIRECT_CAS,
+    DIRECT_CHUNKED, /* a value larger than a page */
+    DIRECT_FILL,    /* three pages */
+    DIRECT_COMMIT,
+    DIRECT_EARLY, /* commit by the other session, writes before its control record */
+    DIRECT_GROW,
+    DIRECT_REOPEN, /* clean */
+    DIRECT_KILL,   /* of the process, and the next one */
+    DIRECT_OPS
+};
+
+/* A store in the present life, and what it ought to hold. */
+struct direct {
+    const struct direct_config *config;
+    uint64_t random;
+    uint32_t next_value;
+    struct model *model;
+    struct faster_store *store;
+    struct faster_session *sessions[DIRECT_SESSIONS];
+    struct faster_snapshot views[DIRECT_SESSIONS];
+};
+
+extern const char *const DIRECT_OP_NAMES[DIRECT_OPS];
+
+/* ---- crash_direct_operations.c ---- */
+
+/* What faster_store_create() says. */
+enum faster_status direct_create(const struct direct_config *config);
+enum faster_status direct_remove(void);
+/* The store, its sessions and views. */
+void direct_open(struct direct *direct);
+/* The same while something may fail. */
+enum faster_status direct_try_open(struct direct *direct);
+void direct_close(struct direct *direct);
+
+/* One write that must succeed; value 0 deletes. */
+void direct_write(struct direct *direct, uint32_t session, uint32_t key, model_value value);
+/* One that may fail; the model is told if it has not. */
+enum faster_status direct_try_write(struct direct *direct, uint32_t key, model_value value);
+void direct_operate(struct direct *direct, enum direct_op op);
+/* A clean close, which commits. */
+void direct_end(struct direct *direct);
+
+/* Begins the first or the next life: the image is mounted, the store opened, and the model goes
+ * on from what it holds. The first DIRECT_MARKS entries of its log say what may be left. */
+#define DIRECT_MARKS 3u
+void direct_begin(struct direct *direct, const struct sim_image *image, struct case_range range,
+                  bool is_kill);
+/* Reads all there is. */
+void direct_read_map(struct direct *direct, model_value map[DIRECT_KEYS]);
+
+uint32_t direct_draw(struct direct *direct, uint32_t below);
+
+/* ---- crash_direct_workloads.c ---- */
+
+/* What was recorded, and how its states are named. */
+struct direct_recording {
+    const struct direct_config *config;
+    struct sim_disk *disk;
+    struct model *model;
+    uint64_t from, to; /* boundaries */
+    uint64_t seed;
+    uint32_t one_in; /* boundaries */
+    uint32_t depth;
+    char words[256];
+};
+
+uint32_t direct_config_count(void);
+uint32_t direct_script_count(void);
+const char *direct_script_name(uint32_t number);
+
+/* Runs the workload "script:NAME", "drawn", or "ops:NAME,NAME", of which only the last operation's
+ * boundaries are meant. False: there is no such workload or configuration. */
+bool direct_record(const char *words, uint64_t seed, uint32_t config,
+                   struct direct_recording *recording);
+void direct_forget(struct direct_recording *recording);
+/* At the end of the program. */
+void direct_finish(void);
+
+/* ---- crash_direct_states.c ---- */
+
+/* Whether the store's creation was acknowledged before this boundary. */
+bool direct_was_created(const struct direct_recording *recording, uint64_t position);
+/* Everything that must hold after a crash. */
+void direct_check_state(const struct direct_recording *recording, const struct crash_state *state,
+                        struct case_range range);
+/* Recovery, a first write and a commit, as a recording of their own. */
+struct direct_recording direct_record_recovery(const struct direct_recording *recording,
+                                               const struct crash_state *state,
+                                               struct case_range range);
+
+/* What fails once in the recovery. */
+enum direct_failure {
+    DIRECT_FAIL_IO,
+    DIRECT_FAIL_SPACE,
+    DIRECT_FAIL_ALLOCATE,
+    DIRECT_FAIL_MAP,
+    DIRECT_FAILURES
+};
+extern const char *const DIRECT_FAILURE_NAMES[DIRECT_FAILURES];
+/* The nth call fails; then everything works again. False: it was not reached. */
+bool direct_fail_once(const struct direct_recording *recording, const struct crash_state *state,
+                      struct case_range range, enum direct_failure failure, uint64_t nth);
+
+/* The log before the state that is being checked, for a failure's report. */
+void direct_print_log(void);
+
+#endif
