@@ -168,6 +168,24 @@ void fst_aborted_trim(struct fst_aborted *aborted, uint64_t begin) {
     publish(aborted, array);
 }
 
+size_t fst_aborted_copy(const struct fst_aborted *aborted, uint64_t from, uint64_t until,
+                        struct fst_address_range *ranges, size_t count_max) {
+    const struct fst_aborted_array *array = present(aborted);
+    /* acquire: pairs with the release in fst_aborted_add() */
+    const uint64_t count = array == NULL ? 0 : fst_load_acquire_u64(&array->count);
+    size_t copied = 0;
+    for (uint64_t i = array == NULL ? 0 : first_ending_above(array, count, from);
+         i < count && copied < count_max; i++) {
+        const uint64_t start = fst_load_relaxed_u64(&array->ranges[i].start);
+        const uint64_t end = fst_load_relaxed_u64(&array->ranges[i].end);
+        if (start >= until) {
+            break;
+        }
+        ranges[copied++] = (struct fst_address_range){start, end < until ? end : until};
+    }
+    return copied;
+}
+
 uint64_t fst_aborted_count(const struct fst_aborted *aborted) {
     const struct fst_aborted_array *array = present(aborted);
     return array == NULL ? 0 : fst_load_relaxed_u64(&array->count);

@@ -8,9 +8,11 @@
 
 #include "base/uuid.h"
 #include "primitives/segment_names.h"
+#include "store/checkpoint_files.h"
 #include "store/store_files_internal.h"
 
 static const char *const names_in_order[] = {
+    FST_NAME_CHECKPOINT_TEMPORARY,
     FST_NAME_MANIFEST_0 FST_NAME_TEMPORARY_SUFFIX,
     FST_NAME_MANIFEST_1 FST_NAME_TEMPORARY_SUFFIX,
     FST_NAME_MANIFEST_0,
@@ -41,9 +43,12 @@ static enum faster_status remove_all(const struct faster_env *env, const char *d
                                      struct faster_error *error) {
     char parent[FST_PATH_BYTES_MAX];
     uint64_t count;
-    enum faster_status status =
-        fst_segment_names_remove_below(env, directory, UINT64_MAX, &count, NULL);
+    enum faster_status status = fst_checkpoint_files_trim(env, directory, NULL, 0);
 
+    if (status != FASTER_OK) {
+        return fst_error_set(error, FASTER_IO, "cannot remove the checkpoints of %s", directory);
+    }
+    status = fst_segment_names_remove_below(env, directory, UINT64_MAX, &count, NULL);
     if (status != FASTER_OK) {
         return fst_error_set(error, FASTER_IO, "cannot remove the log files of %s", directory);
     }
