@@ -16,6 +16,7 @@ SQLITE_EXTENSION_INIT1
 #include <pthread.h>
 
 #include "module.h"
+#include "sql/findings.h"
 #include "sql/functions.h"
 #include "sql/mget.h"
 #include "sql/statistics.h"
@@ -45,7 +46,8 @@ static void set_api(const sqlite3_api_routines *api) {
 static int register_all(struct connection *connection) {
     int rc = module_register(connection);
     rc = rc == SQLITE_OK ? watcher_register(connection) : rc;
-    rc = rc == SQLITE_OK ? statistics_register(connection) : rc;
+    rc = rc == SQLITE_OK ? listing_register(connection, &STATISTICS_LISTING) : rc;
+    rc = rc == SQLITE_OK ? listing_register(connection, &FINDINGS_LISTING) : rc;
     rc = rc == SQLITE_OK ? mget_register(connection) : rc;
     return rc == SQLITE_OK ? functions_register(connection) : rc;
 }

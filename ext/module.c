@@ -10,6 +10,7 @@
 
 #include "sql/command.h"
 #include "sql/cursor.h"
+#include "sql/findings.h"
 #include "sql/plan.h"
 #include "sql/update.h"
 #include "store/garbage.h"
@@ -308,7 +309,7 @@ static int module_integrity(sqlite3_vtab *base, const char *schema_name, const c
     if ((flags & 1) != 0) {
         return SQLITE_OK; /* quick_check: no full read */
     }
-    int rc = command_verify(table, &count, &findings);
+    int rc = findings_text(table, &count, &findings);
     if (rc == SQLITE_OK && count > 0) {
         *error = sqlite3_mprintf("%s: %llu findings: %s", table_name, (unsigned long long)count,
                                  findings);

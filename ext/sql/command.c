@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/sqlite_durable.h"
+#include "sql/findings.h"
 #include "sql/row_input.h"
 #include "sql/row_merge.h"
 #include "sql/row_write.h"
@@ -145,15 +146,6 @@ static int run_on_row(struct table *table, enum command command, sqlite3_value *
 
 /* -------------------------------------------------------------- the store */
 
-/* Makes the store know the newest commit; within a transaction it does. */
-static int meet(struct table *table, struct attachment **attachment) {
-    int rc = table_attach(table, attachment);
-    if (rc == SQLITE_OK && (*attachment)->txn == NULL) {
-        rc = attachment_meet(*attachment, &table->rows, false);
-    }
-    return rc;
-}
-
 int command_commit(struct table *table) {
     struct attachment *attachment = NULL;
     if (!table_is_direct(table)) {
@@ -175,7 +167,7 @@ static int run_checkpoint(struct table *table) {
     if (table_is_direct(table)) {
         return command_commit(table);
     }
-    int rc = meet(table, &attachment);
+    int rc = table_meet(table, &attachment);
     if (rc != SQLITE_OK || !attachment->newest_found) {
         return rc;
     }
@@ -198,7 +190,7 @@ static int run_checkpoint(struct table *table) {
 
 static int run_grow(struct table *table) {
     struct attachment *attachment = NULL;
-    int rc = meet(table, &attachment);
+    int rc = table_meet(table, &attachment);
     if (rc != SQLITE_OK) {
         return rc;
     }
@@ -206,44 +198,10 @@ static int run_grow(struct table *table) {
     return status == FASTER_OK ? SQLITE_OK : table_engine_error(table, status);
 }
 
-/* A damaged store may have millions; these tell enough. */
-#define FINDING_COUNT_MAX 20
-
-struct findings {
-    sqlite3_str *text;
-    int count;
-};
-
-static void note_finding(void *context, const struct faster_finding *finding) {
-    struct findings *findings = context;
-    if (findings->count++ < FINDING_COUNT_MAX) {
-        const char *file = finding->file == NULL ? "" : finding->file;
-        sqlite3_str_appendf(findings->text, "%s%s (%s%sat %llu)", findings->count == 1 ? "" : "\n",
-                            finding->what, file, file[0] == '\0' ? "" : " ",
-                            (unsigned long long)finding->address);
-    }
-}
-
-int command_verify(struct table *table, uint64_t *finding_count, char **text) {
-    struct attachment *attachment = NULL;
-    *text = NULL;
-    *finding_count = 0;
-    int rc = meet(table, &attachment);
-    if (rc != SQLITE_OK) {
-        return rc;
-    }
-    struct findings findings = {.text = sqlite3_str_new(table->connection->db)};
-    enum faster_status status =
-        faster_session_verify(attachment->session, note_finding, &findings, connection_interrupted,
-                              table->connection, finding_count);
-    *text = sqlite3_str_finish(findings.text);
-    return status == FASTER_OK ? SQLITE_OK : table_engine_error(table, status);
-}
-
 static int run_verify(struct table *table) {
     uint64_t count = 0;
     char *text = NULL;
-    int rc = command_verify(table, &count, &text);
+    int rc = findings_text(table, &count, &text);
     if (rc == SQLITE_OK && count > 0) {
         const char *all = text == NULL ? "" : text;
         rc = connection_error(table->connection, SQLITE_CORRUPT_VTAB,

@@ -2,8 +2,6 @@
 #ifndef FASTER_EXT_COMMAND_H
 #define FASTER_EXT_COMMAND_H
 
-#include <stdint.h>
-
 #include "base/sqlite_api.h"
 #include "table/table.h"
 
@@ -12,8 +10,5 @@ int command_run(struct table *table, sqlite3_value **argv);
 /* Makes everything that was written to a direct table before durable, by whatever connection.
  * SQLITE_ERROR for any other table. Takes no lock of SQLite's. */
 int command_commit(struct table *table);
-/* Reads everything of the table's store and checks it. *finding_count gets the number of
- * findings, *findings the first of them, one a line: sqlite3_malloc, NULL if there is none. */
-int command_verify(struct table *table, uint64_t *finding_count, char **findings);
 
 #endif

@@ -3,8 +3,8 @@
  * Reading functions go to the store directly; functions_write.c has those that write. */
 #include "sql/functions.h"
 
-#include "sql/command.h"
 #include "sql/configure.h"
+#include "sql/findings.h"
 #include "sql/functions_write.h"
 #include "sql/row_input.h"
 #include "table/point.h"
@@ -103,7 +103,7 @@ static int verify(sqlite3_context *context, struct table *table, int argc, sqlit
     char *findings = NULL;
     (void)argc;
     (void)argv;
-    int rc = command_verify(table, &count, &findings);
+    int rc = findings_text(table, &count, &findings);
     if (rc == SQLITE_OK && count == 0) {
         sqlite3_result_text(context, "ok", -1, SQLITE_STATIC);
     } else if (rc == SQLITE_OK) {

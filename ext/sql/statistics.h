@@ -1,10 +1,9 @@
-/* statistics.h - faster_stats(), a table-valued function. */
+/* statistics.h - faster_stats(t): name, value, unit, help. */
 #ifndef FASTER_EXT_STATISTICS_H
 #define FASTER_EXT_STATISTICS_H
 
-#include "store/connection.h"
+#include "sql/listing.h"
 
-/* Registers it; SQLite's result code. */
-int statistics_register(struct connection *connection);
+extern const struct listing_kind STATISTICS_LISTING;
 
 #endif

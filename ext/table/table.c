@@ -115,6 +115,14 @@ int table_attach(struct table *table, struct attachment **attachment) {
     return rc;
 }
 
+int table_meet(struct table *table, struct attachment **attachment) {
+    int rc = table_attach(table, attachment);
+    if (rc == SQLITE_OK && (*attachment)->txn == NULL) {
+        rc = attachment_meet(*attachment, &table->rows, false);
+    }
+    return rc;
+}
+
 int table_result(struct table *table, int code) {
     if (code != SQLITE_OK) {
         sqlite3_free(table->base.zErrMsg);

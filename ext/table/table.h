@@ -54,6 +54,8 @@ void table_idle(struct table *table);
 
 /* The object's attachment to its store, made at the first use, and awake. */
 int table_attach(struct table *table, struct attachment **attachment);
+/* The same, and the store knows the newest commit; within a transaction of its own it does. */
+int table_meet(struct table *table, struct attachment **attachment);
 
 /* Hands the connection's message to SQLite and returns `code`: how every method of the
  * module ends. */
