@@ -128,8 +128,8 @@ static bool prepare_worker(struct worker *worker, uint32_t index) {
 
 /* ---- a phase ---- */
 
-static bool start_workers(struct worker *workers, const struct phase *phase,
-                          struct bench_usage *start) {
+static void run_workers(struct worker *workers, const struct phase *phase,
+                        struct bench_usage *start) {
     pthread_barrier_t barrier;
     pthread_barrier_init(&barrier, NULL, phase->thread_count + 1);
     for (uint32_t i = 0; i < phase->thread_count; i++) {
@@ -145,7 +145,6 @@ static bool start_workers(struct worker *workers, const struct phase *phase,
         pthread_join(workers[i].thread, NULL);
     }
     pthread_barrier_destroy(&barrier);
-    return true;
 }
 
 /* Runs the phase with one client per thread. */
@@ -163,7 +162,7 @@ static bool run_phase(const struct bench_options *options, const struct phase *p
         is_good = prepare_worker(&workers[i], i);
     }
     if (is_good) {
-        is_good = start_workers(workers, phase, &start);
+        run_workers(workers, phase, &start);
         bench_usage_now(&end);
         result->usage = bench_usage_between(&start, &end);
     }

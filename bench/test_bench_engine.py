@@ -92,7 +92,8 @@ def disk_reference_reads(directory):
     try:
         lines = run(*arguments)
     except AssertionError as failure:
-        assert "disk: " in str(failure), failure
+        reasons = ("built without io_uring", "no io_uring", "can be opened past the page cache")
+        assert any(reason in failure.args[0][2] for reason in reasons), failure
         print("no disk to compare with:", failure.args[0][2])
         return
     assert [line["system"] for line in lines] == ["engine", "engine", "disk", "engine"] + [

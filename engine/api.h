@@ -2,8 +2,8 @@
  *
  * The lock gives out the writer role of store.h. It is held for one attempt of one
  * operation and for the steps of a transaction, and never while an operation waits for a
- * record on disk or for room in the log, nor while a commit is synced. Catch-up and the
- * first begin hold it throughout. Readers do not take it.
+ * record on disk or for room in the log, nor while a commit is synced. Catch-up, the first
+ * begin, and the control record of a prepare hold it throughout. Readers do not take it.
  */
 #ifndef FST_API_H
 #define FST_API_H

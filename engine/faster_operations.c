@@ -163,12 +163,28 @@ enum faster_status faster_snapshot_read(const struct faster_snapshot *snapshot,
     return op->status;
 }
 
+/* The others' value is no input. */
+static size_t value_bytes_of(const struct faster_op *op) {
+    switch ((enum faster_op_kind)op->kind) {
+    case FASTER_OP_UPSERT:
+    case FASTER_OP_INSERT:
+    case FASTER_OP_COMPARE_AND_SET:
+        return op->value.size_bytes;
+    case FASTER_OP_READ:
+    case FASTER_OP_RMW:
+    case FASTER_OP_DELETE:
+        return 0;
+    }
+    return 0;
+}
+
 static enum faster_status check_sizes(struct faster_session *session, const struct faster_op *op) {
+    const size_t value_bytes = value_bytes_of(op);
     if (op->key.size_bytes <= fst_key_bytes_max(session->store) &&
-        op->value.size_bytes <= faster_value_bytes_max(session->store, op->key.size_bytes)) {
+        value_bytes <= faster_value_bytes_max(session->store, op->key.size_bytes)) {
         return FASTER_OK;
     }
-    return fst_fail_too_big(session, op->key.size_bytes, op->value.size_bytes);
+    return fst_fail_too_big(session, op->key.size_bytes, value_bytes);
 }
 
 enum faster_status fst_write(struct faster_session *session, struct faster_op *op,
@@ -236,7 +252,7 @@ enum faster_status faster_snapshot_batch(const struct faster_snapshot *snapshot,
     return run_batch(snapshot->session, ops, count);
 }
 
-/* Checks all before it does any: sizes that cannot be are the operation's own failure. */
+/* Checks all before it does any: one size that cannot be refuses the batch. */
 enum faster_status faster_session_batch(struct faster_session *session, struct faster_op *ops,
                                         size_t count) {
     fst_clear_message(session);
@@ -245,9 +261,6 @@ enum faster_status faster_session_batch(struct faster_session *session, struct f
             return FASTER_MISUSE;
         }
         ops[i].upper = FST_UPPER_ALL;
-        if (ops[i].kind == FASTER_OP_DELETE || ops[i].kind == FASTER_OP_READ) {
-            ops[i].value = (struct faster_bytes){NULL, 0};
-        }
         enum faster_status status = check_sizes(session, &ops[i]);
         if (status != FASTER_OK) {
             return status;

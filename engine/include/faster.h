@@ -264,8 +264,8 @@ struct faster_options {
 
 struct faster_store;
 
-/* Creates the directory and an empty transactional store in it, and syncs both and
- * the parent directory, so that the store survives a power cut once this returns.
+/* Creates the directory and an empty store in it, of the kind that `writes` says, and syncs both
+ * and the parent directory, so that the store survives a power cut once this returns.
  * The parent is created if it is missing. With directory NULL this does nothing:
  * faster_store_open() makes the store. `uuid_out` (may be NULL) gets the UUID.
  * Blocks. Any thread. OK, INVALID, NOMEM, IO, FULL, READ_ONLY, FOREIGN (the
@@ -310,8 +310,9 @@ FASTER_PUBLIC bool faster_store_is_marked(const struct faster_env *env, const ch
 
 /* faster_store_remove() for a store this process has open: closes it, whatever happens, and removes
  * its files. Blocks. OK, NOMEM, IO (some files remain). */
-FASTER_PUBLIC enum faster_status faster_store_close_and_remove(struct faster_store *store,
-                                                               struct faster_error *error);
+FASTER_PUBLIC enum faster_status
+faster_store_close_and_remove(struct faster_store *store,
+                              struct faster_error *error) FASTER_MUST_CHECK;
 
 /* Calls `each` with the name of every entry of `parent` that is named like a UUID.
  * Blocks. OK, MISSING, READ_ONLY, NOMEM, IO. */
@@ -656,7 +657,8 @@ FASTER_PUBLIC enum faster_status faster_scan_open(const struct faster_snapshot *
                                                   struct faster_scan **scan) FASTER_MUST_CHECK;
 
 /* The next record. key and value are valid until the scan's next call. Blocks.
- * OK, END, CORRUPT, IO, NOMEM, FULL (no file descriptor is left). */
+ * OK, END, CORRUPT, IO, NOMEM, FULL (no file descriptor is left), FOREIGN (a file of the log is
+ * another store's, or none), VERSION_NEWER (one was written by a later version). */
 FASTER_PUBLIC enum faster_status faster_scan_next(struct faster_scan *scan,
                                                   struct faster_bytes *key,
                                                   struct faster_bytes *value) FASTER_MUST_CHECK;
@@ -705,7 +707,8 @@ faster_records_open(const struct faster_snapshot *snapshot, uint64_t from, uint6
 
 /* The next record; its bytes are valid until the next call. A checkpoint that truncates the log
  * meanwhile takes records away before they are reached. Blocks. OK, END, CORRUPT (there is no
- * intact record where the next one should be), IO, NOMEM, FULL (no file descriptor is left). */
+ * intact record where the next one should be), IO, NOMEM, FULL (no file descriptor is left),
+ * FOREIGN, VERSION_NEWER (as faster_scan_next()). */
 FASTER_PUBLIC enum faster_status
 faster_records_next(struct faster_records *records, struct faster_record *record) FASTER_MUST_CHECK;
 

@@ -2,8 +2,8 @@
  *
  * Threads enter the epoch before they touch a shared structure and leave it after; an
  * action given to fst_epoch_bump() runs once every thread that was inside at the time of
- * the bump has left. So whoever is inside may keep raw pointers into log pages, overflow
- * buckets and published arrays until it leaves; nobody keeps them longer. Threads stay
+ * the bump has left. So whoever is inside may keep raw pointers into log pages
+ * and published arrays until it leaves; nobody keeps them longer. Threads stay
  * inside only for the length of a short operation and never wait there.
  *
  * The proof is at the head of epoch.c. Source: FASTER (SIGMOD 2018), section 2.4.

@@ -91,7 +91,7 @@ static enum faster_status read_bytes(struct fst_index_gather *gather, fst_addr a
 static enum faster_status step_on_disk(struct fst_index_gather *gather, fst_addr *at) {
     const uint64_t seed = gather->session->store->checksum_seed;
     struct fst_record_shape shape;
-    enum faster_status status = read_bytes(gather, *at, FST_READ_FIRST_BYTES);
+    enum faster_status status = read_bytes(gather, *at, FST_READ_FIRST_START);
     if (status == FASTER_OK &&
         fst_record_parse(gather->record.data, gather->record.size_bytes, &shape) &&
         shape.whole_bytes > gather->record.size_bytes) {

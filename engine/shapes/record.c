@@ -13,12 +13,6 @@
 #define SIZES_OFF 12u
 #define LARGE_KEY_OFF 16u
 
-#define SMALL_UNITS_BITS 10u
-#define SMALL_KEY_BITS 8u
-#define SMALL_VALUE_BITS 13u
-#define SMALL_KEY_SHIFT SMALL_UNITS_BITS
-#define SMALL_VALUE_SHIFT (SMALL_UNITS_BITS + SMALL_KEY_BITS)
-
 #define HEADER_FLAGS_RESERVED FST_HEADER_EXPIRES
 
 /* The large form is used exactly when the small one does not fit, so that a record has one
@@ -98,9 +92,9 @@ static bool read_sizes(const unsigned char *bytes, size_t available_bytes, bool 
         sizes->value_bytes = fst_load_le_u32(bytes + FST_RECORD_LARGE_VALUE_OFF);
         return true;
     }
-    sizes->units = word & ((1u << SMALL_UNITS_BITS) - 1);
-    sizes->key_bytes = (word >> SMALL_KEY_SHIFT) & ((1u << SMALL_KEY_BITS) - 1);
-    sizes->value_bytes = (word >> SMALL_VALUE_SHIFT) & ((1u << SMALL_VALUE_BITS) - 1);
+    sizes->units = word & FST_RECORD_SMALL_UNITS_MAX;
+    sizes->key_bytes = fst_record_small_key_bytes(word);
+    sizes->value_bytes = fst_record_small_value_bytes(word);
     return true;
 }
 
@@ -192,8 +186,8 @@ static void write_head(unsigned char *bytes, const struct fst_record_shape *shap
         fst_store_le_u32(bytes + LARGE_KEY_OFF, shape->key_bytes);
         fst_store_le_u32(bytes + FST_RECORD_LARGE_VALUE_OFF, shape->value_bytes);
     } else {
-        fst_store_le_u32(bytes + SIZES_OFF, units | shape->key_bytes << SMALL_KEY_SHIFT |
-                                                shape->value_bytes << SMALL_VALUE_SHIFT);
+        fst_store_le_u32(bytes + SIZES_OFF, units | shape->key_bytes << FST_RECORD_SMALL_KEY_SHIFT |
+                                                shape->value_bytes << FST_RECORD_SMALL_VALUE_SHIFT);
     }
 }
 

@@ -60,8 +60,15 @@ enum fst_record_kind {
 #define FST_RECORD_SMALL_HEADER_BYTES 16u
 #define FST_RECORD_LARGE_HEADER_BYTES 24u
 #define FST_RECORD_LARGE_VALUE_OFF 20u
-#define FST_RECORD_SMALL_UNITS_MAX 1023u
-#define FST_RECORD_SMALL_KEY_MAX 255u
+/* The sizes word of a small record: its units of FST_RECORD_ALIGN, then the key's bytes, the
+ * value's, and FST_SIZES_CHUNKED. */
+#define FST_RECORD_SMALL_UNITS_BITS 10u
+#define FST_RECORD_SMALL_KEY_BITS 8u
+#define FST_RECORD_SMALL_VALUE_BITS 13u
+#define FST_RECORD_SMALL_UNITS_MAX ((1u << FST_RECORD_SMALL_UNITS_BITS) - 1)
+#define FST_RECORD_SMALL_KEY_MAX ((1u << FST_RECORD_SMALL_KEY_BITS) - 1)
+#define FST_RECORD_SMALL_KEY_SHIFT FST_RECORD_SMALL_UNITS_BITS
+#define FST_RECORD_SMALL_VALUE_SHIFT (FST_RECORD_SMALL_UNITS_BITS + FST_RECORD_SMALL_KEY_BITS)
 #define FST_RECORD_SMALL_VALUE_MAX 8191u
 
 /* The fixed start of a record in a memory page. Shared words are atomic: `header` is
@@ -94,8 +101,11 @@ static inline uint32_t fst_record_small_sizes(const struct fst_record_shape *sha
            shape->value_bytes << 18 | (shape->chunked ? FST_SIZES_CHUNKED : 0);
 }
 
+static inline uint32_t fst_record_small_key_bytes(uint32_t sizes) {
+    return sizes >> FST_RECORD_SMALL_KEY_SHIFT & FST_RECORD_SMALL_KEY_MAX;
+}
 static inline uint32_t fst_record_small_value_bytes(uint32_t sizes) {
-    return sizes >> 18 & 0x1fff;
+    return sizes >> FST_RECORD_SMALL_VALUE_SHIFT & ((1u << FST_RECORD_SMALL_VALUE_BITS) - 1);
 }
 
 /* The shape of a new record. value_capacity_bytes >= value_bytes reserves slack.
@@ -157,7 +167,7 @@ static inline bool fst_record_peek(const struct fst_record *record, size_t avail
         return fst_record_peek_other(record, available_bytes, shape);
     }
     const uint32_t whole_bytes = (sizes & FST_RECORD_SMALL_UNITS_MAX) * FST_RECORD_ALIGN;
-    const uint32_t key_bytes = sizes >> 10 & FST_RECORD_SMALL_KEY_MAX;
+    const uint32_t key_bytes = fst_record_small_key_bytes(sizes);
     const uint32_t value_bytes = fst_record_small_value_bytes(sizes);
     *shape = (struct fst_record_shape){
         .whole_bytes = whole_bytes,

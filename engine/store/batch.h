@@ -8,8 +8,8 @@
  * the way from memory together. */
 #define FST_BATCH_GROUP 32u
 
-/* One attempt of each of `count` <= FST_BATCH_GROUP prepared operations, whose outcomes go to
- * `attempts`. Starts the I/O they ask for. Writes are [writer]. Outside the epoch. */
+/* One attempt of each of `count` <= FST_BATCH_GROUP operations, hash and all, whose outcomes go to
+ * `attempts`. Starts the I/O they ask for. Writes are a direct store's. Outside the epoch. */
 void fst_batch_try(struct faster_session *session, struct faster_op *ops, size_t count,
                    enum fst_attempt *attempts);
 

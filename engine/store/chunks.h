@@ -38,7 +38,7 @@
 #include "store/operations.h"
 
 /* A read takes a chunk at a time through a buffer of this size; a session may have
- * FST_SESSION_IO_MAX of them under way. */
+ * budget.session_io_max of them under way. */
 #define FST_CHUNK_RECORD_BYTES_MAX (64u << 10)
 /* A chunk is made to fit the rest of the tail's page if that is not smaller. */
 #define FST_CHUNK_ROOM_BYTES_MIN 2048u

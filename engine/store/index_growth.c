@@ -18,9 +18,6 @@
 #define LOAD_PERCENT_DEFAULT 90u
 #define BITS_DEFAULT 10u
 
-#define SMALL_KEY_SHIFT 10
-#define SMALL_KEY_MASK 0xffu
-
 /* The key of a record in memory, of which `available` bytes lie in its page. Reads nothing that
  * may change in place but the sizes word, whose key part does not. */
 static bool key_of(const struct fst_record *record, uint64_t available, struct faster_bytes *key) {
@@ -36,7 +33,7 @@ static bool key_of(const struct fst_record *record, uint64_t available, struct f
     if (is_large) {
         memcpy(&key_bytes, bytes + FST_RECORD_SMALL_HEADER_BYTES, sizeof key_bytes);
     } else {
-        key_bytes = fst_load_relaxed_u32(&record->sizes) >> SMALL_KEY_SHIFT & SMALL_KEY_MASK;
+        key_bytes = fst_record_small_key_bytes(fst_load_relaxed_u32(&record->sizes));
     }
     *key = (struct faster_bytes){bytes + offset, key_bytes};
     return key_bytes <= available - offset;

@@ -45,7 +45,7 @@ enum fst_attempt fst_op_try(struct faster_session *session, struct faster_op *op
 
 bool fst_op_try_at_once(struct faster_session *session, struct faster_op *op) {
     const struct faster_store *store = session->store;
-    struct fst_index_slot slot;
+    struct fst_index_slot slot = {0};
     op->hash = fst_key_hash(store, &op->key);
     fst_epoch_enter(store->epoch, session->slot);
     fst_session_note_version(session);

@@ -119,7 +119,7 @@ struct faster_store {
      * record's address in the index; readers load after they have read that. */
     fst_atomic_u64 on_disk_below;
 
-    struct fst_commit_point committed;     /* [writer] */
+    struct fst_commit_point committed;     /* [writer]; in a direct store, the leader of the cut */
     bool writing_started;                  /* [writer] the tail is fixed, see start_writing.c */
     struct fst_address_range redo_on_disk; /* [writer] redo that catch-up found written already */
     uint64_t jump_target;                  /* [writer] of a jump appended but not yet written */
@@ -179,7 +179,7 @@ struct faster_session {
     struct faster_op *waiting_last;
     uint32_t pending_count; /* operations: in flight, done, or waiting */
     uint32_t pool_count;
-    uint32_t read_first_bytes; /* what the next record on disk is expected to have */
+    uint32_t read_first_bytes;    /* what the next record on disk is expected to have */
     struct faster_txn *txn;       /* the transaction this session began */
     uint64_t txn_serial;          /* how many it has begun */
     struct faster_buffer scratch; /* merge results */

@@ -45,22 +45,9 @@ static void add_log(struct figures *figures, const struct faster_store *store) {
         "1: reads past the page cache are polled for");
 }
 
-/* Counting entries walks buckets that a larger table may replace. The caller has no session; a
- * slot of its own for the moment keeps them. With every slot taken the index's figures are 0. */
-static void read_index(const struct faster_store *store, struct fst_hash_index_stats *stats) {
-    struct fst_epoch_slot *slot = fst_epoch_slot_open(store->epoch);
-    *stats = (struct fst_hash_index_stats){0};
-    if (slot != NULL) {
-        fst_epoch_enter(store->epoch, slot);
-        fst_hash_index_get_stats(store->index, stats);
-        fst_epoch_leave(store->epoch, slot);
-        fst_epoch_slot_close(store->epoch, slot);
-    }
-}
-
 static void add_index(struct figures *figures, const struct faster_store *store) {
     struct fst_hash_index_stats stats;
-    read_index(store, &stats);
+    fst_hash_index_get_stats(store->index, &stats);
     add(figures, "index_buckets", stats.bucket_count, "count", "64-byte buckets");
     add(figures, "index_overflow_buckets", stats.overflow_count, "count",
         "buckets beyond the table");

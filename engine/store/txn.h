@@ -117,7 +117,7 @@ struct fst_late_fields {
 };
 
 /* Appends a record that is in no chain. `late` (may be NULL) is filled in before it is written.
- * Waits for room. [writer], outside the epoch. */
+ * Waits for room. [writer], or the leader of a cut; outside the epoch. */
 enum faster_status fst_append_unchained(struct faster_session *session, enum fst_record_kind kind,
                                         const void *value, uint32_t value_bytes,
                                         const struct fst_late_fields *late,
@@ -126,7 +126,7 @@ enum faster_status fst_append_unchained(struct faster_session *session, enum fst
 /* The checksum of a decider's row; see FORMAT.md. */
 uint64_t fst_row_checksum(const struct faster_store *store, const struct faster_commit_row *row);
 
-/* Publishes `point` as the newest commit memory knows. [writer] */
+/* Publishes `point` as the newest commit memory knows. [writer], or the leader of a cut. */
 void fst_publish_commit(struct faster_store *store, const struct fst_commit_point *point);
 
 #endif

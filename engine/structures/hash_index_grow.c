@@ -298,7 +298,8 @@ static bool split_word(struct fst_hash_index *index, uint64_t level, uint64_t lo
 static void release_bucket(struct fst_index_bucket *high, bool is_ready) {
     const uint64_t link = fst_load_relaxed_u64(&high->link) & FST_INDEX_LINK_NUMBER;
 
-    /* release: pairs with fst_index_is_ready(), and with take_bucket() of the next one */
+    /* release: pairs with fst_index_is_ready(), and with the compare-and-swap of the next one that
+     * splits it, fst_index_split_bucket() */
     fst_store_release_u64(&high->link, is_ready ? link | FST_INDEX_LINK_READY : link);
 }
 
