@@ -369,6 +369,51 @@ static void run_delete(uint32_t fibre) {
     }
 }
 
+/* The head of a batch's key is looked up before the group is done one by one. */
+static void update_as_batch(uint32_t fibre, char first, char second) {
+    const char keys[2] = {first, second};
+    struct context contexts[2];
+    struct faster_op ops[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        contexts[i] = (struct context){.written = ++world.next_value, .count = SMALL_BYTES};
+        ops[i] = (struct faster_op){.kind = (int32_t)FASTER_OP_RMW,
+                                    .key = {&keys[i], 1},
+                                    .merge = merge,
+                                    .context = &contexts[i]};
+    }
+    const uint64_t called = ++world.clock;
+    struct lin_op *whats = &world.ops[world.op_count];
+    world.op_count += 2;
+    enum faster_status status = faster_session_batch(world.sessions[fibre], ops, 2);
+    if (status == FASTER_PENDING) {
+        faster_session_complete_pending(world.sessions[fibre], true);
+        status = FASTER_OK;
+    }
+    sched_expect(status == FASTER_OK, "a batch failed");
+    for (uint32_t i = 0; i < 2; i++) {
+        sched_expect(ops[i].status == FASTER_OK, "an operation of a batch failed");
+        whats[i] = (struct lin_op){.key = (uint64_t)keys[i],
+                                   .kind = LIN_RMW,
+                                   .value = contexts[i].written,
+                                   .seen = contexts[i].seen,
+                                   .call = called,
+                                   .end = ++world.clock};
+    }
+}
+
+static void run_batch(uint32_t fibre) {
+    if (fibre == 0) {
+        update_as_batch(0, 'b', 'a');
+    } else {
+        upsert(fibre, 'a', LARGE_BYTES);
+        rmw(fibre, 'a', SMALL_BYTES);
+    }
+}
+
+static void run_two_batches(uint32_t fibre) {
+    update_as_batch(fibre, fibre == 0 ? 'a' : 'b', fibre == 0 ? 'b' : 'a');
+}
+
 /* Two remove, of whom each value can serve one only. */
 static void run_removals(uint32_t fibre) {
     if (fibre == 0) {
@@ -501,6 +546,16 @@ static void run_late_writer(uint32_t fibre) {
     }
 }
 
+static void run_batch_and_cut(uint32_t fibre) {
+    if (fibre == 0) {
+        upsert(0, 'c', SMALL_BYTES);
+        commit(0, 'c');
+        rmw(0, 'a', SMALL_BYTES);
+    } else {
+        update_as_batch(1, 'b', 'a');
+    }
+}
+
 static void run_two_cuts(uint32_t fibre) {
     char own = fibre == 0 ? 'b' : 'c';
     upsert(fibre, own, SMALL_BYTES);
@@ -571,6 +626,10 @@ static const struct sched_scenario scenarios[] = {
     {"delete", 2, prepare_new, run_delete, finish},
     {"removals", 2, prepare_new, run_removals, finish},
     {"removals_from_disk", 2, prepare_full_memory, run_removals, finish},
+    {"batch", 2, prepare_new, run_batch, finish},
+    {"batch_of_what_is_frozen", 2, prepare_committed, run_batch, finish},
+    {"two_batches", 2, prepare_new, run_two_batches, finish},
+    {"batch_and_cut", 2, prepare_new, run_batch_and_cut, finish},
     {"three", 3, prepare_new, run_three, finish},
     {"page_ends_under_writers", 2, prepare_page_end, run_page_end, finish},
     {"page_is_reused_under_readers", 2, prepare_full_memory, run_eviction, finish},
