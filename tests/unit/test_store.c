@@ -498,21 +498,19 @@ Test(store, serves_512_sessions_at_once) {
     rig_finish(&rig);
 }
 
-Test(store, figures_are_read_inside_the_epoch_and_keep_no_slot) {
+Test(store, figures_need_no_session) {
     static struct faster_session *sessions[2048];
     struct rig rig;
     unsigned count = 0;
     rig_start(&rig, 4096);
     rig_commit_put(&rig, "a", 1, 10);
-    for (int i = 0; i < 3000; i++) {
+    for (int i = 0; i < 3000; i++) { /* nor do they keep one */
         cr_assert_eq(rig_stat(&rig, "index_entries"), 1);
     }
     while (count < 2048 && faster_session_open(rig.store, &sessions[count]) == FASTER_OK) {
         count++;
     }
     cr_assert_lt(count, 2048);
-    cr_assert_eq(rig_stat(&rig, "index_entries"), 0);
-    faster_session_close(sessions[--count]);
     cr_assert_eq(rig_stat(&rig, "index_entries"), 1);
     while (count > 0) {
         faster_session_close(sessions[--count]);
