@@ -21,7 +21,8 @@
 #include "store/log_cursor.h"
 #include "store/txn.h"
 
-/* Bytes below E may still be in the page cache of a process that was killed. */
+/* What a process that was killed has left may still be in the page cache only: bytes below E, and
+ * the names of segments beyond, in which writing may go on. */
 static enum faster_status sync_existing(struct faster_store *store, fst_addr end) {
     fst_addr synced = fst_addr_of(store->manifest.durable_end);
     return fst_addr_below(synced, end) ? store->device->ops->sync_existing(store->device, synced)
@@ -171,7 +172,7 @@ static enum faster_status find_end(struct faster_session *session, fst_addr *end
         status = rewrite_redo(store);
     }
     if (status == FASTER_OK) {
-        status = sync_existing(store, *end);
+        status = sync_existing(store, fst_addr_max(*end, *existing_end));
     }
     return status == FASTER_OK ? status
                                : fst_session_fail(session, status,
