@@ -347,6 +347,29 @@ Test(direct_commit, close_covers_what_was_written_during_the_last_commit) {
     want("a", "2");
 }
 
+/* The names of segments that a killed process made are only in the page cache: a jump leads into
+ * the last of them, and what is committed there must survive a power cut. */
+Test(direct_commit, first_write_syncs_the_segments_that_a_killed_process_made) {
+    unsigned before;
+    unsigned after;
+    ASSERT_OK(put("a", "1"));
+    rig_reopen(&rig);
+    (void)log_file_bytes(&before);
+    evict();
+    rig_crash(&rig);
+    (void)log_file_bytes(&after);
+    cr_assert_geq(after, before + 3);
+    rig_open(&rig);
+    const uint64_t file_syncs = fst_test_env_calls(rig.test, FST_TEST_FILE_SYNC);
+    const uint64_t directory_syncs = fst_test_env_calls(rig.test, FST_TEST_DIRECTORY_SYNC);
+    ASSERT_OK(put("a", "2"));
+    cr_assert_geq(fst_test_env_calls(rig.test, FST_TEST_FILE_SYNC) - file_syncs, after - before);
+    cr_assert_gt(fst_test_env_calls(rig.test, FST_TEST_DIRECTORY_SYNC), directory_syncs);
+    commit();
+    rig_reopen(&rig);
+    want("a", "2");
+}
+
 Test(direct_commit, read_only_store_shows_the_last_commit) {
     ASSERT_OK(put("a", "1"));
     rig_close(&rig);
