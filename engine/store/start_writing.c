@@ -29,32 +29,44 @@ static enum faster_status sync_existing(struct faster_store *store, fst_addr end
                                        : FASTER_OK;
 }
 
-/* Writes the redo that was found on disk, or a direct store's last cut, once more, with the same
- * bytes, so that the sync that follows cannot pass over pages that an earlier failed sync left
- * clean. */
-static enum faster_status rewrite_redo(struct faster_store *store) {
-    const struct fst_address_range range = store->redo_on_disk;
+/* Writes what is on disk of [at, end) once more. A jump may lead over a part that is not there. */
+static enum faster_status rewrite_range(struct faster_store *store, uint64_t at, uint64_t end,
+                                        void *buffer) {
     const uint64_t page_bytes = fst_log_page_bytes(store->log);
     enum faster_status status = FASTER_OK;
-    if (range.end == 0 || store->in_memory) {
+    while (status == FASTER_OK && at < end) {
+        const size_t count = (size_t)(fst_min_u64(end, fst_block_end_u64(at, page_bytes)) - at);
+        size_t done = 0;
+        status = fst_device_run(store->device, store->queue, FST_IO_READ, fst_addr_of(at), buffer,
+                                count, &done);
+        done = status == FASTER_OK ? (size_t)fst_align_down_u64(done, FST_WRITE_UNIT_BYTES) : 0;
+        if (done > 0) {
+            status = fst_device_run(store->device, store->queue, FST_IO_WRITE, fst_addr_of(at),
+                                    buffer, done, &done);
+        }
+        at += count;
+    }
+    return status;
+}
+
+/* Bytes can be read that are not safe: an earlier sync failed, and left them in the page cache as
+ * clean, so that the next sync passes over them. What the log goes on behind is written again, with
+ * the same bytes: redo that was found on disk, a direct store's last cut, and a transaction that
+ * was prepared and has no row. If that one were damaged, no later commit could be read. */
+static enum faster_status rewrite_unsynced(struct faster_store *store) {
+    const struct fst_address_range ranges[2] = {store->redo_on_disk, store->prepared_on_disk};
+    const uint64_t page_bytes = fst_log_page_bytes(store->log);
+    enum faster_status status = FASTER_OK;
+    if (store->in_memory || (ranges[0].end == 0 && ranges[1].end == 0)) {
         return FASTER_OK;
     }
     void *buffer = store->env->map(store->env, (size_t)page_bytes);
     if (buffer == NULL) {
         return FASTER_NOMEM;
     }
-    uint64_t at = fst_align_down_u64(range.start, FST_WRITE_UNIT_BYTES);
-    const uint64_t end = fst_align_up_u64(range.end, FST_WRITE_UNIT_BYTES);
-    while (status == FASTER_OK && at < end) {
-        size_t count = (size_t)(fst_min_u64(end, fst_block_end_u64(at, page_bytes)) - at);
-        size_t done;
-        status = fst_device_run(store->device, store->queue, FST_IO_READ, fst_addr_of(at), buffer,
-                                count, &done);
-        if (status == FASTER_OK) {
-            status = fst_device_run(store->device, store->queue, FST_IO_WRITE, fst_addr_of(at),
-                                    buffer, count, &done);
-        }
-        at += count;
+    for (int i = 0; i < 2 && status == FASTER_OK; i++) {
+        status = rewrite_range(store, fst_align_down_u64(ranges[i].start, FST_WRITE_UNIT_BYTES),
+                               fst_align_up_u64(ranges[i].end, FST_WRITE_UNIT_BYTES), buffer);
     }
     store->env->unmap(store->env, buffer, (size_t)page_bytes);
     return status;
@@ -166,10 +178,11 @@ static enum faster_status find_end(struct faster_session *session, fst_addr *end
         status = skip_prepared(session, *existing_end, end);
         if (status == FASTER_OK && fst_addr_below(tail, *end)) {
             fst_log_resume(store->log, fst_log_begin(store->log), *end);
+            store->prepared_on_disk = (struct fst_address_range){tail.raw, end->raw};
         }
     }
     if (status == FASTER_OK) {
-        status = rewrite_redo(store);
+        status = rewrite_unsynced(store);
     }
     if (status == FASTER_OK) {
         status = sync_existing(store, fst_addr_max(*end, *existing_end));

@@ -122,10 +122,11 @@ struct faster_store {
     struct fst_commit_point committed;     /* [writer]; in a direct store, the leader of the cut */
     bool writing_started;                  /* [writer] the tail is fixed, see start_writing.c */
     struct fst_address_range redo_on_disk; /* [writer] redo that catch-up found written already */
-    uint64_t jump_target;                  /* [writer] of a jump appended but not yet written */
-    struct faster_txn *current;            /* [writer] the unsettled transaction, or NULL */
-    uint64_t obsolete_below;               /* [writer] rows below are covered by the synced log */
-    uint64_t obsolete_told;                /* [writer] and the decider has deleted those below */
+    struct fst_address_range prepared_on_disk; /* [writer] of transactions without a row */
+    uint64_t jump_target;                      /* [writer] of a jump appended but not yet written */
+    struct faster_txn *current;                /* [writer] the unsettled transaction, or NULL */
+    uint64_t obsolete_below; /* [writer] rows below are covered by the synced log */
+    uint64_t obsolete_told;  /* [writer] and the decider has deleted those below */
     struct fst_store_counters counters;
 
     /* Of a direct store. Versions are explained in procedures/cut.h. Whoever cuts stores the
