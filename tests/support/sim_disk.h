@@ -73,7 +73,7 @@ enum sim_op {
     SIM_OP_WRITE,
     SIM_OP_TRUNCATE,
     SIM_OP_SYNC,      /* of a file, successful */
-    SIM_OP_SYNC_LOST, /* of a file or directory; what was not durable will never be */
+    SIM_OP_SYNC_LOST, /* of a file; what was not durable will never be */
     SIM_OP_NAMES,     /* a creation, removal or rename */
     SIM_OP_DIRSYNC,
     SIM_OP_OWN, /* a mode and owner: durable at once */
@@ -171,7 +171,7 @@ enum sim_effect {
     SIM_EIO,         /* nothing is carried out */
     SIM_EIO_HALF,    /* write: the first half is */
     SIM_EIO_DONE,    /* all is: write, truncate, sync, changes of names */
-    SIM_EIO_LOST,    /* sync: see SIM_OP_SYNC_LOST */
+    SIM_EIO_LOST,    /* sync of a file: see SIM_OP_SYNC_LOST */
     SIM_ENOSPC,      /* open that creates, write, truncate, sync, changes of names */
     SIM_ENOSPC_HALF, /* write */
     SIM_EMFILE,      /* whatever opens: also the sync and the list of a directory */

@@ -201,10 +201,8 @@ enum sim_result sim_directory_sync(enum sim_side side, const char *path) {
     enum sim_effect effect;
     const enum sim_result found = find_directory(disk, path, &place);
     const bool fails = sim_fault_enter(disk, SIM_CALL_DIRSYNC, SIM_FILE_DIRECTORY, &effect);
-    if (found == SIM_OK && (!fails || effect == SIM_EIO_DONE || effect == SIM_EIO_LOST)) {
-        const bool is_lost = fails && effect == SIM_EIO_LOST;
-        struct sim_entry *entry =
-            sim_entry_create(is_lost ? SIM_OP_SYNC_LOST : SIM_OP_DIRSYNC, side, 0);
+    if (found == SIM_OK && (!fails || effect == SIM_EIO_DONE)) {
+        struct sim_entry *entry = sim_entry_create(SIM_OP_DIRSYNC, side, 0);
         entry->inode = place.inode;
         sim_entries_add(&disk->log, entry);
     }
