@@ -2,7 +2,7 @@
 #ifndef TESTS_SIM_CRASH_DIRECT_H
 #define TESTS_SIM_CRASH_DIRECT_H
 
-#include "crash_check.h"
+#include "crash_driver.h"
 
 #define DIRECT_KEYS 24u
 #define DIRECT_SESSIONS 2u
@@ -72,58 +72,20 @@ void direct_read_map(struct direct *direct, model_value map[DIRECT_KEYS]);
 
 uint32_t direct_draw(struct direct *direct, uint32_t below);
 
-/* ---- crash_direct_workloads.c ---- */
+/* What was recorded ends here; the store is closed behind it. */
+void direct_end_recording(struct direct *direct, struct crash_recording *recording);
 
-/* What was recorded, and how its states are named. */
-struct direct_recording {
-    const struct direct_config *config;
-    struct sim_disk *disk;
-    struct model *model;
-    uint64_t from, to; /* boundaries */
-    uint64_t seed;
-    uint32_t one_in; /* boundaries */
-    uint32_t depth;
-    char words[256];
-};
+/* ---- crash_direct_states.c: parts of struct crash_kind ---- */
 
-uint32_t direct_config_count(void);
-uint32_t direct_script_count(void);
-const char *direct_script_name(uint32_t number);
+void direct_check_state(const struct crash_recording *recording, const struct crash_state *state,
+                        uint32_t choice);
+bool direct_has_store(const struct crash_recording *recording, const struct crash_state *state);
+void direct_record_recovery(const struct crash_recording *recording,
+                            const struct crash_state *state, uint32_t choice,
+                            struct crash_recording *deeper);
+bool direct_fail_once(const struct crash_recording *recording, const struct crash_state *state,
+                      uint32_t choice, enum crash_failure failure, uint64_t nth);
 
-/* Runs the workload "script:NAME", "drawn", or "ops:NAME,NAME", of which only the last operation's
- * boundaries are meant. False: there is no such workload or configuration. */
-bool direct_record(const char *words, uint64_t seed, uint32_t config,
-                   struct direct_recording *recording);
-void direct_forget(struct direct_recording *recording);
-/* At the end of the program. */
-void direct_finish(void);
-
-/* ---- crash_direct_states.c ---- */
-
-/* Whether the store's creation was acknowledged before this boundary. */
-bool direct_was_created(const struct direct_recording *recording, uint64_t position);
-/* Everything that must hold after a crash. */
-void direct_check_state(const struct direct_recording *recording, const struct crash_state *state,
-                        struct case_range range);
-/* Recovery, a first write and a commit, as a recording of their own. */
-struct direct_recording direct_record_recovery(const struct direct_recording *recording,
-                                               const struct crash_state *state,
-                                               struct case_range range);
-
-/* What fails once in the recovery. */
-enum direct_failure {
-    DIRECT_FAIL_IO,
-    DIRECT_FAIL_SPACE,
-    DIRECT_FAIL_ALLOCATE,
-    DIRECT_FAIL_MAP,
-    DIRECT_FAILURES
-};
-extern const char *const DIRECT_FAILURE_NAMES[DIRECT_FAILURES];
-/* The nth call fails; then everything works again. False: it was not reached. */
-bool direct_fail_once(const struct direct_recording *recording, const struct crash_state *state,
-                      struct case_range range, enum direct_failure failure, uint64_t nth);
-
-/* The log before the state that is being checked, for a failure's report. */
-void direct_print_log(void);
+extern const struct direct_config DIRECT_CONFIGS[];
 
 #endif

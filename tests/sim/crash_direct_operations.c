@@ -253,6 +253,13 @@ static void kill_process(struct direct *direct) {
     sim_image_release(image);
 }
 
+void direct_end_recording(struct direct *direct, struct crash_recording *recording) {
+    recording->disk = sim_world_take_disk();
+    recording->to = sim_log_length(recording->disk);
+    recording->content = direct->model;
+    direct_close(direct);
+}
+
 void direct_operate(struct direct *direct, enum direct_op op) {
     switch (op) {
     case DIRECT_NEW:

@@ -1,15 +1,10 @@
 /* crash_direct_states.c - what is checked of one state, and what its recovery is recorded for. */
-#include <inttypes.h>
-#include <stdio.h>
-
 #include "crash_direct.h"
 #include "sim_run.h"
 #include "sim_world.h"
-#include "test_env.h"
 
 #define WRITES 20u
 #define WRITES_PER_COMMIT 5u
-#define LOG_LINES 40u
 
 /* ---- one state ---- */
 
@@ -75,8 +70,8 @@ static bool check_creation(struct direct *direct) {
     return false;
 }
 
-bool direct_was_created(const struct direct_recording *recording, uint64_t position) {
-    return cases_newest_mark(recording->disk, position, MARK_PHASE) != 0;
+bool direct_has_store(const struct crash_recording *recording, const struct crash_state *state) {
+    return cases_newest_mark(recording->disk, state->position, MARK_PHASE) != 0;
 }
 
 /* Opened once, compared, and again. The model goes on from what was found. */
@@ -91,31 +86,18 @@ static void check_recovery(struct direct *direct, struct case_range range) {
     expect_map(direct, map, "the second recovery:");
 }
 
-/* For a failure's report: what came before the crash. */
-static struct {
-    const struct sim_disk *disk;
-    uint64_t position;
-} shown;
-
-void direct_print_log(void) {
-    if (shown.disk != NULL) {
-        const uint64_t from = shown.position > LOG_LINES ? shown.position - LOG_LINES : 0;
-        sim_log_print(shown.disk, from, shown.position);
-    }
-}
-
-void direct_check_state(const struct direct_recording *recording, const struct crash_state *state,
-                        struct case_range range) {
-    shown.disk = recording->disk;
-    shown.position = state->position;
-    struct direct direct = {.config = recording->config,
+void direct_check_state(const struct crash_recording *recording, const struct crash_state *state,
+                        uint32_t choice) {
+    const struct case_range range = cases_acceptable(recording->disk, state->position);
+    (void)choice;
+    struct direct direct = {.config = &DIRECT_CONFIGS[recording->config],
                             .random = state->draw,
                             .next_value = 2000,
-                            .model = model_copy(recording->model, range.high)};
+                            .model = model_copy(recording->content, range.high)};
     sim_world_case(state->draw, SIM_IN_ORDER);
     sim_world_life(state->image);
     bool is_there = true;
-    if (direct_was_created(recording, state->position)) {
+    if (direct_has_store(recording, state)) {
         direct_open(&direct);
     } else {
         is_there = check_creation(&direct);
@@ -124,77 +106,37 @@ void direct_check_state(const struct direct_recording *recording, const struct c
         check_recovery(&direct, range);
         write_on(&direct);
         direct_close(&direct);
-        if (state->variant == SIM_KILL && direct_was_created(recording, state->position)) {
+        if (state->variant == SIM_KILL && direct_has_store(recording, state)) {
             model_destroy(direct.model);
-            direct.model = model_copy(recording->model, range.high);
+            direct.model = model_copy(recording->content, range.high);
             cut_power_after_kill(&direct, state, range);
         }
     }
     sim_world_expect_closed();
     model_destroy(direct.model);
-    shown.disk = NULL;
 }
 
 /* ---- deeper ---- */
 
-/* Recovery, a first write, a commit. */
-struct direct_recording direct_record_recovery(const struct direct_recording *recording,
-                                               const struct crash_state *state,
-                                               struct case_range range) {
-    struct direct_recording deeper = *recording;
-    struct direct direct = {.config = recording->config,
+void direct_record_recovery(const struct crash_recording *recording,
+                            const struct crash_state *state, uint32_t choice,
+                            struct crash_recording *deeper) {
+    const struct case_range range = cases_acceptable(recording->disk, state->position);
+    struct direct direct = {.config = &DIRECT_CONFIGS[recording->config],
                             .random = sim_mix(state->draw, 3),
                             .next_value = 3000 + 100 * recording->depth,
-                            .model = model_copy(recording->model, range.high)};
+                            .model = model_copy(recording->content, range.high)};
+    (void)choice;
     sim_world_case(sim_mix(state->draw, 4), SIM_IN_ORDER);
     direct_begin(&direct, state->image, range, state->variant == SIM_KILL);
     direct_operate(&direct, DIRECT_NEW);
     direct_operate(&direct, DIRECT_DELETE);
     direct_operate(&direct, DIRECT_COMMIT);
-    deeper.disk = sim_world_take_disk();
-    deeper.from = DIRECT_MARKS;
-    deeper.to = sim_log_length(deeper.disk);
-    deeper.model = direct.model;
-    deeper.seed = state->draw;
-    deeper.one_in = 1;
-    deeper.depth++;
-    direct_close(&direct);
-    const int count =
-        snprintf(deeper.words, sizeof deeper.words, "%s %" PRIu64 " %s %" PRIu64, recording->words,
-                 state->position, crash_variant_name(state->variant), state->draw);
-    CASES_CHECK(count > 0 && (size_t)count < sizeof deeper.words, "P2", "too many words");
-    return deeper;
+    deeper->from = DIRECT_MARKS;
+    direct_end_recording(&direct, deeper);
 }
 
 /* ---- failing recoveries ---- */
-
-const char *const DIRECT_FAILURE_NAMES[DIRECT_FAILURES] = {"io", "space", "allocate", "map"};
-
-static void arm(enum direct_failure failure, uint64_t nth) {
-    const struct sim_fault fault = {.calls = UINT32_MAX,
-                                    .files = UINT32_MAX,
-                                    .first = nth,
-                                    .times = 1,
-                                    .effect = failure == DIRECT_FAIL_IO ? SIM_EIO : SIM_ENOSPC};
-    if (failure == DIRECT_FAIL_ALLOCATE || failure == DIRECT_FAIL_MAP) {
-        fst_test_env_fail(sim_world_test_env(),
-                          failure == DIRECT_FAIL_MAP ? FST_TEST_MAP : FST_TEST_ALLOCATE, nth, 1,
-                          FASTER_NOMEM);
-    } else {
-        sim_fault_arm(&fault);
-    }
-}
-
-static bool heal(enum direct_failure failure) {
-    const struct fst_test_env *test = sim_world_test_env();
-    const bool has_fired =
-        failure == DIRECT_FAIL_ALLOCATE ? fst_test_env_failed(test, FST_TEST_ALLOCATE) > 0
-        : failure == DIRECT_FAIL_MAP    ? fst_test_env_failed(test, FST_TEST_MAP) > 0
-                                        : sim_fault_fired() > 0;
-    fst_test_env_heal_all(sim_world_test_env());
-    sim_fault_arm(NULL);
-    return has_fired;
-}
 
 /* Opens, writes once and commits, if it can. What a reopen may then find: the version that was
  * found before, or also the next one, or only that. */
@@ -215,14 +157,13 @@ static struct case_range try_to_write(struct direct *direct, uint64_t version) {
     return range;
 }
 
-/* One call fails in what comes after the crash; then everything works again. False: it was not
- * reached. */
-bool direct_fail_once(const struct direct_recording *recording, const struct crash_state *state,
-                      struct case_range range, enum direct_failure failure, uint64_t nth) {
-    struct direct direct = {.config = recording->config,
+bool direct_fail_once(const struct crash_recording *recording, const struct crash_state *state,
+                      uint32_t choice, enum crash_failure failure, uint64_t nth) {
+    const struct case_range range = cases_acceptable(recording->disk, state->position);
+    struct direct direct = {.config = &DIRECT_CONFIGS[recording->config],
                             .random = state->draw,
                             .next_value = 4000,
-                            .model = model_copy(recording->model, range.high)};
+                            .model = model_copy(recording->content, range.high)};
     sim_world_case(state->draw, SIM_IN_ORDER);
     sim_world_life(state->image);
     direct_open(&direct);
@@ -231,9 +172,10 @@ bool direct_fail_once(const struct direct_recording *recording, const struct cra
     const uint64_t version = crash_find(direct.model, map, range);
     direct_close(&direct);
     sim_world_life(state->image);
-    arm(failure, nth);
+    (void)choice;
+    crash_arm(failure, nth);
     const struct case_range left = try_to_write(&direct, version);
-    const bool has_fired = heal(failure);
+    const bool has_fired = crash_heal(failure);
     direct_open(&direct);
     check_recovery(&direct, left);
     write_on(&direct);
