@@ -4,6 +4,7 @@
 #   tests/run.sh            everything, at most 35 minutes on two cores
 #   tests/run.sh --quick    the optimised gcc build and its tests
 #   tests/run.sh --only S   the suites whose name contains S, and the builds they need
+#   tests/run.sh --long [M] goes on with the long set for M minutes [60]; see long.py
 #
 # FASTER_TEST_SCALE  size of the random tests in percent [100]; the sanitizer and clang
 #                    builds run a tenth of it
@@ -20,12 +21,22 @@ project_root=$(dirname -- "$tests_directory")
 
 quick=
 only=
+long=
 while [ $# -gt 0 ]; do
   case $1 in
   --quick) quick=1 ;;
   --only)
     only=${2:-}
     shift
+    ;;
+  --long)
+    long=60
+    case ${2:-} in
+    [1-9]*)
+      long=$2
+      shift
+      ;;
+    esac
     ;;
   *)
     sed -n '2,/^set -u/s/^# \{0,1\}//p' "$0" >&2
@@ -39,11 +50,11 @@ needed="gcc=cmd:gcc libc6-dev=h:stdio.h meson=cmd:meson ninja-build=cmd:ninja
   pkg-config=cmd:pkg-config python3=cmd:python3 libxxhash-dev=pc:libxxhash
   libsqlite3-dev=pc:sqlite3 sqlite3=cmd:sqlite3 libcriterion-dev=pc:criterion
   libmd-dev=h:md5.h"
-[ -n "$quick" ] || needed="$needed clang=cmd:clang clang-format=cmd:clang-format
+[ -n "$quick$long" ] || needed="$needed clang=cmd:clang clang-format=cmd:clang-format
   clang-tidy=cmd:clang-tidy valgrind=cmd:valgrind git=cmd:git xz-utils=cmd:xz"
 require_packages $needed
 want_packages liburing-dev=pc:liburing
-[ -n "$quick" ] || want_packages musl-tools=cmd:musl-gcc \
+[ -n "$quick$long" ] || want_packages musl-tools=cmd:musl-gcc \
   gcc-aarch64-linux-gnu=cmd:aarch64-linux-gnu-gcc qemu-user=cmd:qemu-aarch64 \
   libc6-dev-arm64-cross=f:/usr/aarch64-linux-gnu/include/stdio.h
 
@@ -297,15 +308,26 @@ tsan_build() {
   build tsan -Dbuildtype=debugoptimized -Db_sanitize=thread
 }
 
+if [ -n "$long" ]; then
+  build gcc -Dbuildtype=debugoptimized -Dbench=true -Dplanted=true >"$logs/build.log" 2>&1 || {
+    tail -n 50 "$logs/build.log"
+    exit 1
+  }
+  "$tests_directory/long.py" "$build_root/build-gcc" "$long"
+  exit
+fi
+
 # Besides the suites of tests/: "fixed" holds what does not shrink with the scale, "self" the
 # tests of the tests, "plain" what is not for the thread sanitizer.
 # name               budget function
-suite build-gcc        240 build gcc -Dbuildtype=debugoptimized -Dbench=true
+suite build-gcc        300 build gcc -Dbuildtype=debugoptimized -Dbench=true -Dplanted=true
 suite gcc-unit         180 tests_of gcc "$scale" unit
 suite without-uring    240 without_uring
 suite refused-uring    200 refused_uring
 suite gcc-stress-sim   300 tests_of gcc "$scale" stress sim
 suite gcc-sql          900 tests_of gcc "$scale" sql
+suite gcc-disk         420 tests_of gcc "$scale" disk
+suite gcc-planted      200 tests_of gcc 100 planted
 suite gcc-crash        300 tests_of gcc "$scale" crash
 suite gcc-bench        130 tests_of gcc "$scale" bench
 suite layers             60 "$tests_directory/check_layers.py" "$build_root/build-gcc"
@@ -323,9 +345,9 @@ if [ -z "$quick" ]; then
   suite format            30 format_check
   suite build-clang      240 clang_build
   suite tidy             600 tidy_check
-  suite clang-tests      450 tests_of clang "$tenth" unit stress sim sql crash -fixed -self
+  suite clang-tests      450 tests_of clang "$tenth" unit stress sim disk sql crash -fixed -self
   suite build-asan       240 asan_build
-  suite asan-tests       800 tests_of asan "$tenth" unit stress sim sql crash -self
+  suite asan-tests       800 tests_of asan "$tenth" unit stress sim disk sql crash -self
   suite build-tsan       240 tsan_build
   suite tsan-tests       700 tests_of tsan "$tenth" stress sim sql crash -fixed -self -plain
   suite valgrind        1000 valgrind_tests
