@@ -16,8 +16,9 @@
  * newest acknowledged one (P3); writes and commits; and then the power fails: what was acknowledged
  * is there, though a sync may have lost it in the life before. Nothing is left open or allocated.
  *
- * A run goes through the list of all cases, or through a part of it, evenly spread, if the count
- * is lower. Replay: --replay "write-direct sync segment EIO_LOST 2 once".
+ * A run goes through the list of all cases with the device's threads taking turns, then through the
+ * list again, and who runs next is drawn; with a lower count through a part of the list, evenly
+ * spread. Replay: --replay "write-direct sync segment EIO_LOST 2 once 0".
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -181,11 +182,12 @@ static const char *effect_name(const struct group *group) {
                                             : "none";
 }
 
-static void run_case(const struct group *group, uint64_t nth, bool lasts) {
+/* Seed 0: fibres run in order; else who runs next is drawn. */
+static void run_case(const struct group *group, uint64_t nth, bool lasts, uint64_t seed) {
     struct faults_life life;
-    cases_name("%s %s %s %s %" PRIu64 " %s", group->phase->name, kind_name(group),
-               place_name(group), effect_name(group), nth, lasts ? "lasting" : "once");
-    sim_world_case(0, SIM_IN_ORDER);
+    cases_name("%s %s %s %s %" PRIu64 " %s %" PRIu64, group->phase->name, kind_name(group),
+               place_name(group), effect_name(group), nth, lasts ? "lasting" : "once", seed);
+    sim_world_case(seed, seed == 0 ? SIM_IN_ORDER : SIM_DRAWN);
     faults_begin(&life, group->phase);
     life.allowed = group->source == SOURCE_DISK     ? allowed_on_disk(group)
                    : group->source == SOURCE_DEVICE ? allowed_on_device(group)
@@ -298,33 +300,40 @@ static uint64_t list_length(void) {
     return length;
 }
 
-static void run_number(uint64_t number) {
+static void run_number(uint64_t number, uint64_t seed) {
     const struct group *group = groups;
     while (number >= 2 * group->count) {
         number -= 2 * group->count;
         group++;
     }
-    run_case(group, number / 2 + 1, number % 2 != 0);
+    run_case(group, number / 2 + 1, number % 2 != 0, seed);
 }
 
+/* The whole list with fibres in order, then again and again with other orders. */
 static void run_slice(const struct cases *cases) {
     const uint64_t length = list_length();
     const uint64_t begin = cases->seed * cases->count % length;
-    for (uint64_t i = cases->part; i < length && cases_more(cases); i += cases->parts) {
-        run_number(case_spread(begin + i, length));
+    for (uint64_t i = cases->part; cases_more(cases); i += cases->parts) {
+        const uint64_t pass = i / length;
+        if (pass > 0 && cases->only_allocations) {
+            break;
+        }
+        run_number(case_spread(begin + i, length),
+                   pass == 0 && !cases->is_long ? 0 : sim_mix(cases->seed, pass) | 1);
     }
 }
 
 static void replay(const char *words) {
     char name[6][32];
-    CASES_CHECK(sscanf(words, "%31s %31s %31s %31s %31s %31s", name[0], name[1], name[2], name[3],
-                       name[4], name[5]) == 6,
+    uint64_t seed;
+    CASES_CHECK(sscanf(words, "%31s %31s %31s %31s %31s %31s %" SCNu64, name[0], name[1], name[2],
+                       name[3], name[4], name[5], &seed) == 7,
                 "setup", "not a case");
     for (size_t i = 0; i < group_count; i++) {
         const struct group *group = &groups[i];
         if (strcmp(name[0], group->phase->name) == 0 && strcmp(name[1], kind_name(group)) == 0 &&
             strcmp(name[2], place_name(group)) == 0 && strcmp(name[3], effect_name(group)) == 0) {
-            run_case(group, strtoull(name[4], NULL, 10), strcmp(name[5], "lasting") == 0);
+            run_case(group, strtoull(name[4], NULL, 10), strcmp(name[5], "lasting") == 0, seed);
             return;
         }
     }
