@@ -29,6 +29,18 @@ static enum faster_status sync_existing(struct faster_store *store, fst_addr end
                                        : FASTER_OK;
 }
 
+/* Writes `count` bytes and as many zeroes as make whole units: a file may end with the header of a
+ * page's last pad, whose rest is zero. */
+static enum faster_status write_units(struct faster_store *store, fst_addr at, unsigned char *bytes,
+                                      size_t count) {
+    const size_t whole = (size_t)fst_align_up_u64(count, FST_WRITE_UNIT_BYTES);
+    size_t done;
+    memset(bytes + count, 0, whole - count);
+    enum faster_status status =
+        fst_device_run(store->device, store->queue, FST_IO_WRITE, at, bytes, whole, &done);
+    return status == FASTER_OK && done < whole ? FASTER_IO : status;
+}
+
 /* Writes what is on disk of [at, end) once more. A jump may lead over a part that is not there. */
 static enum faster_status rewrite_range(struct faster_store *store, uint64_t at, uint64_t end,
                                         void *buffer) {
@@ -39,10 +51,8 @@ static enum faster_status rewrite_range(struct faster_store *store, uint64_t at,
         size_t done = 0;
         status = fst_device_run(store->device, store->queue, FST_IO_READ, fst_addr_of(at), buffer,
                                 count, &done);
-        done = status == FASTER_OK ? (size_t)fst_align_down_u64(done, FST_WRITE_UNIT_BYTES) : 0;
-        if (done > 0) {
-            status = fst_device_run(store->device, store->queue, FST_IO_WRITE, fst_addr_of(at),
-                                    buffer, done, &done);
+        if (status == FASTER_OK && done > 0) {
+            status = write_units(store, fst_addr_of(at), buffer, done);
         }
         at += count;
     }
