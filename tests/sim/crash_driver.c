@@ -321,16 +321,20 @@ static void replay(const char *words) {
 
 /* ---- the run ---- */
 
-static void run_workload(const char *words, uint64_t seed, uint64_t number) {
+/* Of the configurations `count` ones, evenly; a part of the boundaries if so is asked for. */
+static void run_workload(const char *words, uint64_t seed, uint64_t number, uint32_t count,
+                         uint32_t one_in) {
     const struct cases *cases = driver.cases;
     const uint32_t configs = driver.kind->config_count;
-    for (uint32_t i = 0; i < (cases->is_long ? configs : 1) && cases_more(cases); i++) {
+    for (uint32_t i = 0; i < count && cases_more(cases); i++) {
         struct crash_recording recording;
-        const uint32_t config = (uint32_t)((number + cases->seed + i) % configs);
+        const uint32_t config =
+            (uint32_t)((number + cases->seed + i * (configs / count)) % configs);
         cases_name("%" PRIu64 " %u %s", seed, config, words);
         if (!record(words, seed, config, &recording)) {
             no_such_case(words);
         }
+        recording.one_in *= one_in;
         visit_all(&recording);
         forget(&recording);
         cases_add("workloads", 1);
@@ -356,6 +360,10 @@ static void sequence_words(uint64_t number, char words[64]) {
     }
 }
 
+static uint32_t configs_each(uint32_t quick) {
+    return driver.cases->is_long ? driver.kind->config_count : quick;
+}
+
 /* In an order of which each part is a sample of all. */
 static void run_sequences(void) {
     const struct cases *cases = driver.cases;
@@ -366,7 +374,7 @@ static void run_sequences(void) {
         const uint64_t number = (i * SEQUENCE_STEP + cases->seed) % all;
         if (number % cases->parts == cases->part) {
             sequence_words(number, words);
-            run_workload(words, cases->seed, number);
+            run_workload(words, cases->seed, number, configs_each(1), 1);
         }
     }
 }
@@ -375,20 +383,24 @@ static bool is_wanted(const char *name) {
     return driver.cases->only == NULL || strcmp(driver.cases->only, name) == 0;
 }
 
+/* A smaller run takes a part of each script, not some scripts. */
 static void run(void) {
     const struct cases *cases = driver.cases;
+    const uint64_t whole = cases->is_deeper ? driver.kind->deeper_states : driver.kind->states;
+    const uint32_t one_in = (uint32_t)(whole / (cases->count * cases->parts) + 1);
     char words[64];
     for (uint32_t i = 0; i < driver.kind->script_count; i++) {
         if (is_wanted(driver.kind->scripts[i].name) && i % cases->parts == cases->part) {
             (void)snprintf(words, sizeof words, "script:%s", driver.kind->scripts[i].name);
-            run_workload(words, cases->seed, i);
+            run_workload(words, cases->seed, i, configs_each(2), one_in);
         }
     }
     if (is_wanted("sequences")) {
         run_sequences();
     }
     for (uint64_t i = 0; is_wanted("drawn") && cases_more(cases); i++) {
-        run_workload("drawn", sim_mix(cases->seed, i * cases->parts + cases->part), i);
+        run_workload("drawn", sim_mix(cases->seed, i * cases->parts + cases->part), i,
+                     configs_each(1), 1);
     }
 }
 

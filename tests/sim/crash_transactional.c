@@ -16,9 +16,10 @@
 
 #define ARRAY_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-const struct txn_config TXN_CONFIGS[] = {{16u << 10, 4096, true},        {16u << 10, 1, false},
-                                         {64u << 10, UINT64_MAX, true},  {64u << 10, 4096, false},
-                                         {16u << 10, UINT64_MAX, false}, {64u << 10, 1, true}};
+/* The first half's rows carry small commits. */
+const struct txn_config TXN_CONFIGS[] = {{16u << 10, 4096, true},       {64u << 10, 4096, false},
+                                         {16u << 10, 4096, false},      {16u << 10, 1, false},
+                                         {64u << 10, UINT64_MAX, true}, {64u << 10, 1, true}};
 #define CONFIG_COUNT ARRAY_COUNT(TXN_CONFIGS)
 
 static const struct crash_script SCRIPTS[] = {
@@ -36,8 +37,10 @@ static const struct crash_script SCRIPTS[] = {
     {"kills",
      "put,commit,reopen,put,reopen,commit,lost,reopen,reopen,rollback,reopen,reopen,commit", 1, 1,
      false},
-    {"rollbacks", "rollback,commit,savepoint,rollback,synced,put,rollback,reopen,commit", 1, 2,
-     false},
+    {"rollbacks",
+     "commit,reopen,rollback,reopen,commit,savepoint,commit,rollback,synced,put,rollback,reopen,"
+     "commit,rollback,reopen,commit",
+     1, 2, false},
 };
 
 /* ---- the store that most workloads begin with ---- */

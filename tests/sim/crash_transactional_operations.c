@@ -315,9 +315,19 @@ static void commit_after_busy(struct txn_store *store) {
     txn_commit(store);
 }
 
+/* All there is, so that what was written before is dead. A value in chunks comes first. */
+static void rewrite_all(struct txn_store *store) {
+    put(store, CHUNKED_KEY, MODEL_CHUNKED);
+    for (uint32_t key = 0; key < TXN_KEYS; key++) {
+        if (key != CHUNKED_KEY && model_get(store->model, key) != 0) {
+            put(store, key, MODEL_SMALL);
+        }
+    }
+}
+
 static void checkpoint(struct txn_store *store) {
     uint64_t obsolete_below = 0;
-    put(store, 0, MODEL_SMALL);
+    rewrite_all(store);
     txn_commit(store);
     sim_mark(MARK_ROW_DURABLE, store->decisions.count - 1);
     ensure_txn(store); /* the decider's lock */
