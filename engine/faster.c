@@ -215,9 +215,19 @@ enum faster_status faster_session_grow(struct faster_session *session) {
     return status;
 }
 
+enum faster_status faster_session_verify_all(struct faster_session *session,
+                                             faster_row_source_fn *next, void *rows_context,
+                                             faster_finding_fn *each, void *context,
+                                             faster_interrupt_fn *interrupt,
+                                             void *interrupt_context, uint64_t *finding_count) {
+    const struct fst_row_source rows = {next, rows_context};
+    fst_clear_message(session);
+    return fst_verify(session, &rows, each, context, interrupt, interrupt_context, finding_count);
+}
+
 enum faster_status faster_session_verify(struct faster_session *session, faster_finding_fn *each,
                                          void *context, faster_interrupt_fn *interrupt,
                                          void *interrupt_context, uint64_t *finding_count) {
-    fst_clear_message(session);
-    return fst_verify(session, each, context, interrupt, interrupt_context, finding_count);
+    return faster_session_verify_all(session, NULL, NULL, each, context, interrupt,
+                                     interrupt_context, finding_count);
 }

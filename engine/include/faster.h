@@ -720,9 +720,10 @@ FASTER_PUBLIC void faster_records_close(struct faster_records *records);
 /* One thing found wrong. Strings and bytes live for the call only. */
 struct faster_finding {
     const char *what;
-    const char *file;        /* name inside the store's directory; "": of a store in memory */
-    uint64_t address;        /* of the log; 0: another file, or the file as a whole */
-    uint64_t offset;         /* in the file */
+    const char *file; /* name inside the store's directory; "": the decider's row, or a store in
+                         memory */
+    uint64_t address; /* of the log; 0: another file, or the file as a whole */
+    uint64_t offset;  /* in the file */
     struct faster_bytes key; /* empty if unknown */
 };
 typedef void faster_finding_fn(void *context, const struct faster_finding *finding);
@@ -738,6 +739,16 @@ FASTER_PUBLIC enum faster_status faster_session_verify(struct faster_session *se
                                                        faster_interrupt_fn *interrupt,
                                                        void *interrupt_context,
                                                        uint64_t *finding_count) FASTER_MUST_CHECK;
+
+/* faster_session_verify(), and then the decider's rows, which the caller reads in one snapshot of
+ * the decider: their order and checksums, each record of their redo, and that the log says the same
+ * where it has them. The session has met the newest of them. `next` may be NULL. As above, and what
+ * `next` returns but END. */
+FASTER_PUBLIC enum faster_status
+faster_session_verify_all(struct faster_session *session, faster_row_source_fn *next,
+                          void *rows_context, faster_finding_fn *each, void *context,
+                          faster_interrupt_fn *interrupt, void *interrupt_context,
+                          uint64_t *finding_count) FASTER_MUST_CHECK;
 
 /* One figure. The strings are constants. */
 struct faster_stat {

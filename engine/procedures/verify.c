@@ -4,12 +4,14 @@
  * shape, checksum, and that each record points back. The second looks up every visible
  * record through the index, as a scan does: it must find that record or a newer one of the
  * same key, and every record on the way must be intact. A value larger than a page is gathered,
- * chunk by chunk, and thrown away.
+ * chunk by chunk, and thrown away. Then come the decider's rows, if the caller has them.
  *
  * Damage ends neither pass: each goes on behind it. What the first has named the second passes
  * over; but a key that is lost with it, since its chain led there, is a finding of its own.
  */
 #include "procedures/verify.h"
+
+#include <stdio.h>
 
 #include "base/array.h"
 #include "base/bytes.h"
@@ -19,6 +21,7 @@
 struct verify {
     struct faster_store *store;
     struct faster_session *session; /* its own */
+    const struct fst_row_source *rows;
     faster_interrupt_fn *interrupt;
     void *interrupt_context;
     uint64_t upper;
@@ -53,6 +56,13 @@ void fst_find_in_log(struct fst_findings *findings, const char *what, fst_addr a
         finding.offset = FST_SEGMENT_HEADER_BYTES + (at.raw & ((UINT64_C(1) << segment_bits) - 1));
     }
     tell(findings, &finding);
+}
+
+void fst_find_in_row(struct fst_findings *findings, uint64_t number, const char *what,
+                     fst_addr at) {
+    char text[160];
+    snprintf(text, sizeof text, "the row of commit %llu: %s", (unsigned long long)number, what);
+    tell(findings, &(struct faster_finding){.what = text, .file = "", .address = at.raw});
 }
 
 static bool interrupted(const struct verify *verify) {
@@ -224,15 +234,21 @@ static enum faster_status run(struct verify *verify) {
     if (status == FASTER_OK) {
         status = look_up_records(verify);
     }
+    if (status == FASTER_OK && verify->rows->next != NULL) {
+        status = fst_verify_rows(&verify->findings, verify->session, verify->upper, verify->rows,
+                                 verify->interrupt, verify->interrupt_context);
+    }
     store->env->release(store->env, verify->damaged);
     return status;
 }
 
-enum faster_status fst_verify(struct faster_session *session, faster_finding_fn *each,
-                              void *context, faster_interrupt_fn *interrupt,
-                              void *interrupt_context, uint64_t *finding_count) {
+enum faster_status fst_verify(struct faster_session *session, const struct fst_row_source *rows,
+                              faster_finding_fn *each, void *context,
+                              faster_interrupt_fn *interrupt, void *interrupt_context,
+                              uint64_t *finding_count) {
     struct faster_store *store = session->store;
     struct verify verify = {.store = store,
+                            .rows = rows,
                             .findings = {.store = store, .each = each, .context = context},
                             .interrupt = interrupt,
                             .interrupt_context = interrupt_context};

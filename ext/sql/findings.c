@@ -7,8 +7,14 @@ static int verify(struct table *table, faster_finding_fn *each, void *context, u
     if (rc != SQLITE_OK) {
         return rc;
     }
-    enum faster_status status = faster_session_verify(
-        attachment->session, each, context, connection_interrupted, table->connection, count);
+    struct commit_rows_reader reader = {.rows = &table->rows};
+    enum faster_status status = faster_session_verify_all(
+        attachment->session, table_is_direct(table) ? NULL : commit_rows_read, &reader, each,
+        context, connection_interrupted, table->connection, count);
+    commit_rows_reader_finish(&reader);
+    if (reader.error_code != SQLITE_OK) {
+        return reader.error_code;
+    }
     return status == FASTER_OK ? SQLITE_OK : table_engine_error(table, status);
 }
 
@@ -128,7 +134,7 @@ static void add_key(const struct rows *rows, struct faster_bytes key) {
 
 static void add_row(void *context, const struct faster_finding *finding) {
     const struct rows *rows = context;
-    listing_add_constant(rows->listing, finding->what);
+    listing_add_text(rows->listing, finding->what);
     listing_add_text(rows->listing, finding->file);
     listing_add_integer(rows->listing, finding->offset);
     listing_add_integer(rows->listing, finding->address);

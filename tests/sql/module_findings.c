@@ -121,9 +121,26 @@ static void findings_are_of_one_table(struct world *world) {
     db_close(db);
 }
 
+/* Somebody writes to the shadow table. */
+static void findings_tell_of_commit_rows(struct world *world) {
+    sqlite3 *db = open_at(world);
+    db_must(db, "CREATE VIRTUAL TABLE f USING faster; INSERT INTO f VALUES(1, 'a')");
+    db_must(db, "INSERT INTO f VALUES(2, 'b'); INSERT INTO f VALUES(3, 'c')");
+    want(db, "0", "SELECT count(*) FROM faster_verify('f')");
+    db_must(db, "CREATE TABLE kept AS SELECT number, redo FROM f_log");
+    db_must(db, "UPDATE f_log SET redo = zeroblob(length(redo)) WHERE number = 2");
+    want(db, "the row of commit 2: it is damaged, or another store's||0|null",
+         "SELECT what, file, offset, key FROM faster_verify('f')");
+    db_must(db,
+            "UPDATE f_log SET redo = (SELECT redo FROM kept WHERE number = 2) WHERE number = 2");
+    want(db, "ok", "SELECT faster_verify('f')");
+    db_close(db);
+}
+
 const struct module_case module_findings[] = {
     {"findings_name_a_key", findings_name_a_key},
     {"findings_name_a_key_of_several_columns", findings_name_a_key_of_several_columns},
     {"findings_are_of_one_table", findings_are_of_one_table},
+    {"findings_tell_of_commit_rows", findings_tell_of_commit_rows},
     {NULL, NULL},
 };

@@ -2,7 +2,7 @@
 #include "store_rig.h"
 
 #include "primitives/segment_files.h"
-#include "store/store.h"
+#include "store/txn.h"
 
 #define ROWS 100u
 
@@ -196,5 +196,133 @@ Test(verify, file_that_cannot_be_opened_is_a_failure_and_no_finding) {
     ASSERT_STATUS(faster_session_verify(rig.session, NULL, NULL, NULL, NULL, &count), FASTER_FULL);
     cr_assert_eq(count, 0);
     rig_verify(&rig);
+    rig_finish(&rig);
+}
+
+/* ---- the decider's rows ---- */
+
+static void verify_rows(struct rig *rig, struct findings *findings) {
+    uint64_t count = 0;
+    findings->count = 0;
+    ledger_rewind(&rig->ledger);
+    ASSERT_OK(faster_session_verify_all(rig->session, ledger_next, &rig->ledger, collect, findings,
+                                        NULL, NULL, &count));
+    cr_assert_eq(count, findings->count);
+}
+
+static void want_no_findings(struct rig *rig) {
+    struct findings findings;
+    verify_rows(rig, &findings);
+    cr_assert_eq(findings.count, 0, "%s", findings.what[0]);
+}
+
+/* In memory, after a crash, written by a later life, and with all of it synced. */
+Test(verify, rows_of_an_intact_store_are_right) {
+    uint64_t obsolete_below;
+    struct rig rig;
+    rig_start(&rig, 4096);
+    for (unsigned life = 0; life < 3; life++) {
+        for (unsigned i = 0; i < 40; i++) {
+            char key[16];
+            snprintf(key, sizeof key, "k%u", i);
+            rig_commit_put(&rig, key, i + 1, 20 * i);
+            struct faster_txn *txn = rig_begin(&rig);
+            ASSERT_OK(faster_txn_savepoint(txn, 0));
+            ASSERT_OK(rig_put(txn, "undone", i, 50));
+            ASSERT_OK(faster_txn_rollback_to(txn, 0));
+            ASSERT_OK(rig_put(txn, "other", i, 10));
+            rig_commit(&rig, txn);
+        }
+        want_no_findings(&rig);
+        rig_crash(&rig);
+        rig_open(&rig);
+        ASSERT_OK(ledger_meet(&rig.ledger, rig.session));
+        want_no_findings(&rig);
+        rig_commit_put(&rig, "later", life + 1, 10);
+        want_no_findings(&rig);
+    }
+    ASSERT_OK(rig_checkpoint(&rig, &obsolete_below));
+    want_no_findings(&rig);
+    rig_finish(&rig);
+}
+
+static void seal_row(const struct rig *rig, struct faster_commit_row *row) {
+    row->checksum = fst_row_checksum(rig->store, row);
+}
+
+static void want_in_row(struct rig *rig, const struct faster_commit_row *row, const char *what,
+                        uint64_t address) {
+    char expected[64];
+    struct findings findings;
+    verify_rows(rig, &findings);
+    snprintf(expected, sizeof expected, "the row of commit %llu: %s",
+             (unsigned long long)row->number, what);
+    cr_assert_eq(findings.count, 1);
+    cr_assert_str_eq(findings.what[0], expected);
+    cr_assert_str_eq(findings.files[0], "");
+    cr_assert_eq(findings.each[0].address, address);
+}
+
+Test(verify, what_is_wrong_with_a_row_is_named) {
+    struct rig rig;
+    rig_start(&rig, 4096);
+    for (unsigned i = 0; i < 5; i++) {
+        rig_commit_put(&rig, "k", i, 100);
+    }
+    want_no_findings(&rig);
+    struct faster_commit_row *row = &rig.ledger.rows[2];
+    const struct faster_commit_row before = *row;
+    const uint64_t from = row->end - row->redo_bytes;
+    unsigned char *redo = (unsigned char *)(uintptr_t)row->redo;
+    cr_assert_gt(row->redo_bytes, 100);
+
+    redo[60] ^= 1;
+    want_in_row(&rig, row, "it is damaged, or another store's", row->end);
+    seal_row(&rig, row);
+    want_in_row(&rig, row, "its redo holds a damaged record", from);
+    struct fst_record_shape shape;
+    cr_assert(fst_record_parse(redo, row->redo_bytes, &shape));
+    const uint32_t sum =
+        fst_record_checksum(redo, &shape, fst_addr_of(from), rig.store->checksum_seed);
+    uint32_t right_sum;
+    memcpy(&right_sum, redo + 8, sizeof right_sum);
+    memcpy(redo + 8, &sum, sizeof sum);
+    seal_row(&rig, row);
+    want_in_row(&rig, row, "its redo and the log differ", from);
+    memcpy(redo + 8, &right_sum, sizeof right_sum);
+    redo[60] ^= 1;
+    *row = before;
+    want_no_findings(&rig);
+
+    row->nonce++;
+    seal_row(&rig, row);
+    want_in_row(&rig, row, "the log has another commit at its address", row->control_address);
+    *row = before;
+    row->number = rig.ledger.rows[1].number;
+    seal_row(&rig, row);
+    struct findings findings;
+    verify_rows(&rig, &findings);
+    cr_assert_eq(findings.count, 2); /* and the log's control record has another number */
+    cr_assert_str_eq(findings.what[0], "the row of commit 2: it is not behind the row before it");
+    *row = before;
+    want_no_findings(&rig);
+    rig_finish(&rig);
+}
+
+static enum faster_status fail_to_read(void *context, struct faster_commit_row *row) {
+    (void)context;
+    (void)row;
+    return FASTER_IO;
+}
+
+Test(verify, rows_that_cannot_be_read_are_a_failure) {
+    uint64_t count = 1;
+    struct rig rig;
+    rig_start(&rig, 4096);
+    rig_commit_put(&rig, "a", 1, 0);
+    ASSERT_STATUS(
+        faster_session_verify_all(rig.session, fail_to_read, NULL, NULL, NULL, NULL, NULL, &count),
+        FASTER_IO);
+    cr_assert_eq(count, 0);
     rig_finish(&rig);
 }
