@@ -7,6 +7,7 @@
 #include "procedures/checkpoint.h"
 #include "procedures/recovery.h"
 #include "procedures/recovery_direct.h"
+#include "procedures/salvage.h"
 #include "procedures/verify.h"
 #include "store/session.h"
 #include "store/store_open.h"
@@ -230,4 +231,19 @@ enum faster_status faster_session_verify(struct faster_session *session, faster_
                                          void *interrupt_context, uint64_t *finding_count) {
     return faster_session_verify_all(session, NULL, NULL, each, context, interrupt,
                                      interrupt_context, finding_count);
+}
+
+enum faster_status faster_store_salvage(const struct faster_env *env, const char *directory,
+                                        faster_salvage_fn *each, void *context,
+                                        faster_interrupt_fn *interrupt, void *interrupt_context,
+                                        struct faster_salvage_report *report,
+                                        struct faster_error *error) {
+    const struct fst_salvage_request request = {.env = env == NULL ? faster_env_posix() : env,
+                                                .directory = directory,
+                                                .each = each,
+                                                .context = context,
+                                                .interrupt = interrupt,
+                                                .interrupt_context = interrupt_context};
+    fst_error_clear(error);
+    return fst_salvage(&request, report, error);
 }

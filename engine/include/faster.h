@@ -750,6 +750,33 @@ faster_session_verify_all(struct faster_session *session, faster_row_source_fn *
                           faster_interrupt_fn *interrupt, void *interrupt_context,
                           uint64_t *finding_count) FASTER_MUST_CHECK;
 
+/* What was found in a damaged store. */
+struct faster_salvage_report {
+    uint64_t value_count; /* handed out */
+    uint64_t delete_count;
+    uint64_t doubtful_count;   /* of both: covered by no intact control record */
+    uint64_t lost_value_count; /* larger than a page, and a part is missing */
+    uint64_t damaged_count;    /* stretches of the log that hold no record */
+    uint64_t damaged_bytes;    /* writes that a crash cut short are among them */
+};
+
+/* Gets one record: a VALUE, whole whatever its size, or a DELETE. It lives for the call only, which
+ * may use other stores. OK to go on; anything else ends the salvage. */
+typedef enum faster_status faster_salvage_fn(void *context, const struct faster_record *record);
+
+/* Calls `each` for every intact record of a store's log, oldest first, whatever else of the store
+ * is damaged: who applies one after the other has of each key the newest that is left. `counts` of
+ * the record is false for a doubtful one: a control record is damaged, or it was never committed.
+ * What the decider's rows hold and the log does not is not seen. Writes nothing. Any thread.
+ * Blocks; asks `interrupt`. OK, MISSING, FOREIGN (nothing tells whose files these are),
+ * VERSION_NEWER, BUSY (a process has it open), NOMEM, IO, FULL, READ_ONLY (no permission), INVALID,
+ * INTERRUPTED, or what `each` returned. */
+FASTER_PUBLIC enum faster_status
+faster_store_salvage(const struct faster_env *env, const char *directory, faster_salvage_fn *each,
+                     void *context, faster_interrupt_fn *interrupt, void *interrupt_context,
+                     struct faster_salvage_report *report,
+                     struct faster_error *error) FASTER_MUST_CHECK;
+
 /* One figure. The strings are constants. */
 struct faster_stat {
     const char *name;

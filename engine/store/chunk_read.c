@@ -3,12 +3,12 @@
 
 #include "shapes/format_codec.h"
 
-bool fst_chunk_reader_init(struct fst_chunk_reader *reader, struct faster_session *session,
-                           const struct fst_found *head) {
+bool fst_chunk_reader_init_files(struct fst_chunk_reader *reader, uint64_t checksum_seed,
+                                 uint32_t page_bits, const struct fst_found *head) {
     const struct faster_bytes value = fst_found_value(head);
-    *reader = (struct fst_chunk_reader){.session = session};
-    if (!fst_chunk_list_decode(value.data, value.size_bytes, head->addr,
-                               session->store->budget.page_bits, &reader->list)) {
+    *reader = (struct fst_chunk_reader){.checksum_seed = checksum_seed, .page_bits = page_bits};
+    if (!fst_chunk_list_decode(value.data, value.size_bytes, head->addr, page_bits,
+                               &reader->list)) {
         return false;
     }
     reader->at = fst_addr_of(reader->list.last_address);
@@ -16,6 +16,15 @@ bool fst_chunk_reader_init(struct fst_chunk_reader *reader, struct faster_sessio
     reader->left_count = reader->list.chunk_count;
     reader->gathered_from = reader->list.value_bytes;
     return true;
+}
+
+bool fst_chunk_reader_init(struct fst_chunk_reader *reader, struct faster_session *session,
+                           const struct fst_found *head) {
+    const struct faster_store *store = session->store;
+    const bool is_sound =
+        fst_chunk_reader_init_files(reader, store->checksum_seed, store->budget.page_bits, head);
+    reader->session = session;
+    return is_sound;
 }
 
 static void deliver(struct fst_chunk_reader *reader, uint64_t offset_bytes,
@@ -36,8 +45,8 @@ static bool take(struct fst_chunk_reader *reader, const unsigned char *bytes,
     const unsigned char *value = bytes + shape->key_offset_bytes;
     struct fst_chunk chunk;
     if (fst_header_kind(header) != FST_KIND_CHUNK || shape->whole_bytes != reader->record_bytes ||
-        !fst_chunk_decode(value, shape->value_bytes, reader->at, previous,
-                          reader->session->store->budget.page_bits, &chunk)) {
+        !fst_chunk_decode(value, shape->value_bytes, reader->at, previous, reader->page_bits,
+                          &chunk)) {
         return false;
     }
     const size_t count_bytes = shape->value_bytes - sizeof chunk;
@@ -78,8 +87,8 @@ enum fst_chunk_step fst_chunk_reader_step(struct fst_chunk_reader *reader) {
 
 bool fst_chunk_reader_take(struct fst_chunk_reader *reader, const void *bytes) {
     struct fst_record_shape shape;
-    return fst_record_is_intact(bytes, reader->record_bytes, reader->at,
-                                reader->session->store->checksum_seed, &shape) &&
+    return fst_record_is_intact(bytes, reader->record_bytes, reader->at, reader->checksum_seed,
+                                &shape) &&
            take(reader, bytes, &shape);
 }
 

@@ -20,7 +20,9 @@
 #include "store/chain.h"
 
 struct fst_chunk_reader {
-    struct faster_session *session;
+    struct faster_session *session; /* NULL: of files that no store has open */
+    uint64_t checksum_seed;
+    uint32_t page_bits;
     struct fst_chunk_list list;
     /* The chunk that comes next; nothing is left once left_count is 0. */
     fst_addr at;
@@ -35,6 +37,11 @@ struct fst_chunk_reader {
 /* Takes the list from a CHUNKED record; its bytes are not needed any more. False: damaged. */
 bool fst_chunk_reader_init(struct fst_chunk_reader *reader, struct faster_session *session,
                            const struct fst_found *head) FASTER_MUST_CHECK;
+
+/* The same without a store, for the take() below alone: pages have at most 2^page_bits bytes. */
+bool fst_chunk_reader_init_files(struct fst_chunk_reader *reader, uint64_t checksum_seed,
+                                 uint32_t page_bits,
+                                 const struct fst_found *head) FASTER_MUST_CHECK;
 
 enum fst_chunk_step {
     FST_CHUNK_TAKEN,
