@@ -283,6 +283,15 @@ static bool record_fits(uint64_t addr, uint64_t record_bytes, uint64_t end, uint
            record_bytes <= page_bytes - (addr & (page_bytes - 1)) && addr + record_bytes <= end;
 }
 
+/* The chunks are records between these addresses, so a value cannot be larger than the log: whoever
+ * makes room for it relies on that. */
+static bool chunks_fit(const struct fst_chunk_list *list) {
+    const uint64_t head_bytes = FST_RECORD_SMALL_HEADER_BYTES + sizeof(struct fst_chunk);
+
+    return list->value_bytes + list->chunk_count * head_bytes <=
+           list->last_address - list->first_address + list->last_record_bytes;
+}
+
 bool fst_chunk_list_decode(const void *value, size_t value_bytes, fst_addr addr, uint32_t page_bits,
                            struct fst_chunk_list *list) {
     if (value_bytes != sizeof *list) {
@@ -293,7 +302,8 @@ bool fst_chunk_list_decode(const void *value, size_t value_bytes, fst_addr addr,
            list->chunk_count != 0 && list->value_bytes < (uint64_t)list->chunk_count << page_bits &&
            fst_is_record_addr(list->first_address) && list->first_address <= list->last_address &&
            (list->first_address == list->last_address) == (list->chunk_count == 1) &&
-           record_fits(list->last_address, list->last_record_bytes, addr.raw, page_bits);
+           record_fits(list->last_address, list->last_record_bytes, addr.raw, page_bits) &&
+           chunks_fit(list);
 }
 
 bool fst_chunk_decode(const void *value, size_t value_bytes, fst_addr addr, fst_addr previous,

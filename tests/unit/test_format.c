@@ -146,7 +146,7 @@ Test(format, old_versions_of_an_identity_go_with_one_discipline_each) {
     cr_expect_eq(check_version(4, FST_WRITES_DIRECT), FASTER_VERSION_NEWER);
 }
 
-static const struct fst_chunk_list good_list = {.value_bytes = 40000,
+static const struct fst_chunk_list good_list = {.value_bytes = 32000,
                                                 .first_address = 8192,
                                                 .last_address = 32768,
                                                 .last_record_bytes = 8192,
@@ -174,6 +174,8 @@ Test(format, chunk_lists_that_make_no_sense_are_refused) {
                                         CHUNK_PAGE_BITS, &decoded));
     REFUSED_LIST(list.value_bytes = 2);
     REFUSED_LIST(list.value_bytes = UINT64_C(3) << CHUNK_PAGE_BITS);
+    REFUSED_LIST(list.value_bytes = 32768 - 3 * 40 + 1); /* more than lies between the chunks */
+    REFUSED_LIST(list.first_address = list.last_address - 16384);
     REFUSED_LIST(list.value_bytes = FASTER_VALUE_BYTES_MAX + UINT64_C(1));
     REFUSED_LIST(list.chunk_count = 0);
     REFUSED_LIST(list.chunk_count = 1);
