@@ -1,7 +1,7 @@
 /* damage.c - a store whose files are not what was written (P4, P8).
  *
- * Strategy. Two stores that hold one of everything (damage_store.c) are made and closed. Then one
- * thing after the other is done to a copy:
+ * Strategy. Stores that hold one of everything (damage_store.c) are made and closed; and one is
+ * left as a killed process leaves it. Then one thing after the other is done to a copy:
  *
  *   row    a bit of one of the decider's rows, or of its redo, is flipped
  *   stale  a sector is what it was in one of six earlier states: a write that never arrived
@@ -30,7 +30,7 @@
 #include "damage.h"
 #include "sim_world.h"
 
-#define STORES 2u
+#define STORES 3u
 #define BITS 8u
 
 static struct damage_store stores[STORES];
@@ -84,6 +84,15 @@ static uint64_t count_copies(const struct damage_store *store) {
     return damage_count_sectors(store) * damage_count_sectors(store);
 }
 
+/* Where only one cut knows of the one before, a damage to both is a shorter log. */
+static uint64_t count_swaps(const struct damage_store *store) {
+    return store->is_killed ? 0 : count_copies(store);
+}
+
+static uint64_t count_cuts(const struct damage_store *store) {
+    return store->is_killed ? 0 : count_bytes(store);
+}
+
 /* Of a pair's two orders one is a swap, and both are copies. */
 static void run_swap(const struct damage_store *store, uint64_t number, uint64_t seed) {
     const uint64_t one = number / damage_count_sectors(store);
@@ -127,9 +136,9 @@ static const struct kind {
     uint64_t (*count)(const struct damage_store *store);
     void (*run)(const struct damage_store *store, uint64_t number, uint64_t seed);
 } kinds[] = {
-    {"row", count_rows, run_row},     {"stale", count_stale, run_stale},
-    {"swap", count_copies, run_swap}, {"copy", count_copies, run_copy},
-    {"cut", count_bytes, run_cut},    {"flip", count_flips, run_flip},
+    {"row", count_rows, run_row},    {"stale", count_stale, run_stale},
+    {"swap", count_swaps, run_swap}, {"copy", count_copies, run_copy},
+    {"cut", count_cuts, run_cut},    {"flip", count_flips, run_flip},
 };
 #define KINDS (sizeof kinds / sizeof kinds[0])
 
@@ -201,7 +210,10 @@ static void replay(const char *words) {
     uint64_t b;
     CASES_CHECK(sscanf(words, "%15s %15s %31s %" SCNu64 " %" SCNu64, name, kind, file, &a, &b) == 5,
                 "setup", "not a case");
-    const struct damage_store *store = &stores[strcmp(name, stores[0].name) == 0 ? 0 : 1];
+    const struct damage_store *store = stores;
+    while (store < stores + STORES - 1 && strcmp(name, store->name) != 0) {
+        store++;
+    }
     if (strcmp(kind, "row") == 0) {
         damage_row(store, a, b);
     } else if (strcmp(kind, "stale") == 0) {
@@ -221,8 +233,9 @@ int main(int argc, char **argv) {
     struct cases cases = {.program = "damage", .count = 400000};
     cases_begin(&cases, argc, argv);
     sim_world_begin(1, SIM_IN_ORDER);
-    damage_make_store(&stores[0], "transactional", false);
-    damage_make_store(&stores[1], "direct", true);
+    damage_make_store(&stores[0], "transactional", false, false);
+    damage_make_store(&stores[1], "direct", true, false);
+    damage_make_store(&stores[2], "killed", true, true);
     if (!cases_replay(&cases, replay)) {
         while (cases_next_slice(&cases)) {
             run_slice(&cases);

@@ -25,10 +25,11 @@ struct damage_file {
     uint64_t size_bytes;
 };
 
-/* A store that was closed. */
+/* A store that was closed, or whose process was killed after a commit. */
 struct damage_store {
     const char *name;
     bool is_direct;
+    bool is_killed;
     struct sim_image *image;
     struct sim_image *older[DAMAGE_OLDER]; /* earlier states of the same store */
     struct ledger ledger;                  /* not of a direct store */
@@ -42,7 +43,8 @@ struct damage_store {
 /* ---- damage_store.c ---- */
 
 /* In the world that has begun. The caller releases it by damage_forget_store(). */
-void damage_make_store(struct damage_store *store, const char *name, bool is_direct);
+void damage_make_store(struct damage_store *store, const char *name, bool is_direct,
+                       bool is_killed);
 void damage_forget_store(struct damage_store *store);
 
 struct faster_options damage_options(const struct damage_store *store);

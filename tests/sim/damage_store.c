@@ -1,4 +1,4 @@
-/* damage_store.c - two small stores that hold one of everything that FORMAT.md knows.
+/* damage_store.c - small stores that hold one of everything that FORMAT.md knows.
  *
  * Old versions, tombstones, ranges undone by a savepoint, a value in chunks, records of exactly one
  * sector at a sector's begin, a jump over what a failed write left, rows with and without redo, and
@@ -272,11 +272,22 @@ static uint64_t find_log_end(const struct damage_store *store, uint64_t committe
     return end;
 }
 
-void damage_make_store(struct damage_store *store, const char *name, bool is_direct) {
+/* Of a direct store's last cut only a clean close knows. So the last one of a killed process
+ * changes nothing; the one before it is known by it. */
+static struct sim_image *kill_behind_last(struct maker *maker) {
+    write_value(maker, 18, maker->made->expected[18]);
+    commit(maker);
+    struct sim_image *left = sim_disk_image(sim_world_disk());
+    close_store(maker);
+    return left;
+}
+
+void damage_make_store(struct damage_store *store, const char *name, bool is_direct,
+                       bool is_killed) {
     struct maker made = {.made = store};
     struct maker *maker = &made;
     struct faster_error error = {0};
-    *store = (struct damage_store){.name = name, .is_direct = is_direct};
+    *store = (struct damage_store){.name = name, .is_direct = is_direct, .is_killed = is_killed};
     const struct faster_options options = damage_options(store);
     sim_world_life(NULL);
     MUST(faster_store_create(&options, NULL, &error));
@@ -287,16 +298,23 @@ void damage_make_store(struct damage_store *store, const char *name, bool is_dir
     fail_half(maker);
     open_store(maker, UINT64_MAX);
     write_last(maker);
-    reopen(maker, 4096);
+    if (!is_killed) {
+        reopen(maker, 4096);
+    }
     const uint64_t committed_end = maker->store->committed.end;
-    close_store(maker);
+    struct sim_image *left = NULL;
+    if (is_killed) {
+        left = kill_behind_last(maker);
+    } else {
+        close_store(maker);
+        left = sim_disk_image(sim_world_disk());
+    }
     CASES_CHECK(maker->older_count == DAMAGE_OLDER, "setup", "too few older states");
 
     /* The lock file names the process that had the store open last: that of the cases to come. */
-    struct sim_image *closed = sim_disk_image(sim_world_disk());
     sim_world_case(0, SIM_IN_ORDER);
-    sim_world_life(closed);
-    sim_image_release(closed);
+    sim_world_life(left);
+    sim_image_release(left);
     open_store(maker, 4096);
     close_store(maker);
     store->image = sim_disk_image(sim_world_disk());
