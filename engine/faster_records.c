@@ -20,10 +20,11 @@ struct faster_records {
 
 static enum faster_status open_cursor(struct faster_records *records, struct faster_store *store) {
     enum faster_status status = fst_session_open(store, &records->session);
-    if (status == FASTER_OK) {
-        status = fst_log_cursor_init(&records->cursor, records->session, fst_log_begin(store->log),
-                                     fst_addr_of(records->view.upper), true);
+    if (status != FASTER_OK) {
+        return status;
     }
+    status = fst_log_cursor_init(&records->cursor, records->session, fst_log_begin(store->log),
+                                 fst_addr_of(records->view.upper), true);
     if (status != FASTER_OK) {
         fst_session_close(records->session);
     }

@@ -192,3 +192,25 @@ Test(records, show_chunks_and_the_key_behind_them) {
     faster_records_close(records);
     faster_snapshot_close(&snapshot);
 }
+
+/* Whichever allocation fails: the call says so, and keeps nothing. */
+Test(records, without_memory_are_not_opened) {
+    struct faster_snapshot snapshot;
+    struct faster_records *records;
+    enum faster_status status = FASTER_NOMEM;
+    unsigned failures = 0;
+    write_history();
+    ASSERT_OK(ledger_meet(&rig.ledger, rig.session));
+    ASSERT_OK(faster_snapshot_open(rig.session, ledger_newest(&rig.ledger), &snapshot));
+    for (uint64_t nth = 1; status != FASTER_OK; nth++) {
+        fst_test_env_fail(rig.test, FST_TEST_ALLOCATE, nth, 1, FASTER_NOMEM);
+        status = faster_records_open(&snapshot, 0, UINT64_MAX, &records);
+        cr_assert(status == FASTER_OK || status == FASTER_NOMEM);
+        failures += status == FASTER_NOMEM;
+    }
+    cr_assert_geq(failures, 2);
+    fst_test_env_heal_all(rig.test);
+    expect_history(records);
+    faster_records_close(records);
+    faster_snapshot_close(&snapshot);
+}
