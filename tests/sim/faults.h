@@ -56,6 +56,7 @@ bool faults_checkpoint(struct faults_life *life);
 /* Reads that are right or fail; of a transactional store between transactions. */
 void faults_read_all(struct faults_life *life);
 void faults_scan(struct faults_life *life);
+void faults_records(struct faults_life *life);
 void faults_verify(struct faults_life *life);
 /* After a reopen, when nothing fails: which version it is. The model goes on from there. */
 void faults_find(struct faults_life *life);

@@ -93,6 +93,7 @@ struct group {
     unsigned file_class; /* number */
     unsigned effect;     /* in its table */
     uint64_t count;      /* of calls */
+    bool is_listed;      /* else for replays only */
 };
 
 static struct group *groups;
@@ -235,14 +236,15 @@ static void add_group(struct group group) {
 }
 
 static void add_disk(const struct faults_phase *phase, const struct counts *before,
-                     const struct counts *after) {
+                     const struct counts *after, bool is_listed) {
     for (unsigned call = 0; call < SIM_CALL_COUNT; call++) {
         for (unsigned i = 0; i < SIM_FILE_CLASSES; i++) {
             for (unsigned effect = 0; effect < EFFECTS; effect++) {
                 if (sim_fault_applies((enum sim_call)call, effects[effect].effect) &&
                     (!effects[effect].only_reads || (call == SIM_CALL_READ && phase->only_reads))) {
                     add_group((struct group){phase, SOURCE_DISK, call, i, effect,
-                                             after->disk[call][i] - before->disk[call][i]});
+                                             after->disk[call][i] - before->disk[call][i],
+                                             is_listed});
                 }
             }
         }
@@ -250,11 +252,11 @@ static void add_disk(const struct faults_phase *phase, const struct counts *befo
 }
 
 static void add_device(const struct faults_phase *phase, const struct counts *before,
-                       const struct counts *after) {
+                       const struct counts *after, bool is_listed) {
     for (unsigned kind = FST_IO_READ; kind <= FST_IO_WRITE_SYNC; kind++) {
         for (unsigned effect = 0; effect < DEVICE_FAULTS; effect++) {
             add_group((struct group){phase, SOURCE_DEVICE, kind, 0, effect,
-                                     after->device[kind] - before->device[kind]});
+                                     after->device[kind] - before->device[kind], is_listed});
         }
     }
 }
@@ -272,13 +274,11 @@ static void add_phase(const struct faults_phase *phase, bool only_allocations) {
     count_calls(&after);
     phase->after(&life);
     faults_end(&life);
-    for (unsigned i = 0; only_allocations && i < MEMORY_KINDS; i++) {
-        add_group(
-            (struct group){phase, SOURCE_MEMORY, i, 0, 0, after.memory[i] - before.memory[i]});
-    }
-    if (!only_allocations) {
-        add_disk(phase, &before, &after);
-        add_device(phase, &before, &after);
+    add_disk(phase, &before, &after, !only_allocations);
+    add_device(phase, &before, &after, !only_allocations);
+    for (unsigned i = 0; i < MEMORY_KINDS; i++) {
+        add_group((struct group){phase, SOURCE_MEMORY, i, 0, 0, after.memory[i] - before.memory[i],
+                                 only_allocations});
     }
 }
 
@@ -295,15 +295,15 @@ static void make_list(const struct cases *cases) {
 static uint64_t list_length(void) {
     uint64_t length = 0;
     for (size_t i = 0; i < group_count; i++) {
-        length += 2 * groups[i].count;
+        length += groups[i].is_listed ? 2 * groups[i].count : 0;
     }
     return length;
 }
 
 static void run_number(uint64_t number, uint64_t seed) {
     const struct group *group = groups;
-    while (number >= 2 * group->count) {
-        number -= 2 * group->count;
+    while (!group->is_listed || number >= 2 * group->count) {
+        number -= group->is_listed ? 2 * group->count : 0;
         group++;
     }
     run_case(group, number / 2 + 1, number % 2 != 0, seed);

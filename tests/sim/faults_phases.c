@@ -293,6 +293,7 @@ static void run_read(struct faults_life *life) {
         faults_failed(life, status, "grow");
     }
     faults_scan(life);
+    faults_records(life);
     faults_verify(life);
 }
 
