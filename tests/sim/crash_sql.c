@@ -13,10 +13,14 @@
  * no store stays that a CREATE or DROP has left over; it takes commits and keeps them. After a
  * kill, what the next process commits survives a power cut together with what it found.
  *
+ * --deeper: what comes after some of the crashes, the recovery and two operations, crashes at each
+ * of its boundaries, and again, to depth three. Nothing older may be left than what had been.
+ *
  * --self runs the same with ordinary tables in place of all FASTER tables: what fails there is
  * SQLite's own behaviour, and is not promised.
  *
- * Replay: crash_sql --replay "SEED CONFIG READER OPERATION,... POSITION VARIANT DRAW".
+ * Replay: crash_sql --replay "SEED CONFIG READER OPERATION,... POSITION VARIANT DRAW ..."; the last
+ * three once for each depth.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -30,7 +34,13 @@
 #include "sim_world.h"
 
 #define QUICK_STATES 60000u
+#define DEEPER_STATES 6000u
 #define CONFIGS_MAX 32u
+#define DEPTH_MAX 3u
+/* States whose recovery crashes in turn: of the workload, and of a recovery. */
+#define ROOT_ONE_IN 64u
+#define DEEPER_ONE_IN 8u
+#define DEEPER_VALUES 1000u /* so that no life writes the same value as another */
 #define DRAWN_OPERATIONS 8u
 #define WORDS_BYTES 512u
 #define SEQUENCES                                                                                  \
@@ -68,6 +78,7 @@ struct recording {
     uint64_t seed;
     uint64_t from; /* boundaries */
     uint64_t to;
+    unsigned depth; /* of recoveries */
     char words[WORDS_BYTES];
 };
 
@@ -145,6 +156,7 @@ static void record(const struct workload *workload, struct recording *recording)
     write_words(workload, recording->words);
     cases_name("%s", recording->words);
     *run = base->run;
+    recording->depth = 0;
     recording->seed = workload->seed;
     run->has_reader = workload->has_reader;
     run->random = workload->seed;
@@ -189,6 +201,70 @@ static bool is_new(const struct recording *recording, const struct crash_state *
     return cases_is_new(sim_image_hash(state->image), low, high);
 }
 
+/* The version that a crash has left, of both. */
+static void find_versions(struct sql_run *run, const struct crash_state *state) {
+    sim_world_case(state->draw, SIM_IN_ORDER);
+    sim_world_life(state->image);
+    sql_open(run);
+    run->version = (uint64_t)sql_number(run->db, "SELECT version FROM v");
+    if (!run->is_self) {
+        run->direct_version = (uint64_t)sql_number(run->db, "SELECT v FROM d WHERE k = 0");
+    }
+    sql_close(run);
+}
+
+/* What comes after a crash is a workload: the database is opened, written to and closed. What a
+ * power cut has left is durable, so nothing older than that may be left of it. */
+static void record_recovery(const struct recording *recording, const struct crash_state *state,
+                            struct recording *deeper) {
+    struct sql_run *run = &deeper->run;
+    size_t length;
+
+    *deeper = *recording;
+    deeper->depth++;
+    deeper->seed = state->draw;
+    length = strlen(deeper->words);
+    (void)snprintf(deeper->words + length, sizeof deeper->words - length,
+                   " %" PRIu64 " %s %" PRIu64, state->position, crash_variant_name(state->variant),
+                   state->draw);
+    run->next_value += DEEPER_VALUES;
+    run->random = state->draw;
+    find_versions(run, state);
+    sim_world_case(sim_mix(state->draw, 1), SIM_IN_ORDER);
+    sim_world_life(state->image);
+    deeper->disk = sim_world_take_disk();
+    mark_begin(run);
+    deeper->from = sim_log_length(deeper->disk);
+    sql_open(run);
+    sql_insert_rows(run, 1, 60);
+    sql_operate(run, (uint32_t)(state->draw >> 32) % SQL_OPERATIONS);
+    sql_close(run);
+    deeper->to = sim_log_length(deeper->disk);
+    sim_world_expect_closed();
+}
+
+static void visit_all(struct recording *recording);
+
+static void go_deeper(const struct recording *recording, const struct crash_state *state) {
+    static struct recording stack[DEPTH_MAX + 1];
+    struct recording *deeper = &stack[recording->depth + 1];
+
+    cases_name("%s %" PRIu64 " %s %" PRIu64, recording->words, state->position,
+               crash_variant_name(state->variant), state->draw);
+    record_recovery(recording, state, deeper);
+    visit_all(deeper);
+    forget(deeper);
+    cases_add("recoveries", 1);
+}
+
+/* After a kill some of what is there is not durable: that is checked by sql_check_state(). */
+static bool is_to_crash_again(const struct recording *recording, const struct crash_state *state) {
+    const uint64_t one_in = recording->depth == 0 ? ROOT_ONE_IN : DEEPER_ONE_IN;
+
+    return cases.is_deeper && recording->depth < DEPTH_MAX && state->variant != SIM_KILL &&
+           sim_mix(state->draw, 2) % one_in == 0;
+}
+
 static void visit_state(void *context, const struct crash_state *state) {
     const struct recording *recording = context;
     const struct sql_expected expected =
@@ -196,6 +272,12 @@ static void visit_state(void *context, const struct crash_state *state) {
 
     if (state->variant != SIM_KILL && recording->run.config->promise == SQL_KEEPS_AFTER_KILL) {
         return;
+    }
+    if (is_to_crash_again(recording, state)) {
+        go_deeper(recording, state);
+    }
+    if (cases.is_deeper && recording->depth == 0) {
+        return; /* checked without --deeper */
     }
     if (is_new(recording, state, &expected)) {
         cases_name("%s %" PRIu64 " %s %" PRIu64, recording->words, state->position,
@@ -323,12 +405,29 @@ static bool parse_state(char **at, const struct recording *recording, struct cra
     return state->image != NULL;
 }
 
-/* One state; or without words about it, all of the workload. */
+/* One state; or of its recovery, if more words follow. */
+static bool replay_state(const struct recording *recording, char *at) {
+    struct crash_state state = {0};
+    bool is_known = parse_state(&at, recording, &state);
+
+    if (is_known && at == NULL) {
+        visit_state((void *)(uintptr_t)recording, &state);
+    } else if (is_known) {
+        struct recording deeper;
+        record_recovery(recording, &state, &deeper);
+        is_known = replay_state(&deeper, at);
+        forget(&deeper);
+    }
+    sim_image_release(state.image);
+    return is_known;
+}
+
+/* Without words about a state, all of the workload. */
 static bool replay_words(char *words) {
     struct workload workload = {0};
     struct recording recording;
-    struct crash_state state = {0};
     char *at = words;
+    bool is_known = true;
 
     if (!parse_workload(&at, &workload)) {
         return false;
@@ -336,14 +435,11 @@ static bool replay_words(char *words) {
     record(&workload, &recording);
     if (at == NULL) {
         visit_all(&recording);
-    } else if (parse_state(&at, &recording, &state)) {
-        visit_state(&recording, &state);
     } else {
-        return false;
+        is_known = replay_state(&recording, at);
     }
-    sim_image_release(state.image);
     forget(&recording);
-    return true;
+    return is_known;
 }
 
 static void replay(const char *words) {
@@ -358,6 +454,9 @@ static void replay(const char *words) {
 
 int main(int argc, char **argv) {
     is_self = sql_take_self(&argc, argv);
+    for (int i = 1; i < argc; i++) {
+        cases.count = strcmp(argv[i], "--deeper") == 0 ? DEEPER_STATES : cases.count;
+    }
     cases_begin(&cases, argc, argv);
     sim_sqlite_begin();
     sim_world_begin(cases.seed, SIM_IN_ORDER);
