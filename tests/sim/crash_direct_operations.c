@@ -196,8 +196,10 @@ static void compare_and_set(struct direct *direct) {
     call(direct, 0, FASTER_OP_COMPARE_AND_SET, key, new_value(direct, MODEL_SMALL), wrong);
 }
 
+/* Nothing in place: a value takes none of a deletion's. */
 static void fill(struct direct *direct) {
     for (uint32_t i = 0; i < 3; i++) {
+        direct_write(direct, 0, FILL_KEY + i, 0);
         upsert(direct, 0, FILL_KEY + i, MODEL_PAGE);
     }
 }

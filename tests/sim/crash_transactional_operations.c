@@ -18,6 +18,7 @@
 #define CHUNKED_KEY 16u /* and the next one */
 #define LARGE_KEY 18u   /* and the next five */
 #define LARGE_KEYS 6u
+#define ROLLBACK_TURNS 4u /* more pages than memory keeps */
 
 const char *const TXN_OP_NAMES[TXN_OPS] = {
     [TXN_PUT] = "put",
@@ -158,13 +159,17 @@ void txn_close(struct txn_store *store) {
     store->store = NULL;
 }
 
-void txn_read_map(struct txn_store *store, model_value map[TXN_KEYS]) {
-    struct faster_snapshot snapshot;
+static void open_snapshot(struct txn_store *store, struct faster_snapshot *snapshot) {
     enum faster_status status = ledger_meet(&store->ledger, store->session);
     CASES_CHECK(status == FASTER_OK, "P1", "meet: %s: %s", faster_status_name(status),
                 faster_session_message(store->session));
-    status = faster_snapshot_open(store->session, ledger_newest(&store->ledger), &snapshot);
+    status = faster_snapshot_open(store->session, ledger_newest(&store->ledger), snapshot);
     CASES_CHECK(status == FASTER_OK, "P1", "snapshot: %s", faster_status_name(status));
+}
+
+void txn_read_map(struct txn_store *store, model_value map[TXN_KEYS]) {
+    struct faster_snapshot snapshot;
+    open_snapshot(store, &snapshot);
     crash_read_map(store->session, &snapshot, TXN_KEYS, map);
     faster_snapshot_close(&snapshot);
 }
@@ -233,8 +238,10 @@ static void put(struct txn_store *store, uint32_t key, enum model_size size) {
     txn_write(store, key, model_value_make(store->next_value++, size));
 }
 
+/* Nothing in place: a value takes none of a deletion's. */
 static void write_pages(struct txn_store *store) {
     for (uint32_t i = 0; i < LARGE_KEYS; i++) {
+        txn_write(store, LARGE_KEY + i, 0);
         put(store, LARGE_KEY + i, MODEL_PAGE);
     }
 }
@@ -304,12 +311,29 @@ static void doubt(struct txn_store *store, bool returns) {
     txn_decide(store, committed_map(store), false);
 }
 
+/* The decider may have the row, though it says that it has not. */
+static void hand_out(struct txn_store *store, const struct faster_commit_row *row,
+                     uint64_t obsolete_below) {
+    model_value map[TXN_KEYS];
+    struct ledger before = ledger_copy(&store->ledger);
+    ledger_insert(&store->ledger, row, obsolete_below);
+    copy_now(store, map);
+    txn_decide(store, map, false);
+    ledger_finish(&store->ledger);
+    store->ledger = before;
+}
+
 static void commit_after_busy(struct txn_store *store) {
     struct faster_commit_row row;
     uint64_t obsolete_below;
     put(store, 6, MODEL_SMALL);
     put(store, 7, MODEL_WORD);
-    (void)prepare(store, &row, &obsolete_below);
+    if (prepare(store, &row, &obsolete_below)) {
+        hand_out(store, &row, obsolete_below);
+    }
+    /* What a savepoint has frozen thaws, but for what the row tells of. */
+    CASES_CHECK(faster_txn_savepoint(store->txn, 0) == FASTER_OK, "P2", "savepoint");
+    faster_txn_release(store->txn, 0);
     put(store, 7, MODEL_WORD);
     put(store, 6, MODEL_SMALL);
     txn_commit(store);
@@ -325,17 +349,32 @@ static void rewrite_all(struct txn_store *store) {
     }
 }
 
-static void checkpoint(struct txn_store *store) {
-    uint64_t obsolete_below = 0;
-    rewrite_all(store);
-    txn_commit(store);
-    sim_mark(MARK_ROW_DURABLE, store->decisions.count - 1);
-    ensure_txn(store); /* the decider's lock */
+/* Under the decider's lock, with its newest row safe. */
+static void run_checkpoint(struct txn_store *store, uint64_t *obsolete_below) {
+    ensure_txn(store);
     const enum faster_status status = faster_session_checkpoint(
-        store->session, ledger_newest(&store->ledger), &obsolete_below, NULL, NULL);
+        store->session, ledger_newest(&store->ledger), obsolete_below, NULL, NULL);
     CASES_CHECK(status == FASTER_OK, "P3", "checkpoint: %s: %s", faster_status_name(status),
                 faster_session_message(store->session));
     roll_back(store);
+}
+
+/* Once beside a snapshot, which keeps what it sees, and once without. */
+static void checkpoint(struct txn_store *store) {
+    uint64_t obsolete_below = 0;
+    struct faster_snapshot snapshot;
+    model_value before[TXN_KEYS], now[TXN_KEYS];
+    roll_back(store);
+    open_snapshot(store, &snapshot);
+    memcpy(before, committed_map(store), sizeof before);
+    rewrite_all(store);
+    txn_commit(store);
+    sim_mark(MARK_ROW_DURABLE, store->decisions.count - 1);
+    run_checkpoint(store, &obsolete_below);
+    crash_read_map(store->session, &snapshot, TXN_KEYS, now);
+    CASES_CHECK(memcmp(before, now, sizeof now) == 0, "P4", "a snapshot has changed");
+    faster_snapshot_close(&snapshot);
+    run_checkpoint(store, &obsolete_below);
     ledger_delete_below(&store->ledger, obsolete_below);
     txn_decide(store, committed_map(store), store->config->syncs);
 }
@@ -385,8 +424,9 @@ void txn_operate(struct txn_store *store, enum txn_op op) {
         undo_savepoint(store);
         break;
     case TXN_ROLLBACK:
-        write_pages(store);
-        write_pages(store);
+        for (uint32_t i = 0; i < ROLLBACK_TURNS; i++) {
+            write_pages(store);
+        }
         roll_back(store);
         break;
     case TXN_LOST:
