@@ -18,7 +18,7 @@
 #define CHUNKED_KEY 16u /* and the next one */
 #define LARGE_KEY 18u   /* and the next five */
 #define LARGE_KEYS 6u
-#define ROLLBACK_TURNS 4u /* more pages than memory keeps */
+#define ROLLBACK_TURNS 7u /* more pages than memory keeps */
 
 const char *const TXN_OP_NAMES[TXN_OPS] = {
     [TXN_PUT] = "put",
