@@ -10,6 +10,7 @@
  *                        writes are not part of it. Of a direct table: as commit
  *   grow                 doubles the index
  *   verify               reads the whole store; fails with the first finding
+ *   salvage              of faster_salvage() only: stores the rows of a damaged store
  */
 #include "sql/command.h"
 
@@ -20,6 +21,7 @@
 #include "sql/row_input.h"
 #include "sql/row_merge.h"
 #include "sql/row_write.h"
+#include "sql/salvage.h"
 #include "store/held.h"
 #include "table/transaction.h"
 
@@ -34,14 +36,15 @@ enum command {
     COMMAND_CHECKPOINT,
     COMMAND_GROW,
     COMMAND_VERIFY,
+    COMMAND_SALVAGE,
     COMMAND_COUNT
 };
 
 static const char *const COMMAND_NAMES[COMMAND_COUNT] = {
-    [COMMAND_ADD] = "add",       [COMMAND_APPEND] = "append", [COMMAND_MIN] = "min",
-    [COMMAND_MAX] = "max",       [COMMAND_CAS] = "cas",       [COMMAND_INSERT] = "insert",
-    [COMMAND_COMMIT] = "commit", [COMMAND_GROW] = "grow",     [COMMAND_CHECKPOINT] = "checkpoint",
-    [COMMAND_VERIFY] = "verify",
+    [COMMAND_ADD] = "add",       [COMMAND_APPEND] = "append",   [COMMAND_MIN] = "min",
+    [COMMAND_MAX] = "max",       [COMMAND_CAS] = "cas",         [COMMAND_INSERT] = "insert",
+    [COMMAND_COMMIT] = "commit", [COMMAND_GROW] = "grow",       [COMMAND_CHECKPOINT] = "checkpoint",
+    [COMMAND_VERIFY] = "verify", [COMMAND_SALVAGE] = "salvage",
 };
 
 /* The commands before COMMAND_INSERT. */
@@ -217,7 +220,7 @@ static int run_verify(struct table *table) {
 static int unknown_command(struct table *table, const char *name) {
     sqlite3_str *allowed = sqlite3_str_new(table->connection->db);
     for (int i = 0; i < COMMAND_COUNT; i++) {
-        if (i != COMMAND_CAS) { /* it needs a third value, which no INSERT has */
+        if (i != COMMAND_CAS && i != COMMAND_SALVAGE) { /* they need what no INSERT has */
             sqlite3_str_appendf(allowed, "%s%s", i == 0 ? "" : ", ", COMMAND_NAMES[i]);
         }
     }
@@ -269,6 +272,8 @@ int command_run(struct table *table, sqlite3_value **argv) {
         return run_grow(table);
     case COMMAND_VERIFY:
         return run_verify(table);
+    case COMMAND_SALVAGE:
+        return salvage_run(table, table->connection->exchange);
     case COMMAND_COUNT:
         break;
     }

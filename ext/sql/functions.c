@@ -7,6 +7,7 @@
 #include "sql/findings.h"
 #include "sql/functions_write.h"
 #include "sql/row_input.h"
+#include "sql/salvage.h"
 #include "table/point.h"
 #include "table/table_lookup.h"
 #include "table/view.h"
@@ -161,6 +162,8 @@ static const struct function {
     {"faster_commit", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY, functions_commit},
     {"faster_config", 2, SQLITE_UTF8 | SQLITE_DIRECTONLY, function_config},
     {"faster_config", 3, SQLITE_UTF8 | SQLITE_DIRECTONLY, function_config},
+    {"faster_salvage", 2, SQLITE_UTF8 | SQLITE_DIRECTONLY, salvage_function},
+    {"faster_salvage", 3, SQLITE_UTF8 | SQLITE_DIRECTONLY, salvage_function},
     {"faster_verify", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY, function_verify},
     {"faster_version", 0, SQLITE_UTF8 | SQLITE_INNOCUOUS | SQLITE_DETERMINISTIC, function_version},
 };

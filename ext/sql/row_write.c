@@ -41,6 +41,11 @@ static int set_rowid_key(struct row_write *row) {
     return row_buffer_append(&row->values->key, bytes, sizeof(bytes));
 }
 
+int row_write_set_rowid(struct row_write *row, int64_t rowid) {
+    row->rowid = rowid;
+    return set_rowid_key(row);
+}
+
 /* The rowid of a new row: the INTEGER PRIMARY KEY's value, else what was given for `rowid`,
  * else the next one. */
 int row_write_rowid_of_insert(struct row_write *row, sqlite3_value *given) {

@@ -26,6 +26,8 @@ int row_write_rowid_of_insert(struct row_write *row, sqlite3_value *given);
 /* The key of a row that is to be changed: it must be given, `given` is what is for `rowid`. `verb`
  * is for the message. */
 int row_write_key_of_merge(struct row_write *row, const char *verb, sqlite3_value *given);
+/* A row that has been stored once: its rowid, and its key. */
+int row_write_set_rowid(struct row_write *row, int64_t rowid);
 /* The rowid after an UPDATE, and its key; SET rowid = ... shows in `given`, SET id = ... in
  * the column. */
 int row_write_rowid_of_update(struct row_write *row, int64_t old, sqlite3_value *given);

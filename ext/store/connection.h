@@ -25,9 +25,11 @@ struct table;
 
 struct connection;
 
-/* What a function that runs a command on a transactional table gives to it, and gets back. */
+/* What a function that runs a command gives to it, and gets back. */
 struct command_exchange {
     sqlite3_value *expected;  /* of 'cas', else NULL */
+    const char *directory;    /* of 'salvage', else NULL; */
+    bool with_doubtful;       /*   and whether it takes what no commit covers */
     sqlite3_context *context; /* whose result becomes the new value, or NULL */
     bool changed;             /* out: the row was stored */
 };

@@ -25,6 +25,7 @@ extern const struct module_case module_functions[];
 extern const struct module_case module_places[];
 extern const struct module_case module_process[];
 extern const struct module_case module_queries[];
+extern const struct module_case module_salvage[];
 extern const struct module_case module_schema[];
 extern const struct module_case module_transactions[];
 
