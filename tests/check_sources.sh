@@ -10,8 +10,8 @@ for file in $(find engine ext tests bench -name '*.c' | sort); do
   top=${file%%/*}
   name=$(basename "$file" .c)
   case $file in tests/install/*) continue ;; esac
-  if ! grep -q "['/]$name\(\.c\)\?'" "$top/meson.build"; then
-    echo "$file is not in $top/meson.build"
+  if ! grep -q "['/]$name\(\.c\)\?'" $(find "$top" -name meson.build); then
+    echo "$file is in no meson.build of $top"
     failed=1
   fi
 done

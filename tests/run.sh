@@ -308,6 +308,33 @@ tsan_build() {
   build tsan -Dbuildtype=debugoptimized -Db_sanitize=thread
 }
 
+# The fuzz targets alone, with what libFuzzer and the sanitizers put in.
+fuzz_build() {
+  CC=clang build fuzz -Dfuzz=true -Dbuildtype=debugoptimized -Db_sanitize=address,undefined \
+    -Dcriterion=disabled -Dc_args=-fno-sanitize-recover=all
+}
+
+fuzz_run() { # SECONDS for each target
+  FASTER_FUZZ_FINDINGS=$build_root/build-fuzz/findings \
+    "$tests_directory/fuzz/run.sh" "$build_root/build-fuzz" "$1"
+}
+
+# Without assertions: that they hold is no branch to be covered.
+coverage_build() {
+  build coverage -Dbuildtype=debug -Db_coverage=true -Db_ndebug=true -Dextension=false \
+    -Dc_args=-fprofile-update=atomic
+}
+
+# What the tests of the engine reach at a tenth of their size.
+coverage_run() {
+  local code
+  find "$build_root/build-coverage" -name '*.gcda' -delete
+  tests_of coverage "$tenth" unit sim stress disk fuzz
+  code=$?
+  "$tests_directory/coverage.py" "$build_root/build-coverage" || code=$?
+  return "$code"
+}
+
 if [ -n "$long" ]; then
   build gcc -Dbuildtype=debugoptimized -Dbench=true -Dplanted=true >"$logs/build.log" 2>&1 || {
     tail -n 50 "$logs/build.log"
@@ -322,6 +349,7 @@ fi
 # name               budget function
 suite build-gcc        300 build gcc -Dbuildtype=debugoptimized -Dbench=true -Dplanted=true
 suite gcc-unit         180 tests_of gcc "$scale" unit
+suite gcc-fuzz          60 tests_of gcc "$scale" fuzz
 suite without-uring    240 without_uring
 suite refused-uring    200 refused_uring
 suite gcc-stress-sim   300 tests_of gcc "$scale" stress sim
@@ -350,6 +378,10 @@ if [ -z "$quick" ]; then
   suite asan-tests       800 tests_of asan "$tenth" unit stress sim disk sql crash -self
   suite build-tsan       240 tsan_build
   suite tsan-tests       700 tests_of tsan "$tenth" stress sim sql crash -fixed -self -plain
+  suite build-fuzz       120 fuzz_build
+  suite fuzz             100 fuzz_run 10
+  suite build-coverage   120 coverage_build
+  suite coverage         180 coverage_run
   suite valgrind        1000 valgrind_tests
   suite musl             180 other_system musl musl "$tenth" musl-gcc
   suite aarch64          300 other_system aarch64 aarch64-linux-gnu $(((tenth + 4) / 5)) \

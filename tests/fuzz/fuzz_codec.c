@@ -190,7 +190,7 @@ static struct row_scalar take_scalar(struct fuzz_input *input) {
 
 static void check_columns(struct fuzz_input *input) {
     struct row row = {.schema = schema_of(fuzz_below(input, TABLE_COUNT))};
-    row.rowid = (int64_t)fuzz_u64(input);
+    row.rowid = schema_has_rowid(row.schema) ? (int64_t)fuzz_u64(input) : 0;
     for (int i = 0; i < row.schema->column_count; i++) {
         row.columns[i] = take_scalar(input);
         FUZZ_CHECK(row_scalar_apply_affinity(&row.columns[i], row.schema->columns[i].affinity) ==

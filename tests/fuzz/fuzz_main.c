@@ -30,7 +30,7 @@ static void run_directory(const char *path) {
     struct dirent **entries;
     const int count = scandir(path, &entries, is_visible, alphasort);
     if (count < 0) {
-        run_file(".", path);
+        run_file(path[0] == '/' ? "/" : ".", path);
         return;
     }
     for (int i = 0; i < count; i++) {

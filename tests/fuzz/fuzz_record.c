@@ -118,7 +118,8 @@ static void check_sealed(uint8_t *bytes, size_t count, const struct fst_record_s
                "a record passes at another address");
     const size_t bit = flip % (8 * covered);
     bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
-    if (intact) {
+    /* One bit may make a PAD_WORD, which has no checksum: what follows it is no record then. */
+    if (intact && fst_header_kind(fst_raw_header(bytes)) != FST_KIND_PAD_WORD) {
         FUZZ_CHECK(!fst_record_is_intact(bytes, count, fst_addr_of(ADDR), SEED, &again),
                    "bit %zu may be flipped", bit);
     }

@@ -11,7 +11,7 @@
 #include "fuzz/fuzz_store.h"
 
 #define KEY_COUNT 32u
-#define OPERATIONS_MAX 400u
+#define OPERATIONS_MAX 150u
 #define LEVELS 4
 #define VALUE_BYTES_MAX 20000u /* more than a page */
 /* The log of a store in memory is memory, too. */
@@ -47,8 +47,9 @@ static struct faster_bytes key_of(uint32_t key, char text[300]) {
 static size_t value_bytes(uint32_t value, unsigned char *bytes) {
     static const uint32_t sizes[] = {0, 4, 5, 8, 60, 900, 9000, VALUE_BYTES_MAX};
     const size_t count = sizes[value & 7];
-    for (size_t i = 0; i < count; i++) {
-        bytes[i] = (unsigned char)((value >> 3) + i % 251);
+    memset(bytes, (int)(value >> 3 & 0xff), count);
+    if (count >= sizeof value) {
+        memcpy(bytes, &value, sizeof value);
     }
     return count;
 }

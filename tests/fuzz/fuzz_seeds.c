@@ -1,6 +1,6 @@
 /* fuzz_seeds.c - makes the seeds of the corpora, or checks that they are what it would make.
  *
- *     fuzz_seeds DIRECTORY           writes <DIRECTORY>/<target>/seed-<name> (see README.md)
+ *     fuzz_seeds DIRECTORY           writes <DIRECTORY>/<target>/seed-<name> (see ../README.md)
  *     fuzz_seeds --check DIRECTORY   fails if one is missing or differs: then the format, or what
  *                                    the store writes, has changed; write them anew
  *
@@ -298,7 +298,7 @@ static void make_scripts(void) {
     for (unsigned kind = 0; kind < 2; kind++) {
         uint32_t random = 7;
         add_byte(kind);
-        for (unsigned i = 0; i < 600; i++) {
+        for (unsigned i = 0; i < 300; i++) {
             random = random * 1664525u + 1013904223u;
             add_byte(random >> 24);
         }

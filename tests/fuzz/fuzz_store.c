@@ -45,7 +45,7 @@ static void begin_store(struct fuzz_store *store, enum faster_writes writes) {
                                              .page_bytes = FUZZ_PAGE_BYTES,
                                              .segment_bytes = FUZZ_SEGMENT_BYTES,
                                              .index_bits = 4,
-                                             .io = FASTER_IO_THREADS,
+                                             .io = FASTER_IO_URING, /* no threads to wait for */
                                              .io_threads = 1,
                                              .writes = writes};
     fuzz_env_begin();

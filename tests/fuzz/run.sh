@@ -35,7 +35,7 @@ length_of() { # TARGET: what a longer input would only repeat
   segment) echo 40000 ;;
   redo | checkpoint) echo 8000 ;;
   record | manifest) echo 4000 ;;
-  *) echo 1500 ;;
+  *) echo 500 ;;
   esac
 }
 
