@@ -12,7 +12,8 @@
  * file. What reading does not notice is shown to faster_verify(); what that does not notice
  * either must be among the bytes that FORMAT.md lists under "Bytes that nothing checks".
  *
- * Replay. `--seed N` gives the same bits and keys. A lower scale takes every n-th byte.
+ * Replay. `--seed N` gives the same bits and keys. At scale 100 every fourth byte is taken, from
+ * the one on that the seed says; scale 400 takes all. (sim/damage.c takes all, without SQL.)
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -296,15 +297,15 @@ static void compare_files(struct worker *worker) {
 
 /* Tries the worker's share of the bytes, from `*position` on. */
 static void work(struct worker *worker, unsigned number, uint64_t from) {
-    uint64_t step = 100 / (worker->options->scale_percent < 1     ? 1
-                           : worker->options->scale_percent > 100 ? 100
-                                                                  : worker->options->scale_percent);
+    const unsigned scale = worker->options->scale_percent;
+    const uint64_t step = scale < 1 ? 400 : scale > 400 ? 1 : 400 / scale;
+    const uint64_t first = worker->options->seed % step;
     uint64_t position = 0;
     for (unsigned i = 0; i < worker->file_count; i++) {
         const struct file_copy *file = &worker->file[i];
         for (size_t offset = 0; offset < file->size; offset++, position++) {
-            if (position < from || position / step % WORKERS != number || position % step ||
-                !file->is_data[offset]) {
+            if (position < from || position / step % WORKERS != number ||
+                position % step != first || !file->is_data[offset]) {
                 continue;
             }
             tally->position[number] = position;
