@@ -329,7 +329,9 @@ coverage_build() {
 coverage_run() {
   local code
   find "$build_root/build-coverage" -name '*.gcda' -delete
-  tests_of coverage "$tenth" unit sim stress disk fuzz
+  suite_log=run
+  meson_tests coverage "$tenth" --suite unit --suite sim --suite stress --suite disk --suite fuzz \
+    --timeout-multiplier 3
   code=$?
   "$tests_directory/coverage.py" "$build_root/build-coverage" || code=$?
   return "$code"
