@@ -1,9 +1,7 @@
-/* faster_txn.c - the public calls: transactions and checkpoints of a transactional store
- * (layer 7). */
+/* faster_txn.c - the public calls: transactions of a transactional store (layer 7). */
 #include "faster.h"
 
 #include "api.h"
-#include "procedures/checkpoint.h"
 #include "store/session.h"
 #include "store/txn.h"
 
@@ -122,34 +120,4 @@ void faster_txn_rollback(struct faster_txn *txn) {
         fst_txn_rollback(txn);
         fst_unlock_writer(store);
     }
-}
-
-/* ---- checkpoint ---- */
-
-enum faster_status faster_session_checkpoint(struct faster_session *session,
-                                             const struct faster_commit_row *durable,
-                                             uint64_t *obsolete_below,
-                                             faster_interrupt_fn *interrupt,
-                                             void *interrupt_context) {
-    struct faster_store *store = session->store;
-    fst_clear_message(session);
-    *obsolete_below = 0;
-    if (store->direct) {
-        return FASTER_MISUSE;
-    }
-    if (durable == NULL || durable->number == 0) {
-        return FASTER_OK;
-    }
-    fst_lock_writer(store);
-    enum faster_status status = fst_locked_result(store, fst_checkpoint_prepare(session, durable));
-    if (status == FASTER_OK) {
-        status = fst_checkpoint_run(session, durable, interrupt, interrupt_context);
-    }
-    if (status == FASTER_OK) {
-        fst_lock_writer(store);
-        fst_aborted_trim(&store->aborted, fst_log_begin(store->log).raw);
-        fst_unlock_writer(store);
-        *obsolete_below = durable->number;
-    }
-    return status;
 }

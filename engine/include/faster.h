@@ -252,6 +252,7 @@ struct faster_options {
                                         memory allows */
     uint32_t index_load_percent;     /* used entries per 100 places at which the index doubles
                                         [90]; FASTER_INDEX_LOAD_NEVER: by faster_session_grow() only */
+    uint32_t keep_checkpoints;       /* how many are kept [2], 1 to 64 */
     bool read_only;                  /* nothing on disk is created or changed */
     const char *owner_path;          /* create: mode and owner of new files follow this file */
     struct faster_place place;       /* the decider's file, or zeroes */
@@ -624,17 +625,91 @@ FASTER_PUBLIC void faster_txn_commit(struct faster_txn *txn);
  * Consumes txn. Never fails. */
 FASTER_PUBLIC void faster_txn_rollback(struct faster_txn *txn);
 
-/* Writes and syncs the log up to `durable`, then a manifest that records the row, then
- * gives disk space whose records are all dead back to the file system. The caller has
- * made `durable`, a committed row, safe against power loss in the decider; it holds the
- * decider's write lock and has met the newest row under it, so one caller at a time is
- * here. Rows with number < *obsolete_below may be deleted. Blocks; asks `interrupt`.
- * OK, BEHIND, BUSY (no session is left), COPY (the row is not the store's), FAILED, FULL, IO,
- * CORRUPT, NOMEM, READ_ONLY, INTERRUPTED. */
+/* A checkpoint FOLD_OVER with INDEX_AUTO, see below, under the decider's write lock: the caller has
+ * made `durable`, the newest row, safe against power loss in the decider, and has met it. Before
+ * anything was written since open it fixes the tail, as the first begin does. Rows with number <
+ * *obsolete_below may be deleted. Blocks; asks `interrupt`. OK, BEHIND, BUSY (no session is left),
+ * COPY (the row is not the store's), FAILED, FULL, IO, CORRUPT, NOMEM, READ_ONLY, INTERRUPTED. */
 FASTER_PUBLIC enum faster_status
 faster_session_checkpoint(struct faster_session *session, const struct faster_commit_row *durable,
                           uint64_t *obsolete_below, faster_interrupt_fn *interrupt,
                           void *interrupt_context) FASTER_MUST_CHECK;
+
+/* ------------------------------------------------------------ checkpoints */
+
+/* Checkpoints bound what recovery reads of the log, which is complete without them: one that is
+ * damaged costs time, no data. Files of their own tell of them (FORMAT.md); a store in memory, or
+ * of format 1 to 3, has none: there the log is synced and dead space given back, and that is all.
+ *
+ * FOLD_OVER    everything up to the checkpoint is in the log, and changes no more.
+ * INDEX_ONLY   made for the index: as FOLD_OVER with INDEX_COPY, but gives no space back.
+ *
+ * SNAPSHOT and INCREMENTAL are carried out as FOLD_OVER.
+ *
+ * Source: FASTER (SIGMOD 2018) section 6.5, CPR (SIGMOD 2019). */
+enum faster_checkpoint_kind {
+    FASTER_CHECKPOINT_FOLD_OVER = 0,
+    FASTER_CHECKPOINT_SNAPSHOT = 1,
+    FASTER_CHECKPOINT_INCREMENTAL = 2,
+    FASTER_CHECKPOINT_INDEX_ONLY = 3
+};
+
+/* AUTO copies the index if the log since the last copy is larger than the index may be, and there
+ * is room. LEAVE: recovery uses the last copy, and reads the log from there. */
+enum faster_checkpoint_index {
+    FASTER_INDEX_AUTO = 0,
+    FASTER_INDEX_COPY = 1,
+    FASTER_INDEX_LEAVE = 2
+};
+
+struct faster_checkpoint_request {
+    enum faster_checkpoint_kind kind;
+    enum faster_checkpoint_index index;
+    /* Of a transactional store, and only there: a commit that is safe in the decider. It need not
+     * be the newest. */
+    const struct faster_commit_row *durable;
+    faster_interrupt_fn *interrupt;
+    void *interrupt_context;
+};
+
+/* A checkpoint that recovery may begin with. */
+struct faster_checkpoint {
+    uint64_t number;
+    enum faster_checkpoint_kind kind;
+    uint64_t created_ns;   /* since 1970 */
+    uint64_t point_number; /* commit, or version of the cut */
+    uint64_t point_end;
+    uint64_t begin;        /* of the log */
+    uint64_t replay_from;  /* what recovery reads of the log begins here */
+    uint64_t index_number; /* of the checkpoint whose index it uses, 0: none */
+    uint64_t base_number;  /* of an INCREMENTAL: the snapshot it stands on, else 0 */
+    uint64_t bytes;        /* of its own files */
+    uint32_t session_count;
+};
+
+/* Takes a checkpoint. Readers and writers go on; of callers at the same time each takes one, in
+ * turn. Of a transactional store the decider's lock is not needed, and space whose records are all
+ * dead is given back. `made` (may be NULL) tells of the newest checkpoint there is then: if nothing
+ * has changed since the last one, that is it. Blocks; asks
+ * `interrupt`. OK; BEHIND (transactional: the row is newer than what the store knows, or nothing
+ * was written since open: begin a transaction first); COPY (the row is not the store's), BUSY (no
+ * session is left; of INDEX_ONLY also: a transaction larger than memory is open), FULL (may be
+ * repeated), FAILED, IO, CORRUPT, NOMEM, READ_ONLY, INTERRUPTED, MISUSE. */
+FASTER_PUBLIC enum faster_status
+faster_session_take_checkpoint(struct faster_session *session,
+                               const struct faster_checkpoint_request *request,
+                               struct faster_checkpoint *made) FASTER_MUST_CHECK;
+
+/* Fills at most `count_max`, newest first, and returns how many there are. Any thread. */
+FASTER_PUBLIC size_t faster_store_checkpoints(struct faster_store *store,
+                                              struct faster_checkpoint *checkpoints,
+                                              size_t count_max);
+
+/* The newest commit the store knows: number, start, end, nonce and control_address; the rest is
+ * zero. False: none. Whoever makes the decider durable after this call may give it to a
+ * checkpoint. Any thread; waits as faster_session_meet_row() does. */
+FASTER_PUBLIC bool faster_store_committed(struct faster_store *store,
+                                          struct faster_commit_row *row);
 
 /* Doubles the hash index, or carries a doubling that is under way to its end. The index also
  * grows by itself, as keys are added; this is for whoever knows that many will follow. Works

@@ -1,23 +1,48 @@
-/* checkpoint.h - making a commit independent of the decider's redo (layer 5). */
+/* checkpoint.h - taking a checkpoint (layer 5).
+ *
+ * The steps, for layer 7, which gives out the writer's role in between:
+ *
+ *     fst_checkpoint_begin      takes the checkpoint role
+ *     fst_checkpoint_prepare    [writer] of a transactional store: which commit it is about
+ *     fst_checkpoint_run        everything else; takes no lock of others for long
+ *     fst_checkpoint_settle     [writer] of a transactional store, after success
+ *     fst_checkpoint_end        gives the role back
+ */
 #ifndef FST_PROCEDURES_CHECKPOINT_H
 #define FST_PROCEDURES_CHECKPOINT_H
 
+#include "procedures/index_write.h"
 #include "store/store.h"
 
-/* First part of faster_session_checkpoint(): the commit is one the store knows, the tail is fixed.
- * [writer] */
-enum faster_status
-fst_checkpoint_prepare(struct faster_session *session,
-                       const struct faster_commit_row *durable) FASTER_MUST_CHECK;
+struct fst_checkpoint {
+    struct faster_session *session;
+    struct faster_checkpoint_request request;
+    bool may_fix_tail; /* the caller has the decider's write lock */
+    struct fst_commit_point point;
+    bool point_is_older; /* than the newest commit: its control record is to be looked at */
+    struct fst_index_write index;
+    bool has_index;  /* a copy was made by this checkpoint */
+    uint64_t number; /* of the files it makes, 0: none so far */
+    uint64_t begin;
+};
 
-/* Second part, takes no lock: one caller at a time, as it runs inside the decider's write
- * transaction. */
-enum faster_status fst_checkpoint_run(struct faster_session *session,
-                                      const struct faster_commit_row *durable,
-                                      faster_interrupt_fn *interrupt,
-                                      void *interrupt_context) FASTER_MUST_CHECK;
+void fst_checkpoint_begin(struct fst_checkpoint *checkpoint, struct faster_session *session,
+                          const struct faster_checkpoint_request *request);
 
-/* The log is written to its end and the manifest says so. Before close; [writer]. */
+/* request.durable is not NULL. OK, BEHIND, COPY, FAILED, READ_ONLY, and what the start of writing
+ * gives. */
+enum faster_status fst_checkpoint_prepare(struct fst_checkpoint *checkpoint) FASTER_MUST_CHECK;
+
+/* `made` may be NULL; of a store without such files it is all zero but for the kind and the point.
+ * OK, FULL, FAILED, IO, CORRUPT, COPY, NOMEM, INTERRUPTED, BUSY. */
+enum faster_status fst_checkpoint_run(struct fst_checkpoint *checkpoint,
+                                      struct faster_checkpoint *made) FASTER_MUST_CHECK;
+
+void fst_checkpoint_settle(struct fst_checkpoint *checkpoint);
+void fst_checkpoint_end(struct fst_checkpoint *checkpoint);
+
+/* The log is written to its end and the manifest says so; of a direct store, a checkpoint. Before
+ * close; nobody else has the store. */
 enum faster_status fst_checkpoint_close(struct faster_store *store) FASTER_MUST_CHECK;
 
 #endif

@@ -1,7 +1,8 @@
 /* cut.c - the cut of a direct store, and its sharing among committers (layer 5).
  *
  * A cut that begins after a caller has come covers all that the caller did. So a caller who
- * finds one running waits for the next; the first of those who wait makes it, for all.
+ * finds one running waits for the next; the first of those who wait makes it, for all. (The status
+ * and the point are those of the last cut that has ended, which is the wanted one or a later.)
  */
 #include "procedures/cut.h"
 
@@ -78,12 +79,12 @@ static enum faster_status end_version(struct faster_session *session) {
 
 /* One at a time. The record of a cut whose sync found no space stays in the log: the next one
  * names it, and makes it durable with itself. */
-static enum faster_status make_cut(struct faster_session *session) {
+static enum faster_status make_cut(struct faster_session *session, bool must_cut) {
     struct faster_store *store = session->store;
     if (fst_log_health(store->log) == FASTER_FAILED) {
         return FASTER_FAILED;
     }
-    if (has_nothing_new(store)) {
+    if (!must_cut && has_nothing_new(store)) {
         return FASTER_OK;
     }
     const uint64_t changes = count_changes(store); /* these at least are covered */
@@ -107,21 +108,26 @@ static void lead(struct faster_session *session) {
     struct fst_cut_gate *gate = &store->cut;
     gate->is_running = true;
     uint64_t number = ++gate->started;
+    const bool must_cut = gate->must_cut;
+    gate->must_cut = false;
     env->mutex_unlock(env, gate->mutex);
-    enum faster_status status = make_cut(session);
+    enum faster_status status = make_cut(session, must_cut);
     env->mutex_lock(env, gate->mutex);
     gate->is_running = false;
     gate->done = number;
     gate->status = status;
+    gate->point = store->committed;
     env->condition_broadcast(env, gate->ended);
 }
 
-enum faster_status fst_cut(struct faster_session *session) {
+enum faster_status fst_cut_for_checkpoint(struct faster_session *session, bool must_cut,
+                                          struct fst_commit_point *point) {
     struct faster_store *store = session->store;
     const struct faster_env *env = store->env;
     struct fst_cut_gate *gate = &store->cut;
     env->mutex_lock(env, gate->mutex);
     const uint64_t wanted = gate->started + 1;
+    gate->must_cut = gate->must_cut || must_cut;
     while (gate->done < wanted) {
         if (gate->is_running) {
             (void)env->condition_wait(env, gate->ended, gate->mutex, UINT64_MAX);
@@ -131,6 +137,39 @@ enum faster_status fst_cut(struct faster_session *session) {
     }
     /* A later cut than the wanted one covers no less. */
     enum faster_status status = gate->status;
+    *point = gate->point;
     env->mutex_unlock(env, gate->mutex);
+    return status;
+}
+
+enum faster_status fst_cut(struct faster_session *session) {
+    struct fst_commit_point point;
+    return fst_cut_for_checkpoint(session, false, &point);
+}
+
+/* Nobody raises the version meanwhile, so whoever is inside works in the present one: the last cut
+ * has waited for those before. Whoever has taken a place below the tail is inside, or has left. */
+enum faster_status fst_cut_look(struct faster_session *session, struct fst_cut_look *look) {
+    struct faster_store *store = session->store;
+    const struct faster_env *env = store->env;
+    struct fst_cut_gate *gate = &store->cut;
+    enum faster_status status = FASTER_OK;
+    env->mutex_lock(env, gate->mutex);
+    while (gate->is_running) {
+        (void)env->condition_wait(env, gate->ended, gate->mutex, UINT64_MAX);
+    }
+    gate->is_running = true;
+    env->mutex_unlock(env, gate->mutex);
+    if (store->uncut_version != 0) {
+        status = append_control(session);
+    }
+    *look = (struct fst_cut_look){.version = fst_load_relaxed_u64(&store->version),
+                                  .last = store->last_cut,
+                                  .tail = fst_log_tail(store->log).raw};
+    env->mutex_lock(env, gate->mutex);
+    gate->is_running = false;
+    env->condition_broadcast(env, gate->ended);
+    env->mutex_unlock(env, gate->mutex);
+    fst_epoch_await(store->epoch);
     return status;
 }

@@ -35,4 +35,21 @@
  * share one cut. Outside the epoch. Blocks. OK, FULL, FAILED, IO, NOMEM. */
 enum faster_status fst_cut(struct faster_session *session) FASTER_MUST_CHECK;
 
+/* The same for a checkpoint: *point becomes the cut that covers it. With `must_cut` there is a new
+ * one even if nothing has changed since the last. */
+enum faster_status fst_cut_for_checkpoint(struct faster_session *session, bool must_cut,
+                                          struct fst_commit_point *point) FASTER_MUST_CHECK;
+
+/* A moment at which no cut is being made, for a copy of the index. */
+struct fst_cut_look {
+    uint64_t version;             /* the present one: of all records at or above tail, or later */
+    struct fst_commit_point last; /* the cut that ended the version before; number 0: none */
+    uint64_t tail; /* whatever was appended below is published, or given up, by now */
+};
+
+/* Waits for a cut that is being made, and for those inside the epoch. A version that has ended
+ * without a control record (a full disk) gets it first. Outside the epoch. Blocks. As fst_cut(). */
+enum faster_status fst_cut_look(struct faster_session *session,
+                                struct fst_cut_look *look) FASTER_MUST_CHECK;
+
 #endif

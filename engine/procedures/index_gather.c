@@ -1,6 +1,6 @@
 /* index_gather.c - entries of the hash index for a checkpoint, led back to its point (layer 5).
  *
- * A few hundred buckets are read in one stay in the epoch, so that nobody who waits for the epoch
+ * A few buckets are read in one stay in the epoch, so that nobody who waits for the epoch
  * waits long. For a transactional store, an entry at or above the commit's end is replaced by the
  * first record of its chain below it: what comes after may be lost with a row that was not durable,
  * and its bytes be burnt. All records below the commit's end were published before the reading
@@ -16,7 +16,7 @@
 #include "base/bytes.h"
 #include "shapes/record.h"
 
-#define STAY_BUCKETS 256u
+#define STAY_BUCKETS 32u
 #define DISK_READS_MAX 65536u
 
 static void note_entry(void *context, const struct fst_index_copied *copied) {

@@ -2,7 +2,7 @@
  *
  * Entries come bucket by bucket and fill blocks, which are written as they get full; a block has
  * entries of at most three sizes of the index and of buckets not far from each other. Memory:
- * four times a block, and the entries of one stay in the epoch.
+ * one block, and the entries of one stay in the epoch.
  */
 #include "procedures/index_write.h"
 
@@ -14,6 +14,9 @@
 #define RANGES_MAX                                                                                 \
     ((FST_INDEX_BLOCK_BYTES - FST_INDEX_BLOCK_HEADER_BYTES) / sizeof(struct fst_address_range))
 
+#define ENTRIES_AT_MAX                                                                             \
+    (FST_INDEX_BLOCK_HEADER_BYTES + FST_INDEX_BLOCK_BUCKETS_MAX * sizeof(uint16_t))
+
 /* On the heap: large. */
 struct writer {
     struct fst_index_write *work;
@@ -21,10 +24,9 @@ struct writer {
     struct fst_file *file;
     struct fst_index_gather gather;
     struct fst_index_block block; /* of entries, being filled; count 0: none */
-    uint16_t counts[FST_INDEX_BLOCK_BUCKETS_MAX];
-    uint64_t entries[FST_INDEX_BLOCK_BYTES / sizeof(uint64_t)];
-    struct fst_address_range ranges[RANGES_MAX];
-    unsigned char bytes[FST_INDEX_BLOCK_BYTES]; /* as written */
+    /* The block as written. While it is being filled, counts and entries stand where they would if
+     * it had the most buckets. */
+    unsigned char bytes[FST_INDEX_BLOCK_BYTES];
 };
 
 static bool asks_to_stop(const struct fst_index_write *work) {
@@ -41,15 +43,10 @@ static enum faster_status write_block(struct writer *writer) {
     }
     fst_index_block_seal(writer->bytes, work->header.nonce, fst_store_files_owner(store->files));
     enum faster_status status =
-        env->file_write(env, writer->file, work->bytes, writer->bytes, sizeof writer->bytes);
-    work->bytes += sizeof writer->bytes;
+        env->file_write(env, writer->file, work->bytes, writer->bytes, FST_INDEX_BLOCK_BYTES);
+    work->bytes += FST_INDEX_BLOCK_BYTES;
     work->end.block_count++;
     return status;
-}
-
-static void start_bytes(struct writer *writer, const struct fst_index_block *block) {
-    memset(writer->bytes, 0, sizeof writer->bytes);
-    memcpy(writer->bytes, block, sizeof *block);
 }
 
 /* ---- entries ---- */
@@ -61,12 +58,11 @@ static enum faster_status flush_entries(struct writer *writer) {
     }
     block->kind = FST_INDEX_BLOCK_ENTRIES;
     block->number = writer->work->end.block_count;
-    start_bytes(writer, block);
-    memcpy(writer->bytes + FST_INDEX_BLOCK_HEADER_BYTES, writer->counts,
-           block->bucket_count * sizeof writer->counts[0]);
-    memcpy(writer->bytes + fst_index_block_entries_at(block->bucket_count), writer->entries,
-           block->count * sizeof writer->entries[0]);
-    memset(writer->counts, 0, sizeof writer->counts);
+    const size_t at = fst_index_block_entries_at(block->bucket_count);
+    const size_t end = at + block->count * sizeof(uint64_t);
+    memmove(writer->bytes + at, writer->bytes + ENTRIES_AT_MAX, end - at);
+    memcpy(writer->bytes, block, sizeof *block);
+    memset(writer->bytes + end, 0, FST_INDEX_BLOCK_BYTES - end);
     *block = (struct fst_index_block){0};
     return write_block(writer);
 }
@@ -75,9 +71,14 @@ static bool fits(const struct fst_index_block *block, const struct fst_index_cop
     const uint64_t bucket_count = copied->bucket - block->first_bucket + 1;
     return block->count > 0 && bucket_count <= FST_INDEX_BLOCK_BUCKETS_MAX &&
            copied->bits + 1 >= block->bits && copied->bits <= block->bits + 1 &&
-           fst_index_block_entries_at((uint32_t)bucket_count) +
-                   (block->count + 1) * sizeof(uint64_t) <=
-               FST_INDEX_BLOCK_BYTES;
+           ENTRIES_AT_MAX + (block->count + 1) * sizeof(uint64_t) <= FST_INDEX_BLOCK_BYTES;
+}
+
+static void count_entry(unsigned char *bytes) {
+    uint16_t count;
+    memcpy(&count, bytes, sizeof count);
+    count++;
+    memcpy(bytes, &count, sizeof count);
 }
 
 static enum faster_status put_entry(struct writer *writer, const struct fst_index_copied *copied) {
@@ -86,13 +87,15 @@ static enum faster_status put_entry(struct writer *writer, const struct fst_inde
     enum faster_status status = FASTER_OK;
     if (!fits(block, copied)) {
         status = flush_entries(writer);
+        memset(writer->bytes, 0, ENTRIES_AT_MAX);
         block->first_bucket = copied->bucket;
         block->bits = copied->bits;
     }
     block->bucket_count = (uint32_t)(copied->bucket - block->first_bucket + 1);
-    writer->counts[block->bucket_count - 1]++;
-    writer->entries[block->count++] =
-        fst_index_entry_of(block->bits, copied->bits, copied->tag, copied->addr);
+    count_entry(writer->bytes + FST_INDEX_BLOCK_HEADER_BYTES +
+                (block->bucket_count - 1) * sizeof(uint16_t));
+    const uint64_t entry = fst_index_entry_of(block->bits, copied->bits, copied->tag, copied->addr);
+    memcpy(writer->bytes + ENTRIES_AT_MAX + block->count++ * sizeof entry, &entry, sizeof entry);
     end->entry_count++;
     if (copied->addr.raw + FST_RECORD_ALIGN > end->end) {
         end->end = copied->addr.raw + FST_RECORD_ALIGN;
@@ -123,23 +126,23 @@ static enum faster_status write_entries(struct writer *writer) {
 static enum faster_status write_ranges(struct writer *writer) {
     struct faster_store *store = writer->store;
     struct faster_session *session = writer->work->session;
-    struct fst_address_range *ranges = writer->ranges;
-    uint64_t from = 0;
+    unsigned char *ranges = writer->bytes + FST_INDEX_BLOCK_HEADER_BYTES;
+    struct fst_address_range last = {0, 0};
     size_t count = RANGES_MAX;
     enum faster_status status = FASTER_OK;
     while (status == FASTER_OK && count == RANGES_MAX) {
+        memset(writer->bytes, 0, FST_INDEX_BLOCK_BYTES);
         fst_epoch_enter(store->epoch, session->slot);
-        count = fst_aborted_copy(&store->aborted, from, writer->work->header.replay_from, ranges,
-                                 RANGES_MAX);
+        count = fst_aborted_copy(&store->aborted, last.end, writer->work->header.replay_from,
+                                 ranges, RANGES_MAX);
         fst_epoch_leave(store->epoch, session->slot);
         if (count > 0) {
             const struct fst_index_block block = {.kind = FST_INDEX_BLOCK_RANGES,
                                                   .number = writer->work->end.block_count,
                                                   .count = (uint32_t)count};
-            start_bytes(writer, &block);
-            memcpy(writer->bytes + sizeof block, ranges, count * sizeof ranges[0]);
+            memcpy(writer->bytes, &block, sizeof block);
+            memcpy(&last, ranges + (count - 1) * sizeof last, sizeof last);
             writer->work->end.range_count += count;
-            from = ranges[count - 1].end;
             status = write_block(writer);
         }
     }
@@ -150,7 +153,8 @@ static enum faster_status write_end(struct writer *writer) {
     const struct fst_index_block block = {.kind = FST_INDEX_BLOCK_END,
                                           .number = writer->work->end.block_count};
     const struct fst_index_end end = writer->work->end;
-    start_bytes(writer, &block);
+    memset(writer->bytes, 0, FST_INDEX_BLOCK_BYTES);
+    memcpy(writer->bytes, &block, sizeof block);
     memcpy(writer->bytes + sizeof block, &end, sizeof end);
     enum faster_status status = write_block(writer);
     writer->work->end = end;

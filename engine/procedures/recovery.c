@@ -7,12 +7,18 @@
  * appended to the log in memory: they are written when the first transaction begins. A
  * record that is missing in both, below the newest end, is corruption.
  *
+ * If a checkpoint has a copy of the index that is intact, the pass begins with its commit: the copy
+ * leads to all before, and to nothing behind. That commit was safe in the decider when the
+ * checkpoint was taken, so a row with its number, or a later one, must be there.
+ *
  * Nothing on disk is changed, and nothing is published before the whole pass has
  * succeeded: a repeated call begins again at the last known commit.
  */
 #include "procedures/recovery.h"
 
+#include "base/bytes.h"
 #include "procedures/recovery_pass.h"
+#include "procedures/roots.h"
 #include "store/index_growth.h"
 #include "store/txn.h"
 
@@ -21,9 +27,10 @@ struct catch_up {
     struct faster_store *store;
     struct fst_recovery_pass pass;
     struct fst_log_cursor cursor;
-    fst_addr at;    /* records below have been passed */
-    bool in_memory; /* the disk's valid part has ended: redo only */
-    uint64_t row_count;
+    fst_addr at;                   /* records below have been passed */
+    bool in_memory;                /* the disk's valid part has ended: redo only */
+    struct fst_commit_point known; /* where it began: the last known commit, or the checkpoint's */
+    uint64_t seen_number;          /* of the newest row there is */
     struct fst_commit_point newest;
     faster_interrupt_fn *interrupt;
     void *interrupt_context;
@@ -211,7 +218,6 @@ static enum faster_status take_row(struct catch_up *work, const struct faster_co
     }
     work->newest = (struct fst_commit_point){row->number, row->nonce, row->start, row->end,
                                              row->control_address};
-    work->row_count++;
     if (row->end <= work->at.raw) {
         return FASTER_OK; /* known before */
     }
@@ -234,15 +240,30 @@ static enum faster_status take_row(struct catch_up *work, const struct faster_co
     return pass_redo(work, row, dead);
 }
 
+/* The rows up to where catch-up began tell nothing new; but the checkpoint's must be the same. */
+static enum faster_status pass_known_row(const struct catch_up *work,
+                                         const struct faster_commit_row *row) {
+    if (row->number == work->known.number &&
+        (row->nonce != work->known.nonce || row->end != work->known.end)) {
+        return fst_session_fail(work->session, FASTER_COPY,
+                                "commit %llu of the database is not the one of the store's "
+                                "checkpoint: the database is a copy or an old backup",
+                                (unsigned long long)row->number);
+    }
+    return FASTER_OK;
+}
+
 static enum faster_status take_rows(struct catch_up *work, faster_row_source_fn *next,
                                     void *context) {
     struct faster_commit_row row;
     for (;;) {
         memset(&row, 0, sizeof row);
         enum faster_status status = next(context, &row);
-        if (status == FASTER_OK && row.number > work->store->committed.number) {
+        if (status == FASTER_OK) {
+            work->seen_number = row.number;
             fst_store_index_before_rows(work->session);
-            status = take_row(work, &row);
+            status =
+                row.number > work->known.number ? take_row(work, &row) : pass_known_row(work, &row);
         }
         if (status != FASTER_OK) {
             return status == FASTER_END ? FASTER_OK : status;
@@ -258,15 +279,19 @@ static enum faster_status take_rows(struct catch_up *work, faster_row_source_fn 
 /* A database that lost commits which were safe in it is not this store's partner. */
 static enum faster_status check_pair(const struct catch_up *work) {
     const struct fst_manifest *manifest = &work->store->manifest;
-    if (work->newest.number < manifest->durable_number ||
-        (work->newest.number == manifest->durable_number && manifest->durable_number != 0 &&
-         work->newest.nonce != manifest->durable_nonce)) {
+    const struct fst_commit_point of_root = fst_roots_newest_point(work->store);
+    const bool is_of_root = of_root.number > manifest->durable_number;
+    const uint64_t number = is_of_root ? of_root.number : manifest->durable_number;
+    const uint64_t nonce = is_of_root ? of_root.nonce : manifest->durable_nonce;
+    const uint64_t newest = fst_max_u64(work->seen_number, work->store->committed.number);
+    if (newest < number ||
+        (work->newest.number == number && number != 0 && work->newest.nonce != nonce)) {
         return fst_session_fail(
             work->session, FASTER_COPY,
             "the database ends with commit %llu, but commit %llu was made durable with this "
             "store: the database is an old backup or a copy; bring back the database and the "
             "store's directory of the same moment",
-            (unsigned long long)work->newest.number, (unsigned long long)manifest->durable_number);
+            (unsigned long long)newest, (unsigned long long)number);
     }
     return FASTER_OK;
 }
@@ -306,7 +331,7 @@ static enum faster_status finish(struct catch_up *work) {
         return status;
     }
     warn_of_missing_rows(work);
-    if (work->newest.number > store->committed.number && !ends_at_begin(work)) {
+    if (work->newest.number > work->known.number && !ends_at_begin(work)) {
         status = fst_pass_accept(&work->pass, &work->newest);
         if (status != FASTER_OK) {
             return fst_session_fail(work->session, status,
@@ -341,6 +366,48 @@ static enum faster_status confirm_rows(struct faster_session *session, faster_ro
                                 : status;
 }
 
+/* The first time, a checkpoint's copy of the index may stand for the log up to its commit. A call
+ * that is repeated finds it loaded. */
+static enum faster_status begin_with_checkpoint(struct catch_up *work) {
+    struct faster_store *store = work->store;
+    struct fst_index_read index;
+    bool found;
+    if (store->base_is_known || store->committed.number != 0) {
+        return FASTER_OK;
+    }
+    enum faster_status status =
+        fst_roots_load(work->session, work->interrupt, work->interrupt_context, &index, &found);
+    if (status == FASTER_OK && found) {
+        const struct fst_index_file *header = &index.header;
+        store->base = (struct fst_commit_point){header->point_number, header->point_nonce,
+                                                header->point_start, header->point_end,
+                                                header->point_control_address};
+        fst_log_resume(store->log, fst_log_begin(store->log), fst_addr_of(header->replay_from));
+    }
+    store->base_is_known = status == FASTER_OK;
+    return status;
+}
+
+static enum faster_status run(struct catch_up *work, faster_row_source_fn *next, void *context) {
+    struct faster_store *store = work->store;
+    enum faster_status status = begin_with_checkpoint(work);
+    if (status != FASTER_OK) {
+        return status;
+    }
+    work->known = store->committed.number < store->base.number ? store->base : store->committed;
+    work->newest = work->known;
+    work->at =
+        fst_addr_of(work->known.number == 0 ? fst_log_begin(store->log).raw : work->known.end);
+    work->in_memory = fst_addr_below(fst_log_head(store->log), fst_log_tail(store->log));
+    fst_aborted_forget_from(&store->aborted, work->at.raw);
+    fst_pass_init(&work->pass, work->session, &work->known);
+    status = fst_log_cursor_init(&work->cursor, work->session, work->at, work->at, true);
+    if (status == FASTER_OK) {
+        status = take_rows(work, next, context);
+    }
+    return status == FASTER_OK ? finish(work) : status;
+}
+
 enum faster_status fst_catch_up(struct faster_session *session, faster_row_source_fn *next,
                                 void *context, faster_interrupt_fn *interrupt,
                                 void *interrupt_context) {
@@ -351,21 +418,9 @@ enum faster_status fst_catch_up(struct faster_session *session, faster_row_sourc
     session->index_full = false;
     struct catch_up work = {.session = session,
                             .store = store,
-                            .newest = store->committed,
                             .interrupt = interrupt,
                             .interrupt_context = interrupt_context};
-    uint64_t begin = fst_log_begin(store->log).raw;
-    work.at = fst_addr_of(store->committed.number == 0 ? begin : store->committed.end);
-    work.in_memory = fst_addr_below(fst_log_head(store->log), fst_log_tail(store->log));
-    fst_aborted_forget_from(&store->aborted, work.at.raw);
-    fst_pass_init(&work.pass, session, &store->committed);
-    enum faster_status status = fst_log_cursor_init(&work.cursor, session, work.at, work.at, true);
-    if (status == FASTER_OK) {
-        status = take_rows(&work, next, context);
-    }
-    if (status == FASTER_OK) {
-        status = finish(&work);
-    }
+    enum faster_status status = run(&work, next, context);
     if (status == FASTER_FULL && session->index_full) {
         status = fst_session_fail(session, FASTER_FULL,
                                   "the index of the store's keys does not fit `memory` = %llu "

@@ -4,9 +4,10 @@
  * question: a cut begins when the one before it has been synced, and says so in its record
  * (durable_control_address). So the log is followed twice:
  *
- *   1. From the cut that the manifest knows to be durable to the first byte that is not intact:
- *      the last control record before it is the recovered end, E.
- *   2. From begin to E: every record is indexed. Damage here is corruption.
+ *   1. From the newest cut that the manifest or a checkpoint's root knows to be durable to the
+ * first byte that is not intact: the last control record before it is the recovered end, E.
+ *   2. From begin to E: every record is indexed. Or a copy of the index is loaded (roots.c) and the
+ *      log read from where it was made. Damage here is corruption.
  *
  * What lies beyond E was never acknowledged, unless the end is a lie: bytes that were synced have
  * been damaged. That is so if the manifest says more was durable, or if a cut lies beyond which
@@ -23,6 +24,7 @@
 #include "base/array.h"
 #include "base/bytes.h"
 #include "procedures/recovery_index.h"
+#include "procedures/roots.h"
 #include "shapes/format_codec.h"
 #include "store/txn.h"
 
@@ -187,6 +189,20 @@ static enum faster_status follow(struct pass *pass, fst_addr from, fst_addr unti
 
 /* ---- the end ---- */
 
+/* The newest cut that the manifest or a root vouches for; the end of nothing is begin. */
+static struct fst_commit_point durable_cut(const struct faster_store *store) {
+    const struct fst_manifest *manifest = &store->manifest;
+    const struct fst_commit_point of_root = fst_roots_newest_point(store);
+    if (of_root.number > manifest->durable_number) {
+        return of_root;
+    }
+    return manifest->durable_number == 0
+               ? (struct fst_commit_point){.end = fst_log_begin(store->log).raw}
+               : (struct fst_commit_point){manifest->durable_number, manifest->durable_nonce, 0,
+                                           manifest->durable_row_end,
+                                           manifest->durable_control_address};
+}
+
 /* True if the bytes at `addr` are a cut that names one beyond `last` as durable. Checksums are
  * seeded by the address: no other bytes pass for one. */
 static bool knows_more(const struct pass *pass, const unsigned char *bytes, size_t available,
@@ -223,7 +239,7 @@ static enum faster_status search_page(struct pass *pass, uint64_t from, bool *fo
 static enum faster_status check_end(struct pass *pass, fst_addr stop, fst_addr existing_end) {
     struct faster_store *store = pass->store;
     const uint64_t page_bytes = fst_log_page_bytes(store->log);
-    if (pass->last.end < store->manifest.durable_row_end ||
+    if (pass->last.end < durable_cut(store).end ||
         stop.raw < fst_min_u64(store->manifest.durable_end, existing_end.raw)) {
         return corrupt(pass, stop.raw, "synced bytes are missing or damaged");
     }
@@ -260,8 +276,7 @@ static enum faster_status find_end(struct pass *pass, struct fst_commit_point *e
     if (status != FASTER_OK) {
         return fst_session_fail(pass->session, status, "the log's files cannot be read");
     }
-    fst_addr from =
-        fst_addr_max(fst_log_begin(store->log), fst_addr_of(store->manifest.durable_row_end));
+    fst_addr from = fst_addr_max(fst_log_begin(store->log), fst_addr_of(pass->last.end));
     status = follow(pass, from, existing_end);
     if (status == FASTER_OK || status == FASTER_CORRUPT) {
         status = check_end(pass, pass->cursor.at, existing_end);
@@ -274,18 +289,18 @@ static enum faster_status find_end(struct pass *pass, struct fst_commit_point *e
  * page cache may hold them as clean. The first write repeats them. */
 static void note_unsynced(const struct pass *pass, const struct fst_commit_point *end) {
     struct faster_store *store = pass->store;
-    const uint64_t synced = fst_max_u64(pass->synced_end, store->manifest.durable_row_end);
+    const uint64_t synced = fst_max_u64(pass->synced_end, durable_cut(store).end);
     if (synced < end->end) {
         store->redo_on_disk = (struct fst_address_range){
             fst_max_u64(synced, fst_log_begin(store->log).raw), end->end};
     }
 }
 
-/* Second pass: all that the cut covers. */
-static enum faster_status take_all(struct pass *pass, const struct fst_commit_point *end) {
+/* Second pass: all that the cut covers, from `from` on. */
+static enum faster_status take_all(struct pass *pass, uint64_t from,
+                                   const struct fst_commit_point *end) {
     struct faster_store *store = pass->store;
-    fst_addr begin = fst_log_begin(store->log);
-    enum faster_status status = follow(pass, begin, fst_addr_of(end->end));
+    enum faster_status status = follow(pass, fst_addr_of(from), fst_addr_of(end->end));
     if (status == FASTER_CORRUPT) {
         return corrupt(pass, pass->cursor.at.raw, "a committed record is missing or damaged");
     }
@@ -294,21 +309,46 @@ static enum faster_status take_all(struct pass *pass, const struct fst_commit_po
         status = hide_before(pass);
     }
     if (status == FASTER_OK) {
-        fst_log_resume(store->log, begin, fst_addr_of(end->end));
+        fst_log_resume(store->log, fst_log_begin(store->log), fst_addr_of(end->end));
         note_unsynced(pass, end);
     }
     return status;
 }
 
-static enum faster_status run_pass(struct faster_session *session, bool index_records,
-                                   const struct fst_commit_point *from,
-                                   struct fst_commit_point *end, faster_interrupt_fn *interrupt,
-                                   void *interrupt_context) {
+struct run {
+    struct faster_session *session;
+    faster_interrupt_fn *interrupt;
+    void *interrupt_context;
+};
+
+static enum faster_status run_first_pass(const struct run *run, struct fst_commit_point *end) {
+    const struct fst_commit_point durable = durable_cut(run->session->store);
     struct pass pass;
-    init_pass(&pass, session, index_records, from);
-    pass.interrupt = interrupt;
-    pass.interrupt_context = interrupt_context;
-    enum faster_status status = index_records ? take_all(&pass, end) : find_end(&pass, end);
+    init_pass(&pass, run->session, false, &durable);
+    pass.interrupt = run->interrupt;
+    pass.interrupt_context = run->interrupt_context;
+    enum faster_status status = find_end(&pass, end);
+    finish_pass(&pass);
+    return status;
+}
+
+/* The log is read from the begin on, or from where a copy of the index was made: there as after the
+ * cut that came before, in the version of then. */
+static enum faster_status run_second_pass(const struct run *run, const struct fst_commit_point *end,
+                                          const struct fst_index_file *index) {
+    const uint64_t begin = fst_log_begin(run->session->store->log).raw;
+    const struct fst_commit_point nothing = {.end = begin};
+    struct pass pass;
+    init_pass(&pass, run->session, true, &nothing);
+    if (index != NULL) {
+        pass.last =
+            (struct fst_commit_point){index->point_number, index->point_nonce, index->point_start,
+                                      index->point_end, index->point_control_address};
+        pass.version = index->version;
+    }
+    pass.interrupt = run->interrupt;
+    pass.interrupt_context = run->interrupt_context;
+    enum faster_status status = take_all(&pass, index != NULL ? index->replay_from : begin, end);
     finish_pass(&pass);
     return status;
 }
@@ -316,16 +356,16 @@ static enum faster_status run_pass(struct faster_session *session, bool index_re
 enum faster_status fst_recover_direct(struct faster_session *session,
                                       faster_interrupt_fn *interrupt, void *interrupt_context) {
     struct faster_store *store = session->store;
-    const struct fst_manifest *manifest = &store->manifest;
-    const struct fst_commit_point nothing = {.end = fst_log_begin(store->log).raw};
-    const struct fst_commit_point durable = {manifest->durable_number, manifest->durable_nonce, 0,
-                                             manifest->durable_row_end,
-                                             manifest->durable_control_address};
-    struct fst_commit_point end = nothing;
-    enum faster_status status = run_pass(session, false, durable.number != 0 ? &durable : &nothing,
-                                         &end, interrupt, interrupt_context);
+    const struct run run = {session, interrupt, interrupt_context};
+    struct fst_commit_point end = {0};
+    struct fst_index_read index;
+    bool has_index = false;
+    enum faster_status status = run_first_pass(&run, &end);
     if (status == FASTER_OK && end.number != 0) {
-        status = run_pass(session, true, &nothing, &end, interrupt, interrupt_context);
+        status = fst_roots_load(session, interrupt, interrupt_context, &index, &has_index);
+        if (status == FASTER_OK) {
+            status = run_second_pass(&run, &end, has_index ? &index.header : NULL);
+        }
     }
     if (status == FASTER_OK) {
         store->last_cut = end;

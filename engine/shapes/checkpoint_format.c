@@ -68,12 +68,7 @@ void fst_root_seal(struct fst_root *root, const struct fst_root_session *session
     root->checksum = root_checksum(root, sessions, owner);
 }
 
-/* An index may be copied before the first point of all. */
 static bool root_point_makes_sense(const struct fst_root *root) {
-    if (root->point_number == 0 && root->kind == FST_ROOT_INDEX_ONLY) {
-        return root->point_nonce == 0 && root->point_start == 0 && root->point_end == 0 &&
-               root->point_control_address == 0;
-    }
     return root->point_number != 0 && root->point_nonce != 0 &&
            fst_is_record_addr(root->point_end) && fst_is_record_addr(root->point_control_address) &&
            root->point_control_address < root->point_end &&

@@ -35,7 +35,7 @@ enum fst_root_kind {
     FST_ROOT_FOLD_OVER = 1, /* all up to the point is in the log */
     FST_ROOT_SNAPSHOT = 2,  /* ... or in data.<n> */
     FST_ROOT_DELTA = 3,     /* ... or in data files of several checkpoints */
-    FST_ROOT_INDEX_ONLY = 4 /* its index belongs to a point that comes later */
+    FST_ROOT_INDEX_ONLY = 4 /* as FOLD_OVER, made for its index */
 };
 
 struct fst_root {

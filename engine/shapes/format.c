@@ -33,10 +33,10 @@ static bool version_fits_discipline(const struct fst_identity *identity) {
     switch (identity->write_discipline) {
     case FST_WRITES_TRANSACTIONAL:
         return identity->format_version == FST_FORMAT_VERSION ||
-               identity->format_version == FST_FORMAT_VERSION_CHUNKS;
+               identity->format_version >= FST_FORMAT_VERSION_CHUNKS;
     case FST_WRITES_DIRECT:
         return identity->format_version == FST_FORMAT_VERSION_DIRECT ||
-               identity->format_version == FST_FORMAT_VERSION_CHUNKS;
+               identity->format_version >= FST_FORMAT_VERSION_CHUNKS;
     default:
         return false;
     }
@@ -48,7 +48,7 @@ static uint64_t identity_checksum(const struct fst_identity *identity) {
 
 void fst_identity_seal(struct fst_identity *identity) {
     memcpy(identity->magic, identity_magic, FST_MAGIC_BYTES);
-    identity->format_version = FST_FORMAT_VERSION_CHUNKS;
+    identity->format_version = FST_FORMAT_VERSION_CHECKPOINTS;
     identity->reserved_0 = 0;
     memset(identity->reserved, 0, sizeof identity->reserved);
     identity->checksum = identity_checksum(identity);
@@ -67,7 +67,7 @@ static bool identity_makes_sense(const struct fst_identity *identity) {
 enum faster_status fst_identity_check(const void *bytes, size_t count_bytes,
                                       struct fst_identity *identity) {
     const enum faster_status status = fst_format_check_start(
-        bytes, count_bytes, identity_magic, sizeof *identity, FST_FORMAT_VERSION_CHUNKS);
+        bytes, count_bytes, identity_magic, sizeof *identity, FST_FORMAT_VERSION_CHECKPOINTS);
 
     if (status != FASTER_OK) {
         return status;

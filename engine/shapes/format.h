@@ -15,8 +15,9 @@
 
 #define FST_FORMAT_VERSION 1u /* of every structure but the identity */
 /* Of the identity. Each refuses the store to the libraries before it. */
-#define FST_FORMAT_VERSION_DIRECT 2u /* a direct store whose values fit a page */
-#define FST_FORMAT_VERSION_CHUNKS 3u /* of either discipline, with values larger than a page */
+#define FST_FORMAT_VERSION_DIRECT 2u      /* a direct store whose values fit a page */
+#define FST_FORMAT_VERSION_CHUNKS 3u      /* of either discipline, with values larger than a page */
+#define FST_FORMAT_VERSION_CHECKPOINTS 4u /* ... and the files of checkpoint_format.h */
 
 /* Names inside a store's directory. */
 #define FST_NAME_IDENTITY "store"

@@ -1,6 +1,8 @@
 /* aborted.c - the ranges of the log that no reader may see (layer 4). */
 #include "store/aborted.h"
 
+#include <string.h>
+
 struct range {
     fst_atomic_u64 start;
     fst_atomic_u64 end;
@@ -169,7 +171,7 @@ void fst_aborted_trim(struct fst_aborted *aborted, uint64_t begin) {
 }
 
 size_t fst_aborted_copy(const struct fst_aborted *aborted, uint64_t from, uint64_t until,
-                        struct fst_address_range *ranges, size_t count_max) {
+                        void *ranges, size_t count_max) {
     const struct fst_aborted_array *array = present(aborted);
     /* acquire: pairs with the release in fst_aborted_add() */
     const uint64_t count = array == NULL ? 0 : fst_load_acquire_u64(&array->count);
@@ -181,7 +183,8 @@ size_t fst_aborted_copy(const struct fst_aborted *aborted, uint64_t from, uint64
         if (start >= until) {
             break;
         }
-        ranges[copied++] = (struct fst_address_range){start, end < until ? end : until};
+        const struct fst_address_range range = {start, end < until ? end : until};
+        memcpy((unsigned char *)ranges + copied++ * sizeof range, &range, sizeof range);
     }
     return copied;
 }

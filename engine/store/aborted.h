@@ -55,11 +55,11 @@ void fst_aborted_forget_from(struct fst_aborted *aborted, uint64_t start);
 /* Removes the ranges wholly below `begin`. Best effort: without memory they stay. */
 void fst_aborted_trim(struct fst_aborted *aborted, uint64_t begin);
 
-/* Copies at most `count_max` of the ranges that end above `from` and start below `until`, from
- * their beginning on, cut off at `until`, which is not above the newest committed end: these never
- * change. Inside the epoch. Returns how many. */
+/* Copies to `ranges`, as bytes of struct fst_address_range, at most `count_max` of those that end
+ * above `from` and start below `until`, from their beginning on, cut off at `until`, which is not
+ * above the newest committed end: these never change. Inside the epoch. Returns how many. */
 size_t fst_aborted_copy(const struct fst_aborted *aborted, uint64_t from, uint64_t until,
-                        struct fst_address_range *ranges, size_t count_max);
+                        void *ranges, size_t count_max);
 
 uint64_t fst_aborted_count(const struct fst_aborted *aborted);
 

@@ -16,20 +16,11 @@
 #include "primitives/epoch.h"
 #include "shapes/format.h"
 #include "store/aborted.h"
+#include "store/checkpoint_state.h"
 #include "store/pins.h"
 #include "store/store_files.h"
 #include "structures/hash_index.h"
 #include "structures/hybrid_log.h"
-
-/* Group commit of a direct store: see procedures/cut.c. */
-struct fst_cut_gate {
-    struct fst_mutex *mutex; /* protects what follows */
-    struct fst_condition *ended;
-    bool is_running;
-    uint64_t started; /* cuts begun so far */
-    uint64_t done;    /* the last one that ended */
-    enum faster_status status;
-};
 
 /* How the memory budget is shared out; see DESIGN.md, "Memory". */
 struct fst_budget {
@@ -49,6 +40,18 @@ struct fst_commit_point {
     uint64_t start;
     uint64_t end;
     uint64_t control_address;
+};
+
+/* Group commit of a direct store: see procedures/cut.c. */
+struct fst_cut_gate {
+    struct fst_mutex *mutex; /* protects what follows */
+    struct fst_condition *ended;
+    bool is_running;
+    uint64_t started; /* cuts begun so far */
+    uint64_t done;    /* the last one that ended */
+    enum faster_status status;
+    bool must_cut;                 /* the next one is made even if nothing is new */
+    struct fst_commit_point point; /* the newest durable cut when the last one ended */
 };
 
 /* Counters that are not on a hot path; relaxed. */
@@ -86,10 +89,8 @@ struct faster_store {
     bool has_chunks; /* its format has values larger than a page; read-only once open */
     struct fst_store_files *files; /* NULL in memory */
     struct fst_identity identity;
-    /* As last written. Changed by checkpoint and close only: the former under the decider's write
-     * lock (one caller at a time), the latter alone. Not [writer]: it is written to disk outside
-     * that role. Besides, only open, recovery and the first begin read it, which no checkpoint
-     * runs beside. */
+    /* As last written. Changed in the checkpoint role only: it is written to disk outside [writer].
+     * Besides, only open, recovery and the first begin read it, which no checkpoint runs beside. */
     struct fst_manifest manifest;
     struct fst_budget budget;
     uint64_t inline_commit_bytes;
@@ -146,6 +147,12 @@ struct faster_store {
     struct faster_session *sessions;
     struct fst_session_counters closed_sessions;
     fst_atomic_u64 session_count;
+
+    struct fst_checkpoint_state checkpoint;
+    /* [writer] Of a transactional store, once catch-up has looked for a checkpoint: the commit up
+     * to which it has loaded a copy of the index; number 0: none. */
+    struct fst_commit_point base;
+    bool base_is_known;
 };
 
 /* How long one poll of a device queue waits before its caller looks around. */

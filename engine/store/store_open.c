@@ -31,7 +31,7 @@ static enum faster_status draw_identity(const struct faster_options *options,
     }
     identity->write_discipline =
         options->writes == FASTER_WRITES_DIRECT ? FST_WRITES_DIRECT : FST_WRITES_TRANSACTIONAL;
-    identity->format_version = FST_FORMAT_VERSION_CHUNKS;
+    identity->format_version = FST_FORMAT_VERSION_CHECKPOINTS;
     identity->generation = 1;
     identity->created_ns = env->wall_clock_ns(env);
     identity->tier_count = 1;
@@ -179,7 +179,8 @@ static enum faster_status open_structures(struct faster_store *store,
     return status;
 }
 
-static enum faster_status open_locks(struct faster_store *store) {
+static enum faster_status open_locks(struct faster_store *store, uint32_t keep_checkpoints,
+                                     struct faster_error *error) {
     const struct faster_env *env = store->env;
     enum faster_status status = env->mutex_create(env, &store->lock);
     if (status == FASTER_OK) {
@@ -188,11 +189,15 @@ static enum faster_status open_locks(struct faster_store *store) {
     if (status == FASTER_OK) {
         status = env->mutex_create(env, &store->cut.mutex);
     }
-    return status == FASTER_OK ? env->condition_create(env, &store->cut.ended) : status;
+    if (status == FASTER_OK) {
+        status = env->condition_create(env, &store->cut.ended);
+    }
+    return status == FASTER_OK ? fst_checkpoints_open(store, keep_checkpoints, error) : status;
 }
 
 static void close_locks(struct faster_store *store) {
     const struct faster_env *env = store->env;
+    fst_checkpoints_close(store);
     if (store->cut.ended != NULL) {
         env->condition_destroy(env, store->cut.ended);
     }
@@ -242,6 +247,10 @@ static enum faster_status open_all(struct faster_store *store, const struct fast
                                    struct faster_error *error) {
     uint64_t memory = fst_memory_bytes_of(options);
     enum faster_status status = check_io(options, error);
+    if (status == FASTER_OK && options->keep_checkpoints > FST_CHECKPOINTS_KEPT_MAX) {
+        status = fst_error_set(error, FASTER_INVALID, "keep_checkpoints = %u: allowed are 1 to %u",
+                               options->keep_checkpoints, FST_CHECKPOINTS_KEPT_MAX);
+    }
     if (status == FASTER_OK) {
         status = open_identity(store, options, error);
     }
@@ -261,7 +270,7 @@ static enum faster_status open_all(struct faster_store *store, const struct fast
     store->redo_bytes_max =
         (uint64_t)(store->budget.frame_count - 2) << store->budget.page_bits >> 1;
     status = open_structures(store, options, error);
-    return status == FASTER_OK ? open_locks(store) : status;
+    return status == FASTER_OK ? open_locks(store, options->keep_checkpoints, error) : status;
 }
 
 enum faster_status fst_store_open(const struct faster_options *options, struct faster_store **out,

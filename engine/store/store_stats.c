@@ -89,6 +89,9 @@ static void add_events(struct figures *figures, const struct faster_store *store
         "commits that synced the log");
     add(figures, "truncated_bytes", fst_load_relaxed_u64(&counters->truncated_bytes), "bytes",
         "log given back since open");
+    add(figures, "checkpoint_phase", fst_load_relaxed_u32(&store->checkpoint.phase), "phase",
+        "of the checkpoint that is being taken: 0 none, 1 begun, 2 copies the index, 3 and 4 syncs "
+        "the log, 5 is recorded, 6 removes what is old");
     add(figures, "recovered_records", fst_load_relaxed_u64(&counters->recovered_records), "count",
         "records read to rebuild the index");
 }

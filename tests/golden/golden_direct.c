@@ -6,9 +6,10 @@
  * What `make` writes, in three lives of the store: a life that ends by a kill, after two commits
  * and writes that no commit covers; a life that ends the same way after one more commit; a life
  * that ends with a clean close. So the log has cuts, records without one, and jumps; and, from
- * version 3 on, values larger than a page on all sides of them. `check` copies each version, since
- * opening may write, and looks at every key, at what a scan sees, and at verify, before and after
- * some more writes.
+ * version 3 on, values larger than a page on all sides of them; from version 4 on, a copy of the
+ * index in each of the first two lives, which what is lost follows. `check` copies each version,
+ * since opening may write, and looks at every key, at what a scan sees, and at verify, before and
+ * after some more writes.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@
 #define PATH_BYTES 600
 #define VERSION_FIRST 2
 #define VERSION_CHUNKS 3 /* the first with values larger than a page */
+#define VERSION_CHECKPOINTS 4
 #define LARGE_COUNT 4u
 #define LARGE_BYTES_MAX 80000u
 #define VERSION_MAX 100
@@ -92,6 +94,11 @@ static void put_large(struct faster_session *session, char first_letter) {
 
 /* ---- make ---- */
 
+static void copy_index(struct faster_session *session) {
+    const struct faster_checkpoint_request request = {.index = FASTER_INDEX_COPY};
+    must(faster_session_take_checkpoint(session, &request, NULL) == FASTER_OK, "checkpoint failed");
+}
+
 static void first_life(struct faster_session *session) {
     struct faster_op op = {.key = {"deleted", 7}};
     for (unsigned i = 0; i < KEY_COUNT; i++) {
@@ -99,7 +106,7 @@ static void first_life(struct faster_session *session) {
     }
     put(session, "deleted", "x");
     put_large(session, 'A');
-    must(faster_session_commit(session) == FASTER_OK, "commit failed");
+    copy_index(session);
     must(faster_session_delete(session, &op) == FASTER_OK, "delete failed");
     for (unsigned i = 0; i < KEY_COUNT; i += 3) {
         put_number(session, "key", i, "second, and longer");
@@ -132,7 +139,7 @@ static void make(const char *directory) {
             first_life(session);
         } else {
             put(session, "second life", "yes");
-            must(faster_session_commit(session) == FASTER_OK, "commit failed");
+            copy_index(session);
         }
         write_what_is_lost(session);
         snprintf(next, sizeof next, "%s-%u", directory, i + 1);
@@ -223,6 +230,8 @@ static bool check_version(const char *golden, int version) {
     run_command("cp -r", directory, path);
     for (uint64_t life = 0; life < 3; life++) {
         struct faster_store *store = open_store(path, &session);
+        must((faster_store_checkpoints(store, NULL, 0) > 0) == (version >= VERSION_CHECKPOINTS),
+             "there are other checkpoints");
         check_keys(session, version, life);
         put_number(session, "new", (unsigned)life, "one more");
         check_keys(session, version, life + 1);

@@ -44,7 +44,10 @@ static inline enum faster_status rig_try_open(struct rig *rig) {
 }
 
 static inline void rig_open(struct rig *rig) {
-    ASSERT_OK(rig_try_open(rig));
+    struct faster_error error = {0};
+    rig->options.directory = rig->directory;
+    const enum faster_status status = faster_store_open(&rig->options, &rig->store, &error);
+    cr_assert(status == FASTER_OK, "open: %s: %s", faster_status_name(status), error.message);
     ASSERT_OK(faster_session_open(rig->store, &rig->session));
 }
 
