@@ -16,6 +16,7 @@ SQLITE_EXTENSION_INIT1
 #include <pthread.h>
 
 #include "module.h"
+#include "sql/checkpoints.h"
 #include "sql/findings.h"
 #include "sql/functions.h"
 #include "sql/mget.h"
@@ -48,6 +49,7 @@ static int register_all(struct connection *connection) {
     rc = rc == SQLITE_OK ? watcher_register(connection) : rc;
     rc = rc == SQLITE_OK ? listing_register(connection, &STATISTICS_LISTING) : rc;
     rc = rc == SQLITE_OK ? listing_register(connection, &FINDINGS_LISTING) : rc;
+    rc = rc == SQLITE_OK ? listing_register(connection, &CHECKPOINTS_LISTING) : rc;
     rc = rc == SQLITE_OK ? mget_register(connection) : rc;
     return rc == SQLITE_OK ? functions_register(connection) : rc;
 }

@@ -5,9 +5,10 @@
  *   cas                  the same, of faster_cas() only
  *   insert               stores the row if its key is free, else does nothing
  *   commit               of a direct table: makes what was written so far durable
- *   checkpoint           makes the last commit safe in SQLite and in the log, and writes a
- *                        manifest, so that the redo rows can go; within a transaction its own
- *                        writes are not part of it. Of a direct table: as commit
+ *   checkpoint           makes the last commit safe in SQLite and in the log, so that the redo rows
+ *                        can go, and notes where recovery may begin; within a transaction its own
+ *                        writes are not part of it. Of a direct table: commits first. Words may
+ *                        follow, see checkpoints.h
  *   grow                 doubles the index
  *   verify               reads the whole store; fails with the first finding
  *   salvage              of faster_salvage() only: stores the rows of a damaged store
@@ -16,13 +17,12 @@
 
 #include <string.h>
 
-#include "base/sqlite_durable.h"
+#include "sql/checkpoints.h"
 #include "sql/findings.h"
 #include "sql/row_input.h"
 #include "sql/row_merge.h"
 #include "sql/row_write.h"
 #include "sql/salvage.h"
-#include "store/held.h"
 #include "table/transaction.h"
 
 enum command {
@@ -165,32 +165,6 @@ int command_commit(struct table *table) {
     return status == FASTER_OK ? SQLITE_OK : table_engine_error(table, status);
 }
 
-static int run_checkpoint(struct table *table) {
-    struct attachment *attachment = NULL;
-    if (table_is_direct(table)) {
-        return command_commit(table);
-    }
-    int rc = table_meet(table, &attachment);
-    if (rc != SQLITE_OK || !attachment->newest_found) {
-        return rc;
-    }
-    struct faster_commit_row row = attachment->newest.commit;
-    rc = sqlite_durable(table->connection->db, table->schema_name);
-    if (rc != SQLITE_OK) {
-        return connection_error(table->connection, rc,
-                                "%s: the database could not be synced: no checkpoint", table->name);
-    }
-    uint64_t obsolete_below = 0;
-    held_release_idle(&attachment->held);
-    enum faster_status status = faster_session_checkpoint(
-        attachment->session, &row, &obsolete_below, connection_interrupted, table->connection);
-    if (status != FASTER_OK) {
-        return table_engine_error(table, status);
-    }
-    return commit_rows_delete_below(&table->rows,
-                                    obsolete_below < row.number ? obsolete_below : row.number);
-}
-
 static int run_grow(struct table *table) {
     struct attachment *attachment = NULL;
     int rc = table_meet(table, &attachment);
@@ -246,10 +220,14 @@ static int check_alone(struct table *table, const char *name, sqlite3_value **ar
 int command_run(struct table *table, sqlite3_value **argv) {
     sqlite3_value *value = argv[2 + table->schema.command_column];
     const char *name = (const char *)sqlite3_value_text(value);
+    struct faster_checkpoint_request checkpoint;
     int command = 0;
     while (command < COMMAND_COUNT &&
            (name == NULL || sqlite3_stricmp(name, COMMAND_NAMES[command]) != 0)) {
         command++;
+    }
+    if (checkpoint_parse(name, &checkpoint)) {
+        command = COMMAND_CHECKPOINT;
     }
     int rc = command > COMMAND_INSERT && command < COMMAND_COUNT ? check_alone(table, name, argv)
                                                                  : SQLITE_OK;
@@ -267,7 +245,7 @@ int command_run(struct table *table, sqlite3_value **argv) {
     case COMMAND_COMMIT:
         return command_commit(table);
     case COMMAND_CHECKPOINT:
-        return run_checkpoint(table);
+        return checkpoint_run(table, &checkpoint);
     case COMMAND_GROW:
         return run_grow(table);
     case COMMAND_VERIFY:

@@ -5,7 +5,7 @@
 -- and then move golden.db and golden.db-faster to tests/golden/v<format version>/. For each
 -- FASTER table t the ordinary table expected_t holds the rows that must be found in it.
 -- The stores end in different states: of kv the last commits are in its rows' redo only, of
--- pairs everything is below a checkpoint, notes holds rolled back and deleted rows. From format 3
+-- pairs everything is below a checkpoint, from format 4 on one with an index, notes holds rolled back and deleted rows. From format 3
 -- on each has a row larger than a page.
 
 .bail on
@@ -33,6 +33,7 @@ INSERT INTO pairs SELECT 'Name' || (n % 8), n / 4.0, nullif(n % 7, 0), x'cafe' F
 INSERT INTO pairs VALUES ('Blob', 0.5, 1, zeroblob(70000));
 DELETE FROM pairs WHERE b > 9;
 INSERT INTO pairs(pairs) VALUES ('checkpoint');
+INSERT INTO pairs(pairs) VALUES ('checkpoint copy');
 
 INSERT INTO notes(note) VALUES ('one'), ('two'), ('three');
 BEGIN;

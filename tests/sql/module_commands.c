@@ -1,6 +1,8 @@
 /* module_commands.c - the command column, settings, what is counted. */
 #include "module.h"
 
+#include <stdio.h>
+
 static void commands_change_one_column(struct world *world) {
     sqlite3 *db = open_at(world);
     db_must(db, "CREATE VIRTUAL TABLE c USING faster(k TEXT PRIMARY KEY, n INTEGER)");
@@ -27,6 +29,39 @@ static void commands_on_the_table_take_no_row(struct world *world) {
             "allowed are add, append, min, max, insert, commit, checkpoint, grow, verify",
             "INSERT INTO f(f, key, value) VALUES('none', 'a', 7)");
     want(db, "0", "SELECT count(*) FROM f");
+    db_close(db);
+}
+
+static void checkpoints_are_taken_and_listed(struct world *world) {
+    const char *list = "SELECT number, kind, index_number FROM faster_checkpoints('%s')";
+    char sql[128];
+    sqlite3 *db = open_at(world);
+    db_must(db, "CREATE VIRTUAL TABLE t USING faster; CREATE VIRTUAL TABLE d USING "
+                "faster(key PRIMARY KEY, value, writes='direct')");
+    for (int direct = 0; direct < 2; direct++) {
+        const char *name = direct ? "d" : "t";
+        snprintf(sql, sizeof sql, list, name);
+        want(db, "", sql);
+        db_must(db, direct ? "INSERT INTO d VALUES('a', 1)" : "INSERT INTO t VALUES('a', 1)");
+        want(db, "1", direct ? "SELECT faster_checkpoint('d')" : "SELECT faster_checkpoint('t')");
+        want(db, "1|fold-over|0", sql);
+        want(db, "2",
+             direct ? "SELECT faster_checkpoint('d', 'INDEX')"
+                    : "SELECT faster_checkpoint('t', 'INDEX')");
+        want(db, "2|index|2 1|fold-over|0", sql);
+        db_must(db, direct ? "INSERT INTO d VALUES('b', 2)" : "INSERT INTO t VALUES('b', 2)");
+        db_must(db, direct ? "INSERT INTO d(d) VALUES('checkpoint leave')"
+                           : "INSERT INTO t(t) VALUES('Checkpoint incremental leave')");
+        want(db, "3|fold-over|2 2|index|2", sql);
+    }
+    refused(db, SQLITE_ERROR, "kinds of a checkpoint", "SELECT faster_checkpoint('d', 'all')");
+    refused(db, SQLITE_ERROR, "unknown command", "INSERT INTO d(d) VALUES('checkpoint all')");
+    refused(db, SQLITE_ERROR, "unknown command", "INSERT INTO d(d) VALUES('checkpoints')");
+    db_close(db);
+    db = open_at(world);
+    want(db, "a|1 b|2", "SELECT * FROM t ORDER BY key");
+    want(db, "a|1 b|2", "SELECT * FROM d ORDER BY key");
+    want(db, "ok|ok", "SELECT faster_verify('t'), faster_verify('d')");
     db_close(db);
 }
 
@@ -158,6 +193,7 @@ const struct module_case module_commands[] = {
     {"commands_change_one_column", commands_change_one_column},
     {"commands_on_the_table_take_no_row", commands_on_the_table_take_no_row},
     {"command_grow_doubles_the_index", command_grow_doubles_the_index},
+    {"checkpoints_are_taken_and_listed", checkpoints_are_taken_and_listed},
     {"commands_on_several_columns", commands_on_several_columns},
     {"commands_on_rowids", commands_on_rowids},
     {"checkpoint_drops_redo_rows", checkpoint_drops_redo_rows},
