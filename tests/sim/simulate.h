@@ -48,7 +48,7 @@ struct run {
     struct cover covers[COMMITS_MAX]; /* cover 0: what was there at the life's begin */
     uint32_t cover_count;
     uint64_t begin; /* of the life: the first boundary at which it may end */
-    bool may_fail; /* faults are armed: a failure is no difference */
+    bool may_fail;  /* faults are armed: a failure is no difference */
     uint64_t operations, commits, failures;
 };
 
