@@ -11,10 +11,12 @@ struct check {
     struct damage_outcome outcome;
 };
 
-/* What damage may come to. Whatever else there is would be another failure, taken for it. */
+/* What damage may come to; a changed row may name a commit of long ago. Whatever else there is
+ * would be another failure, taken for it. */
 static bool is_of_damage(enum faster_status status) {
     return status == FASTER_CORRUPT || status == FASTER_FOREIGN || status == FASTER_COPY ||
-           status == FASTER_VERSION_NEWER || status == FASTER_MISSING;
+           status == FASTER_VERSION_NEWER || status == FASTER_MISSING ||
+           status == FASTER_SNAPSHOT_GONE;
 }
 
 /* True if the call has succeeded; else it is noted that the damage was noticed. */
@@ -107,8 +109,13 @@ static void read_all(struct check *check, struct ledger *ledger) {
     if (!check->store->is_direct) {
         status = ledger_meet(ledger, check->session);
     }
-    if (!succeeds(check, status, "reading the commit rows") ||
-        !succeeds(check, faster_snapshot_open_newest(check->session, &snapshot), "a snapshot")) {
+    if (!succeeds(check, status, "reading the commit rows")) {
+        return;
+    }
+    status = check->store->is_direct
+                 ? faster_snapshot_open_newest(check->session, &snapshot)
+                 : faster_snapshot_open(check->session, ledger_newest(ledger), &snapshot);
+    if (!succeeds(check, status, "a snapshot")) {
         return;
     }
     scan(check, &snapshot);
