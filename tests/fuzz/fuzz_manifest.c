@@ -88,10 +88,10 @@ static void take_slot(struct fuzz_input *input, unsigned flags, unsigned number,
     }
     /* An input may end within its last manifest, and is one byte of eight too long otherwise. */
     slot->count -= slot->count == SLOT_BYTES ? 8 - (slot->bytes[SLOT_BYTES - 1] & 1u) : 0;
-    if ((flags & (FLAG_SEAL_0 << number)) != 0) {
+    if ((flags & ((unsigned)FLAG_SEAL_0 << number)) != 0) {
         seal_bytes(slot);
     }
-    if ((flags & (FLAG_NO_0 << number)) != 0) {
+    if ((flags & ((unsigned)FLAG_NO_0 << number)) != 0) {
         snprintf(path, sizeof path, "%s/%s", fixture.directory, name);
         (void)unlink(path);
         slot->status = FASTER_MISSING;

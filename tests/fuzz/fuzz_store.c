@@ -1,6 +1,7 @@
 /* fuzz_store.c - see fuzz_store.h. */
 #include "fuzz/fuzz_store.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,18 +153,23 @@ const struct fuzz_store *fuzz_store_transactional(void) {
     return &store;
 }
 
-void fuzz_store_restore(const struct fuzz_store *store) {
-    static const char *const others[] = {FST_NAME_MANIFEST_1,
-                                         FST_NAME_MANIFEST_0 FST_NAME_TEMPORARY_SUFFIX,
-                                         FST_NAME_MANIFEST_1 FST_NAME_TEMPORARY_SUFFIX,
-                                         "log.000000000001",
-                                         "log.000000000002",
-                                         "log.000000000003"};
+/* All but the files that say whose directory it is. */
+static void remove_files(const char *directory) {
     char path[400];
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-        snprintf(path, sizeof path, "%s/%s", store->directory, others[i]);
-        (void)unlink(path);
+    DIR *list = opendir(directory);
+    FUZZ_CHECK(list != NULL, "opendir");
+    for (const struct dirent *entry = readdir(list); entry != NULL; entry = readdir(list)) {
+        if (entry->d_type == DT_REG && strcmp(entry->d_name, FST_NAME_IDENTITY) != 0 &&
+            strcmp(entry->d_name, FST_NAME_LOCK) != 0) {
+            snprintf(path, sizeof path, "%s/%.100s", directory, entry->d_name);
+            (void)unlink(path);
+        }
     }
+    (void)closedir(list);
+}
+
+void fuzz_store_restore(const struct fuzz_store *store) {
+    remove_files(store->directory);
     fuzz_write_file(store->directory, FST_NAME_MANIFEST_0, store->manifest,
                     sizeof(struct fst_manifest));
     fuzz_write_file(store->directory, FUZZ_LOG_NAME, store->log.file, store->log.count);
