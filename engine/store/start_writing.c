@@ -29,16 +29,14 @@ static enum faster_status sync_existing(struct faster_store *store, fst_addr end
                                        : FASTER_OK;
 }
 
-/* Writes `count` bytes and as many zeroes as make whole units: a file may end with the header of a
- * page's last pad, whose rest is zero. */
-static enum faster_status write_units(struct faster_store *store, fst_addr at, unsigned char *bytes,
-                                      size_t count) {
-    const size_t whole = (size_t)fst_align_up_u64(count, FST_WRITE_UNIT_BYTES);
+/* Writes the bytes that were read, and no more: a file may end with the header of a page's last
+ * pad, and a read may have ended early, with more on disk. */
+static enum faster_status write_back(struct faster_store *store, fst_addr at, unsigned char *bytes,
+                                     size_t count) {
     size_t done;
-    memset(bytes + count, 0, whole - count);
     enum faster_status status =
-        fst_device_run(store->device, store->queue, FST_IO_WRITE, at, bytes, whole, &done);
-    return status == FASTER_OK && done < whole ? FASTER_IO : status;
+        fst_device_run(store->device, store->queue, FST_IO_WRITE, at, bytes, count, &done);
+    return status == FASTER_OK && done < count ? FASTER_IO : status;
 }
 
 /* Writes what is on disk of [at, end) once more. A jump may lead over a part that is not there. */
@@ -52,7 +50,7 @@ static enum faster_status rewrite_range(struct faster_store *store, uint64_t at,
         status = fst_device_run(store->device, store->queue, FST_IO_READ, fst_addr_of(at), buffer,
                                 count, &done);
         if (status == FASTER_OK && done > 0) {
-            status = write_units(store, fst_addr_of(at), buffer, done);
+            status = write_back(store, fst_addr_of(at), buffer, done);
         }
         at += count;
     }
