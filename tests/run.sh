@@ -1,7 +1,7 @@
 #!/bin/bash
 # run.sh - installs what is missing, builds and runs all tests.
 #
-#   tests/run.sh            everything, at most 35 minutes on two cores
+#   tests/run.sh            everything, about 50 minutes on two cores
 #   tests/run.sh --quick    the optimised gcc build and its tests
 #   tests/run.sh --only S   the suites whose name contains S, and the builds they need
 #   tests/run.sh --long [M] goes on with the long set for M minutes [60]; see long.py
@@ -349,15 +349,15 @@ fi
 # Besides the suites of tests/: "fixed" holds what does not shrink with the scale, "self" the
 # tests of the tests, "plain" what is not for the thread sanitizer.
 # name               budget function
-suite build-gcc        300 build gcc -Dbuildtype=debugoptimized -Dbench=true -Dplanted=true
+suite build-gcc        500 build gcc -Dbuildtype=debugoptimized -Dbench=true -Dplanted=true
 suite gcc-unit         180 tests_of gcc "$scale" unit
 suite gcc-fuzz          60 tests_of gcc "$scale" fuzz
 suite without-uring    240 without_uring
 suite refused-uring    200 refused_uring
 suite gcc-stress-sim   300 tests_of gcc "$scale" stress sim
 suite gcc-sql          900 tests_of gcc "$scale" sql
-suite gcc-disk         420 tests_of gcc "$scale" disk
-suite gcc-planted      200 tests_of gcc 100 planted
+suite gcc-disk         600 tests_of gcc $(((scale * 2 + 4) / 5)) disk
+suite gcc-planted      400 tests_of gcc 100 planted
 suite gcc-crash        300 tests_of gcc "$scale" crash
 suite gcc-bench        130 tests_of gcc "$scale" bench
 suite layers             60 "$tests_directory/check_layers.py" "$build_root/build-gcc"
@@ -373,19 +373,19 @@ if [ -z "$quick" ]; then
   suite node-client      240 node_client
   suite install           90 "$tests_directory/check_install.sh" "$build_root/build-gcc"
   suite format            30 format_check
-  suite build-clang      240 clang_build
+  suite build-clang      400 clang_build
   suite tidy             600 tidy_check
   suite clang-tests      450 tests_of clang "$tenth" unit stress sim disk sql crash -fixed -self
-  suite build-asan       240 asan_build
+  suite build-asan       400 asan_build
   suite asan-tests       800 tests_of asan "$tenth" unit stress sim disk sql crash -self
-  suite build-tsan       240 tsan_build
+  suite build-tsan       400 tsan_build
   suite tsan-tests       700 tests_of tsan "$tenth" stress sim sql crash -fixed -self -plain
-  suite build-fuzz       120 fuzz_build
+  suite build-fuzz       300 fuzz_build
   suite fuzz             100 fuzz_run 10
-  suite build-coverage   120 coverage_build
-  suite coverage         180 coverage_run
+  suite build-coverage   300 coverage_build
+  suite coverage         400 coverage_run
   suite valgrind        1000 valgrind_tests
-  suite musl             180 other_system musl musl "$tenth" musl-gcc
+  suite musl             300 other_system musl musl "$tenth" musl-gcc
   suite aarch64          300 other_system aarch64 aarch64-linux-gnu $(((tenth + 4) / 5)) \
     aarch64-linux-gnu-gcc qemu-aarch64
 fi

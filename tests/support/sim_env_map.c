@@ -16,11 +16,11 @@
 #endif
 #endif
 #ifdef KEEPS_NOTHING
-#define KEPT_MAX 0u
+#define KEPT_BYTES_MAX 0u
 #else
-#define KEPT_MAX 64u
-#endif
 #define KEPT_BYTES_MAX (4u << 20) /* of one */
+#endif
+#define KEPT_MAX 64u
 
 /* The product's own, which sim_world.c stands in front of. */
 const struct faster_env *__real_faster_env_posix(void);
@@ -28,7 +28,7 @@ const struct faster_env *__real_faster_env_posix(void);
 static struct kept {
     void *memory;
     size_t bytes;
-} kept[KEPT_MAX + 1];
+} kept[KEPT_MAX];
 static size_t kept_count;
 
 static void *map(const struct faster_env *env, size_t bytes) {
