@@ -226,8 +226,12 @@ static enum faster_status look_up_records(struct verify *verify) {
 
 static enum faster_status run(struct verify *verify) {
     const struct faster_store *store = verify->store;
-    enum faster_status status =
-        store->in_memory || store->files == NULL ? FASTER_OK : fst_verify_files(&verify->findings);
+    const bool has_files = !store->in_memory && store->files != NULL;
+    enum faster_status status = has_files ? fst_verify_files(&verify->findings) : FASTER_OK;
+    if (status == FASTER_OK && has_files) {
+        status = fst_verify_checkpoints(&verify->findings, verify->session, verify->interrupt,
+                                        verify->interrupt_context);
+    }
     if (status == FASTER_OK) {
         status = read_log(verify);
     }

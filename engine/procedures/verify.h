@@ -46,4 +46,11 @@ enum faster_status fst_verify_rows(struct fst_findings *findings, struct faster_
  * or why a file could not be read: IO, NOMEM, FULL (no file descriptor is left), READ_ONLY. */
 enum faster_status fst_verify_files(struct fst_findings *findings) FASTER_MUST_CHECK;
 
+/* verify_checkpoints.c: the roots and the copies of the index that they name, of a store with
+ * files. `session` as above. OK, INTERRUPTED, or why a file could not be read, as above. */
+enum faster_status fst_verify_checkpoints(struct fst_findings *findings,
+                                          struct faster_session *session,
+                                          faster_interrupt_fn *interrupt,
+                                          void *interrupt_context) FASTER_MUST_CHECK;
+
 #endif

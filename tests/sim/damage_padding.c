@@ -104,6 +104,9 @@ bool padding_is_unchecked(const struct padding_store *store, const char *name, u
     if (is(name, "store") || is(name, "manifest.0") || is(name, "manifest.1")) {
         return false;
     }
+    if (strncmp(name, "checkpoint.0", 12) == 0 || strncmp(name, "index.0", 7) == 0) {
+        return false; /* each store's roots name all its copies */
+    }
     if (sscanf(name, "log.%12llx", &segment) != 1) {
         return true; /* lock, temporary files, and what is not ours */
     }
