@@ -31,6 +31,7 @@ enum faster_status faster_session_take_checkpoint(struct faster_session *session
     }
     if (request == NULL || request->kind > FASTER_CHECKPOINT_INDEX_ONLY ||
         request->index > FASTER_INDEX_LEAVE ||
+        (request->kind == FASTER_CHECKPOINT_INDEX_ONLY && request->index == FASTER_INDEX_LEAVE) ||
         session->store->direct != (request->durable == NULL) ||
         (request->durable != NULL && request->durable->number == 0)) {
         return FASTER_MISUSE;
@@ -39,7 +40,10 @@ enum faster_status faster_session_take_checkpoint(struct faster_session *session
     if (status != FASTER_OK) {
         return status;
     }
-    fst_checkpoint_begin(&checkpoint, session, request);
+    status = fst_checkpoint_begin(&checkpoint, session, request);
+    if (status != FASTER_OK) {
+        return status;
+    }
     status = session->store->direct ? fst_checkpoint_run(&checkpoint, made)
                                     : take_transactional(&checkpoint, made);
     fst_checkpoint_end(&checkpoint);
@@ -64,9 +68,12 @@ enum faster_status faster_session_checkpoint(struct faster_session *session,
     if (durable == NULL || durable->number == 0) {
         return FASTER_OK;
     }
-    fst_checkpoint_begin(&checkpoint, session, &request);
+    enum faster_status status = fst_checkpoint_begin(&checkpoint, session, &request);
+    if (status != FASTER_OK) {
+        return status;
+    }
     checkpoint.may_fix_tail = true;
-    enum faster_status status = take_transactional(&checkpoint, NULL);
+    status = take_transactional(&checkpoint, NULL);
     fst_checkpoint_end(&checkpoint);
     if (status == FASTER_OK) {
         *obsolete_below = durable->number;

@@ -76,11 +76,15 @@ static void change_phase(struct faster_store *store, enum fst_checkpoint_phase t
     fst_store_relaxed_u32(&store->checkpoint.phase, to);
 }
 
-void fst_checkpoint_begin(struct fst_checkpoint *checkpoint, struct faster_session *session,
-                          const struct faster_checkpoint_request *request) {
+enum faster_status fst_checkpoint_begin(struct fst_checkpoint *checkpoint,
+                                        struct faster_session *session,
+                                        const struct faster_checkpoint_request *request) {
     *checkpoint = (struct fst_checkpoint){.session = session, .request = *request};
-    fst_checkpoints_enter(session->store);
+    if (!fst_checkpoints_enter(session->store, request->interrupt, request->interrupt_context)) {
+        return FASTER_INTERRUPTED;
+    }
     change_phase(session->store, FST_CHECKPOINT_PREPARE);
+    return FASTER_OK;
 }
 
 void fst_checkpoint_end(struct fst_checkpoint *checkpoint) {
@@ -117,6 +121,8 @@ enum faster_status fst_checkpoint_prepare(struct fst_checkpoint *checkpoint) {
     }
     if (durable->number < store->committed.number) {
         checkpoint->point_is_older = true;
+        checkpoint->is_overtaken =
+            !checkpoint->may_fix_tail && durable->number < store->manifest.durable_number;
         checkpoint->point =
             (struct fst_commit_point){durable->number, durable->nonce, durable->start, durable->end,
                                       durable->control_address};
@@ -210,11 +216,14 @@ static enum faster_status aim_index(struct fst_checkpoint *checkpoint) {
     return status;
 }
 
-/* A checkpoint without the index is better than none, if it was not asked for by name. */
+/* A checkpoint without the index is better than none, if it was not asked for by name: at close
+ * it is what makes the last writes of a direct store durable. */
 static bool may_do_without(const struct fst_checkpoint *checkpoint, enum faster_status status) {
-    const bool is_small = status == FASTER_FULL || status == FASTER_NOMEM;
-    return checkpoint->request.kind != FASTER_CHECKPOINT_INDEX_ONLY &&
-           (status == FASTER_BUSY || (is_small && checkpoint->request.index == FASTER_INDEX_AUTO));
+    if (status == FASTER_OK || status == FASTER_INTERRUPTED ||
+        checkpoint->request.kind == FASTER_CHECKPOINT_INDEX_ONLY) {
+        return false;
+    }
+    return status == FASTER_BUSY || checkpoint->request.index == FASTER_INDEX_AUTO;
 }
 
 static enum faster_status copy_index(struct fst_checkpoint *checkpoint) {
@@ -240,9 +249,11 @@ static enum faster_status copy_index(struct fst_checkpoint *checkpoint) {
         fst_checkpoint_file_remove(store->files, FST_CHECKPOINT_FILE_INDEX, checkpoint->number);
     }
     if (may_do_without(checkpoint, status)) {
-        fst_diagnose(&store->diagnostics, FASTER_DIAGNOSTIC_INFO, "checkpoint",
+        const bool is_busy = status == FASTER_BUSY;
+        fst_diagnose(&store->diagnostics,
+                     is_busy ? FASTER_DIAGNOSTIC_INFO : FASTER_DIAGNOSTIC_WARNING, "checkpoint",
                      "the index was not copied (%s%s)", faster_status_name(status),
-                     status == FASTER_BUSY ? ": a transaction larger than memory is open" : "");
+                     is_busy ? ": too much has been written since the commit" : "");
         status = FASTER_OK;
     }
     return status;
@@ -294,9 +305,13 @@ static void describe(const struct fst_checkpoint *checkpoint, struct faster_chec
 enum faster_status fst_checkpoint_run(struct fst_checkpoint *checkpoint,
                                       struct faster_checkpoint *made) {
     struct faster_store *store = checkpoint->session->store;
+    checkpoint->begin = fst_log_begin(store->log).raw;
+    if (checkpoint->is_overtaken) {
+        describe(checkpoint, made);
+        return FASTER_OK;
+    }
     enum faster_status status =
         checkpoint->point_is_older ? check_older_point(checkpoint) : FASTER_OK;
-    checkpoint->begin = fst_log_begin(store->log).raw;
     if (status == FASTER_OK && wants_index(checkpoint)) {
         status = copy_index(checkpoint);
     }
@@ -337,9 +352,11 @@ static enum faster_status close_direct(struct faster_store *store) {
     if (status != FASTER_OK) {
         return status;
     }
-    fst_checkpoint_begin(&checkpoint, session, &request);
-    status = fst_checkpoint_run(&checkpoint, NULL);
-    fst_checkpoint_end(&checkpoint);
+    status = fst_checkpoint_begin(&checkpoint, session, &request);
+    if (status == FASTER_OK) {
+        status = fst_checkpoint_run(&checkpoint, NULL);
+        fst_checkpoint_end(&checkpoint);
+    }
     fst_session_close(session);
     return status;
 }

@@ -20,20 +20,24 @@ struct fst_checkpoint {
     bool may_fix_tail; /* the caller has the decider's write lock */
     struct fst_commit_point point;
     bool point_is_older; /* than the newest commit: its control record is to be looked at */
+    bool is_overtaken;   /* a checkpoint of a later commit has been taken: there is nothing to do */
     struct fst_index_write index;
     bool has_index;  /* a copy was made by this checkpoint */
+    bool is_named;   /* a root may name it */
     uint64_t number; /* of the files it makes, 0: none so far */
     uint64_t begin;
 };
 
-void fst_checkpoint_begin(struct fst_checkpoint *checkpoint, struct faster_session *session,
-                          const struct faster_checkpoint_request *request);
+/* OK, or INTERRUPTED: there is nothing to end. */
+enum faster_status
+fst_checkpoint_begin(struct fst_checkpoint *checkpoint, struct faster_session *session,
+                     const struct faster_checkpoint_request *request) FASTER_MUST_CHECK;
 
 /* request.durable is not NULL. OK, BEHIND, COPY, FAILED, READ_ONLY, and what the start of writing
  * gives. */
 enum faster_status fst_checkpoint_prepare(struct fst_checkpoint *checkpoint) FASTER_MUST_CHECK;
 
-/* `made` may be NULL; of a store without such files it is all zero but for the kind and the point.
+/* `made` may be NULL; of a store without such files it has the kind, the point and begin only.
  * OK, FULL, FAILED, IO, CORRUPT, COPY, NOMEM, INTERRUPTED, BUSY. */
 enum faster_status fst_checkpoint_run(struct fst_checkpoint *checkpoint,
                                       struct faster_checkpoint *made) FASTER_MUST_CHECK;

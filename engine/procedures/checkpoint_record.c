@@ -12,7 +12,7 @@ enum faster_status fst_checkpoint_write_manifest(struct faster_store *store,
     next.begin = begin;
     next.durable_end = fst_log_durable(store->log).raw;
     next.index_bits_min = fst_hash_index_bits(store->index);
-    if (durable != NULL && durable->number != 0) {
+    if (durable != NULL && durable->number >= next.durable_number && durable->number != 0) {
         next.durable_number = durable->number;
         next.durable_nonce = durable->nonce;
         next.durable_control_address = durable->control_address;
@@ -82,8 +82,7 @@ static void note_root(struct fst_checkpoint *checkpoint, const struct fst_root *
 
 void fst_checkpoint_drop_index(struct fst_checkpoint *checkpoint) {
     const struct fst_store_files *files = checkpoint->session->store->files;
-    if (checkpoint->has_index &&
-        fst_checkpoint_file_bytes(files, FST_CHECKPOINT_FILE_ROOT, checkpoint->number) == 0) {
+    if (checkpoint->has_index && !checkpoint->is_named) {
         fst_checkpoint_file_remove(files, FST_CHECKPOINT_FILE_INDEX, checkpoint->number);
     }
     checkpoint->has_index = false;
@@ -100,6 +99,7 @@ static enum faster_status write_root(struct fst_checkpoint *checkpoint) {
         checkpoint->number = ++state->last_number;
     }
     root.number = checkpoint->number;
+    checkpoint->is_named = true;
     enum faster_status status = fst_checkpoint_root_write(store->files, &root);
     if (status == FASTER_OK) {
         note_root(checkpoint, &root);
@@ -133,8 +133,8 @@ enum faster_status fst_checkpoint_trim(struct fst_checkpoint *checkpoint) {
     struct faster_store *store = checkpoint->session->store;
     const fst_addr begin = fst_addr_of(checkpoint->begin);
     enum faster_status status = FASTER_OK;
-    if (checkpoint->number != 0) {
-        status = trim_files(store);
+    if (store->checkpoint.has_files) {
+        status = trim_files(store); /* also what a former one that failed has left */
     }
     if (status == FASTER_OK && fst_addr_below(fst_log_begin(store->log), begin)) {
         fst_add_relaxed_u64(&store->counters.truncated_bytes,

@@ -34,9 +34,7 @@ static enum faster_status take_entry(struct reader *reader, uint64_t bucket, uin
     if (copied.addr.raw + FST_RECORD_ALIGN > reader->highest) {
         reader->highest = copied.addr.raw + FST_RECORD_ALIGN;
     }
-    if (copied.bits > reader->work->bits_max) {
-        reader->work->bits_max = copied.bits;
-    }
+    reader->work->bits_counts[copied.bits]++;
     return reader->loads ? fst_index_load(reader->store->index, &copied) : FASTER_OK;
 }
 
@@ -176,7 +174,7 @@ static enum faster_status read_file(struct fst_index_read *work, bool loads) {
     reader->store = store;
     reader->loads = loads;
     work->block_count = 0;
-    work->bits_max = 0;
+    memset(work->bits_counts, 0, sizeof work->bits_counts);
     enum faster_status status = fst_checkpoint_file_open(store->files, FST_CHECKPOINT_FILE_INDEX,
                                                          work->number, &reader->file);
     if (status == FASTER_OK) {

@@ -13,7 +13,8 @@ struct fst_index_read {
     void *interrupt_context;
     struct fst_index_file header; /* out, as what follows */
     struct fst_index_end end;
-    uint32_t bits_max;    /* of an entry */
+    /* How many entries are of so many bits. */
+    uint64_t bits_counts[FST_FORMAT_INDEX_BITS_MAX + 1];
     uint64_t block_count; /* read so far; after CORRUPT, the damaged one's number */
 };
 

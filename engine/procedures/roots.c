@@ -17,9 +17,28 @@
 #include "base/bytes.h"
 #include "store/index_growth.h"
 
-/* An index of much fewer buckets would fill a large one with many copies of few entries: reading
- * the short log of such a store costs less. */
+/* An entry of fewer bits than the index has is loaded into each bucket that it may serve, as nobody
+ * knows which. A few doublings are worth it; reading the short log of a store whose index was much
+ * smaller costs less. */
 #define SPREAD_BITS_MAX 3u
+
+/* True if the copy fits an index of 2^bits buckets. One that was full must not fill a larger one
+ * with entries for nothing, which would stay: then memory that was raised would be no use. */
+static bool fits(const struct fst_index_read *index, uint32_t bits) {
+    const uint64_t places = (uint64_t)FST_INDEX_BUCKET_ENTRIES << bits;
+    uint64_t loaded = 0;
+    bool is_spread = false;
+    for (uint32_t i = 0; i <= FST_FORMAT_INDEX_BITS_MAX; i++) {
+        if (index->bits_counts[i] != 0) {
+            if (i > bits || bits - i > SPREAD_BITS_MAX || index->bits_counts[i] > places) {
+                return false;
+            }
+            loaded += index->bits_counts[i] << (bits - i);
+            is_spread |= i < bits;
+        }
+    }
+    return !is_spread || loaded <= places / 2;
+}
 
 static bool covers(const struct fst_root *root, const struct fst_index_read *index) {
     const uint64_t from = index->header.replay_from;
@@ -56,9 +75,8 @@ static enum faster_status examine(const struct fst_checkpoint_entry *entry,
         }
         return status;
     }
-    const uint32_t bits = fst_hash_index_bits(store->index);
     *usable = index->header.replay_from >= fst_log_begin(store->log).raw &&
-              index->bits_max <= bits && index->bits_max + SPREAD_BITS_MAX >= bits &&
+              fits(index, fst_hash_index_bits(store->index)) &&
               (index->header.version != 0) == store->direct && covers(root, index);
     return FASTER_OK;
 }

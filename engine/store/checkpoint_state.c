@@ -46,7 +46,7 @@ static enum faster_status read_entry(struct faster_store *store, uint64_t number
     if (status != FASTER_OK) {
         return status;
     }
-    if (entry->root.data_number != 0) {
+    if (entry->root.data_number != 0 || entry->root.session_count != 0) {
         return FASTER_VERSION_NEWER;
     }
     entry->bytes = fst_checkpoint_file_bytes(store->files, FST_CHECKPOINT_FILE_ROOT, number);
@@ -128,15 +128,18 @@ void fst_checkpoints_close(struct faster_store *store) {
 
 /* ---- the role ---- */
 
-void fst_checkpoints_enter(struct faster_store *store) {
+bool fst_checkpoints_enter(struct faster_store *store, faster_interrupt_fn *interrupt,
+                           void *interrupt_context) {
     const struct faster_env *env = store->env;
     struct fst_checkpoint_state *state = &store->checkpoint;
     env->mutex_lock(env, state->mutex);
-    while (state->is_running) {
-        (void)env->condition_wait(env, state->ended, state->mutex, UINT64_MAX);
+    while (state->is_running && (interrupt == NULL || !interrupt(interrupt_context))) {
+        (void)env->condition_wait(env, state->ended, state->mutex, FST_POLL_NS);
     }
+    const bool is_mine = !state->is_running;
     state->is_running = true;
     env->mutex_unlock(env, state->mutex);
+    return is_mine;
 }
 
 void fst_checkpoints_leave(struct faster_store *store) {

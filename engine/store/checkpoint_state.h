@@ -59,8 +59,10 @@ enum faster_status fst_checkpoints_open(struct faster_store *store, uint32_t kep
 /* A state of zeroes may be closed, too. */
 void fst_checkpoints_close(struct faster_store *store);
 
-/* Takes the role; waits for whoever has it. Outside the epoch. */
-void fst_checkpoints_enter(struct faster_store *store);
+/* Takes the role; waits for whoever has it, until `interrupt` (may be NULL) says so: then false.
+ * Outside the epoch. */
+bool fst_checkpoints_enter(struct faster_store *store, faster_interrupt_fn *interrupt,
+                           void *interrupt_context) FASTER_MUST_CHECK;
 void fst_checkpoints_leave(struct faster_store *store);
 
 /* In the role. Puts a new entry first, and drops those that are too many or that lie below

@@ -33,6 +33,7 @@
 
 #define FST_INDEX_BITS_MIN 4u
 #define FST_INDEX_BITS_MAX 36u
+#define FST_INDEX_BUCKET_ENTRIES 7u
 #define FST_INDEX_TAG_BITS 14u
 
 /* The low bits of a word's address field are the index's own. */

@@ -11,7 +11,6 @@
 #include "structures/hash_index.h"
 
 #define FST_INDEX_BUCKET_BYTES 64u
-#define FST_INDEX_BUCKET_ENTRIES 7u
 
 /* ---- words of entries; see hash_index.c ---- */
 

@@ -3,6 +3,7 @@
 #include "direct_rig.h"
 
 #include <dirent.h>
+#include <limits.h>
 #include <unistd.h>
 
 #include "shapes/checkpoint_format.h"
@@ -92,6 +93,21 @@ static void want_numbers(unsigned count, unsigned value) {
     }
 }
 
+/* Each key has one of the two values. */
+static void want_numbers_of(unsigned count, unsigned value, unsigned other) {
+    for (unsigned i = 0; i < count; i++) {
+        char name[32];
+        char texts[2][32];
+        snprintf(name, sizeof name, "key %u", i);
+        snprintf(texts[0], sizeof texts[0], "%u", value);
+        snprintf(texts[1], sizeof texts[1], "%u", other);
+        const char *found = get(name);
+        cr_assert_not_null(found, "%s", name);
+        cr_assert(strcmp(found, texts[0]) == 0 || strcmp(found, texts[1]) == 0, "%s: %s", name,
+                  found);
+    }
+}
+
 static void put_numbers(unsigned count, unsigned value) {
     for (unsigned i = 0; i < count; i++) {
         put_number(i, value);
@@ -100,10 +116,14 @@ static void put_numbers(unsigned count, unsigned value) {
 
 /* ---- direct stores ---- */
 
-static void verify_direct(void) {
+static void want_findings(uint64_t wanted) {
     uint64_t findings = 0;
     ASSERT_OK(faster_session_verify(rig.session, NULL, NULL, NULL, NULL, &findings));
-    cr_assert_eq(findings, 0);
+    cr_assert_eq(findings, wanted);
+}
+
+static void verify_direct(void) {
+    want_findings(0);
 }
 
 Test(roots, direct_store_is_recovered_from_its_index_and_the_log_behind) {
@@ -188,14 +208,25 @@ Test(roots, index_whose_cut_was_never_made_is_not_used) {
     evict();
     commit();
     put_numbers(100, 2);
-    fst_test_env_fail(rig.test, FST_TEST_PATH_REMOVE, 1, FST_TEST_FOR_EVER, FASTER_IO);
-    int calls = 1;
+    int calls = INT_MAX;
     const struct faster_checkpoint_request request = {
         .index = FASTER_INDEX_COPY, .interrupt = stop_after_blocks, .interrupt_context = &calls};
-    for (int wanted = 1; wanted < 6; wanted++) {
-        calls = wanted;
-        (void)!faster_session_take_checkpoint(rig.session, &request, NULL);
+    cr_assert_eq(faster_session_take_checkpoint(rig.session, &request, NULL), FASTER_OK);
+    const int asked = INT_MAX - calls;
+    cr_assert_gt(asked, 2);
+    const int stops[] = {1, asked / 2, asked - 1, asked};
+    for (int i = 0; i < 4; i++) {
+        put_numbers(100, 2);
+        const unsigned files = count_files("index.");
+        calls = stops[i];
+        /* The first removes what is in the way of the file. */
+        fst_test_env_fail(rig.test, FST_TEST_PATH_REMOVE, 2, FST_TEST_FOR_EVER, FASTER_IO);
+        const enum faster_status status =
+            faster_session_take_checkpoint(rig.session, &request, NULL);
         fst_test_env_heal_all(rig.test);
+        cr_assert_eq(status, FASTER_INTERRUPTED, "call %d: %s", stops[i],
+                     faster_status_name(status));
+        cr_assert_eq(count_files("index."), files + 1);
         rig_crash(&rig);
         rig_open(&rig);
         put_number(500, 5);
@@ -206,12 +237,12 @@ Test(roots, index_whose_cut_was_never_made_is_not_used) {
         rig_open(&rig);
         want("key 500", "5");
         verify_direct();
-        put_numbers(100, 2);
     }
     stop();
 }
 
 Test(roots, damaged_files_fall_back_and_say_so) {
+    static const unsigned DAMAGED[] = {1, 1, 1, 2, 2};
     for (int which = 0; which < 5; which++) {
         start_direct();
         warning_count = 0;
@@ -245,7 +276,7 @@ Test(roots, damaged_files_fall_back_and_say_so) {
         rig_open(&rig);
         cr_assert_gt(warning_count, 0, "case %d", which);
         want_numbers(200, 2);
-        verify_direct();
+        want_findings(DAMAGED[which]);
         put_numbers(200, 3);
         (void)copy_index();
         warning_count = 0;
@@ -273,6 +304,7 @@ Test(roots, shortened_and_missing_indexes_fall_back) {
     rig_open(&rig);
     cr_assert_eq(warning_count, 2);
     want_numbers(200, 2);
+    want_findings(2);
     stop();
 }
 
@@ -345,9 +377,7 @@ static void fail_each(enum fst_test_operation operation, enum faster_status stat
         const bool is_safe = faster_session_commit(rig.session) == FASTER_OK;
         rig_crash(&rig);
         rig_open(&rig);
-        if (is_safe) {
-            want_numbers(50, 2);
-        }
+        want_numbers_of(50, 2, is_safe ? 2 : 1);
         want("key 60", NULL);
         verify_direct();
         stop();
@@ -364,6 +394,68 @@ Test(roots, each_failing_sync_and_rename_leaves_a_sound_store) {
     fail_each(FST_TEST_PATH_RENAME, FASTER_IO);
     fail_each(FST_TEST_PATH_REMOVE, FASTER_IO);
     fail_each(FST_TEST_ALLOCATE, FASTER_NOMEM);
+}
+
+/* The copy of the index is left out then, not the cut. */
+Test(roots, closing_without_room_for_the_index_loses_nothing) {
+    start_direct();
+    rig_reopen(&rig);
+    evict();
+    put_numbers(60, 7); /* into a segment that is open */
+    fst_test_env_fail(rig.test, FST_TEST_FILE_OPEN, 1, 1, FASTER_FULL);
+    rig_close(&rig);
+    cr_assert_eq(fst_test_env_failed(rig.test, FST_TEST_FILE_OPEN), 1);
+    fst_test_env_heal_all(rig.test);
+    cr_assert_eq(warning_count, 1);
+    cr_assert_eq(count_files("index."), 0);
+    rig_open(&rig);
+    want_numbers(60, 7);
+    verify_direct();
+    stop();
+}
+
+static bool stop_at_second(void *context) {
+    return ++*(int *)context == 2;
+}
+
+Test(roots, waiting_for_another_checkpoint_can_be_interrupted) {
+    int asked = 0;
+    const struct faster_checkpoint_request request = {.interrupt = stop_at_second,
+                                                      .interrupt_context = &asked};
+    start_direct();
+    put_number(1, 1);
+    cr_assert(fst_checkpoints_enter(rig.store, NULL, NULL));
+    ASSERT_STATUS(faster_session_take_checkpoint(rig.session, &request, NULL), FASTER_INTERRUPTED);
+    cr_assert_eq(asked, 2);
+    fst_checkpoints_leave(rig.store);
+    ASSERT_OK(faster_session_take_checkpoint(rig.session, &request, NULL));
+    stop();
+}
+
+/* What a full small index holds must not fill a larger one: memory was raised to have room. */
+Test(roots, full_index_is_not_spread_over_a_larger_one) {
+    char name[32];
+    unsigned count = 0;
+    start_direct();
+    enum faster_status status = FASTER_OK;
+    for (; status == FASTER_OK; count++) {
+        snprintf(name, sizeof name, "key %u", count);
+        status = put(name, "1");
+    }
+    ASSERT_STATUS(status, FASTER_FULL);
+    count--;
+    (void)copy_index();
+    rig_close(&rig);
+    rig.options.memory_bytes *= 4;
+    rig_open(&rig);
+    cr_assert_geq(stat_of("recovered_records"), count);
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "other %u", i);
+        ASSERT_OK(put(name, "2"));
+    }
+    want_numbers(100, 1);
+    verify_direct();
+    stop();
 }
 
 /* ---- transactional stores ---- */
@@ -476,6 +568,26 @@ Test(roots, lost_newest_commit_after_a_checkpoint_goes_on) {
     rig_finish(&rig);
 }
 
+/* Who was slower to ask than another is served by the other's. */
+Test(roots, older_commit_than_the_last_checkpoints_changes_nothing) {
+    start_transactional(RIG_NEVER_INLINE);
+    commit_numbers(10, 1, 100);
+    const struct faster_commit_row older = *ledger_newest(&rig.ledger);
+    commit_numbers(10, 2, 100);
+    const struct faster_checkpoint newer = copy_index();
+    const struct faster_checkpoint_request request = {.durable = &older};
+    ASSERT_OK(faster_session_take_checkpoint(rig.session, &request, NULL));
+    struct faster_checkpoint list[4];
+    cr_assert_eq(faster_store_checkpoints(rig.store, list, 4), 1);
+    cr_assert_eq(list[0].number, newer.number);
+    cr_assert_eq(rig.store->manifest.durable_number, newer.point_number);
+    rig_crash(&rig);
+    rig_open(&rig);
+    expect_numbers(10, 2);
+    rig_verify(&rig);
+    rig_finish(&rig);
+}
+
 /* The database went back behind the checkpoint: whatever the manifest says. */
 Test(roots, decider_without_the_checkpoints_commit_is_refused) {
     start_transactional(RIG_NEVER_INLINE);
@@ -497,6 +609,11 @@ Test(roots, requests_that_make_no_sense_are_refused) {
     ASSERT_STATUS(faster_session_take_checkpoint(rig.session, &request, NULL), FASTER_MISUSE);
     struct faster_commit_row row = *ledger_newest(&rig.ledger);
     request.durable = &row;
+    request.kind = FASTER_CHECKPOINT_INDEX_ONLY;
+    request.index = FASTER_INDEX_LEAVE;
+    ASSERT_STATUS(faster_session_take_checkpoint(rig.session, &request, NULL), FASTER_MISUSE);
+    request.kind = FASTER_CHECKPOINT_FOLD_OVER;
+    request.index = FASTER_INDEX_AUTO;
     row.number++;
     ASSERT_STATUS(faster_session_take_checkpoint(rig.session, &request, NULL), FASTER_BEHIND);
     row.number--;
