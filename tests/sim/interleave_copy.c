@@ -199,6 +199,7 @@ static void check_loaded(uint32_t bits) {
 }
 
 static void finish(void) {
+    sched_expect(fst_hash_index_bits(world.index) > BITS, "nothing has grown");
     for (uint32_t bits = BITS; bits <= BITS + DOUBLINGS_MAX; bits++) {
         if (bits >= fst_hash_index_bits(world.index)) {
             check_loaded(bits);
