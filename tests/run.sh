@@ -67,7 +67,8 @@ export ASAN_OPTIONS=strict_string_checks=1
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
 logs=$(mktemp -d "${TMPDIR:-/tmp}/faster-tests.XXXXXX")
-trap 'rm -rf "$logs"' EXIT
+memory=$(mktemp -d /dev/shm/faster-tests.XXXXXX 2>/dev/null)
+trap 'rm -rf "$logs" ${memory:+"$memory"}' EXIT
 passed=0
 failed=0
 skipped=0
@@ -194,6 +195,16 @@ tests_of() { # NAME SCALE SUITES...; -SUITE leaves one out
     esac
   done
   meson_tests "$name" "$percent" $arguments
+}
+
+# Lets tests that do not need a disk make their files in memory, if 6 GiB are free there: on a
+# disk they wait for it most of the time.
+in_memory() {
+  if [ -n "$memory" ] && [ "$(df --output=avail -k "$memory" | tail -n 1)" -gt $((6 << 20)) ]; then
+    TMPDIR=$memory "$@"
+  else
+    "$@"
+  fi
 }
 
 # Each test is a process that fails silently under valgrind: what it finds is in the log
@@ -353,11 +364,11 @@ suite build-gcc        500 build gcc -Dbuildtype=debugoptimized -Dbench=true -Dp
 suite gcc-unit         180 tests_of gcc "$scale" unit
 suite gcc-fuzz          60 tests_of gcc "$scale" fuzz
 suite without-uring    240 without_uring
-suite refused-uring    200 refused_uring
+suite refused-uring    200 in_memory refused_uring
 suite gcc-stress-sim   300 tests_of gcc "$scale" stress sim
-suite gcc-sql          900 tests_of gcc "$scale" sql
-suite gcc-disk         600 tests_of gcc $(((scale * 2 + 4) / 5)) disk
-suite gcc-planted      400 tests_of gcc 100 planted
+suite gcc-sql          900 in_memory tests_of gcc "$scale" sql
+suite gcc-disk         600 in_memory tests_of gcc $(((scale * 2 + 4) / 5)) disk
+suite gcc-planted      400 in_memory tests_of gcc 100 planted
 suite gcc-crash        300 tests_of gcc "$scale" crash
 suite gcc-bench        130 tests_of gcc "$scale" bench
 suite layers             60 "$tests_directory/check_layers.py" "$build_root/build-gcc"
@@ -375,18 +386,18 @@ if [ -z "$quick" ]; then
   suite format            30 format_check
   suite build-clang      400 clang_build
   suite tidy             600 tidy_check
-  suite clang-tests      450 tests_of clang "$tenth" unit stress sim disk sql crash -fixed -self
+  suite clang-tests      450 in_memory tests_of clang "$tenth" unit stress sim disk sql crash -fixed -self
   suite build-asan       400 asan_build
-  suite asan-tests       800 tests_of asan "$tenth" unit stress sim disk sql crash -self
+  suite asan-tests       800 in_memory tests_of asan "$tenth" unit stress sim disk sql crash -self
   suite build-tsan       400 tsan_build
-  suite tsan-tests       700 tests_of tsan "$tenth" stress sim sql crash -fixed -self -plain
+  suite tsan-tests       700 in_memory tests_of tsan "$tenth" stress sim sql crash -fixed -self -plain
   suite build-fuzz       300 fuzz_build
   suite fuzz             100 fuzz_run 10
   suite build-coverage   300 coverage_build
-  suite coverage         400 coverage_run
-  suite valgrind        1000 valgrind_tests
-  suite musl             300 other_system musl musl "$tenth" musl-gcc
-  suite aarch64          300 other_system aarch64 aarch64-linux-gnu $(((tenth + 4) / 5)) \
+  suite coverage         400 in_memory coverage_run
+  suite valgrind        1000 in_memory valgrind_tests
+  suite musl             300 in_memory other_system musl musl "$tenth" musl-gcc
+  suite aarch64          300 in_memory other_system aarch64 aarch64-linux-gnu $(((tenth + 4) / 5)) \
     aarch64-linux-gnu-gcc qemu-aarch64
 fi
 
