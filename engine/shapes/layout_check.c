@@ -200,9 +200,9 @@ _Static_assert(FST_HEADER_INVALID == UINT64_C(0x0020000000000000), "INVALID");
 _Static_assert(FST_HEADER_SEALED == UINT64_C(0x0040000000000000), "SEALED");
 _Static_assert(FST_HEADER_EXPIRES == UINT64_C(0x0080000000000000), "EXPIRES");
 _Static_assert(FST_HEADER_VERSION_SHIFT == 56, "version");
-_Static_assert(FST_RECORD_SMALL_UNITS_MAX == (1u << 10) - 1, "small whole size: 10 bits");
-_Static_assert(FST_RECORD_SMALL_KEY_MAX == (1u << 8) - 1, "small key size: 8 bits");
-_Static_assert(FST_RECORD_SMALL_VALUE_MAX == (1u << 13) - 1, "small value size: 13 bits");
+_Static_assert(FST_RECORD_SMALL_UNITS_MAX == 1023, "small whole size: 10 bits");
+_Static_assert(FST_RECORD_SMALL_KEY_MAX == 255, "small key size: 8 bits");
+_Static_assert(FST_RECORD_SMALL_VALUE_MAX == 8191, "small value size: 13 bits");
 _Static_assert(FST_SIZES_CHUNKED == UINT32_C(0x80000000), "CHUNKED");
 _Static_assert(FST_CHUNK_LIST_BYTES == sizeof(struct fst_chunk_list), "value of a CHUNKED record");
 _Static_assert(FST_KIND_NONE == 0 && FST_KIND_DATA == 1 && FST_KIND_PAD == 2 &&
