@@ -29,6 +29,10 @@ static const struct crash_script SCRIPTS[] = {
     {"large", "chunked,commit,chunked,fill,early,chunked,commit,reopen,chunked,kill,rmw,commit", 1,
      1, false},
     {"early", "early,early,delete,commit,early,kill,early,in-place,reopen,early", 1, 1, false},
+    {"indexes",
+     "new,copy,delete,commit,leave,early,copy,rmw,index,fill,leave,copy,reopen,copy,chunked,kill,"
+     "leave,delete,grow,index,new,grow,leave,rmw,copy",
+     1, 1, false},
     {"evict", "fill,fill,fill,chunked,rmw,delete,commit", 4, 4, false},
     {"wide",
      "fill,fill,fill,fill,fill,fill,fill,fill,fill,fill,fill,fill,fill,fill,fill,fill,fill,"

@@ -27,6 +27,10 @@ enum direct_op {
     DIRECT_GROW,
     DIRECT_REOPEN, /* clean */
     DIRECT_KILL,   /* of the process, and the next one */
+    /* Checkpoints by the other session, writes beside them: */
+    DIRECT_COPY,  /* with a copy of the index */
+    DIRECT_INDEX, /* for the index only */
+    DIRECT_LEAVE, /* of the log only */
     DIRECT_OPS
 };
 
@@ -35,6 +39,7 @@ struct direct {
     const struct direct_config *config;
     uint64_t random;
     uint32_t next_value;
+    uint64_t tried; /* the version that a checkpoint has ended */
     struct model *model;
     struct faster_store *store;
     struct faster_session *sessions[DIRECT_SESSIONS];

@@ -20,6 +20,7 @@ const char *const DIRECT_OP_NAMES[DIRECT_OPS] = {
     [DIRECT_DELETE] = "delete", [DIRECT_CAS] = "cas",           [DIRECT_CHUNKED] = "chunked",
     [DIRECT_FILL] = "fill",     [DIRECT_COMMIT] = "commit",     [DIRECT_EARLY] = "early",
     [DIRECT_GROW] = "grow",     [DIRECT_REOPEN] = "reopen",     [DIRECT_KILL] = "kill",
+    [DIRECT_COPY] = "copy",     [DIRECT_INDEX] = "index",       [DIRECT_LEAVE] = "leave",
 };
 
 uint32_t direct_draw(struct direct *direct, uint32_t below) {
@@ -231,6 +232,42 @@ static void commit_with_early_writes(struct direct *direct) {
     fst_test_env_hook(sim_world_test_env(), FST_TEST_RANDOM, NULL, NULL);
 }
 
+/* ---- checkpoints ---- */
+
+/* The version ends only here: what was written beside the copy is of it. */
+static void end_version(void *context, enum fst_test_operation operation) {
+    struct direct *direct = context;
+    direct->tried = model_commit(direct->model);
+    sim_mark(MARK_TRY, direct->tried);
+    write_early(direct, operation);
+}
+
+/* Before the first entry is read, and behind the place from which recovery reads the log. */
+static void write_beside_copy(void *context, enum fst_test_operation operation) {
+    struct direct *direct = context;
+    fst_test_env_hook(sim_world_test_env(), operation, NULL, NULL);
+    upsert(direct, 0, 4, MODEL_SMALL);
+    upsert(direct, 0, FIRST_NEW_KEY + 1, MODEL_MEDIUM);
+    direct_write(direct, 0, 5, 0);
+    fst_test_env_hook(sim_world_test_env(), operation, end_version, direct);
+}
+
+static void take_checkpoint(struct direct *direct, enum faster_checkpoint_kind kind,
+                            enum faster_checkpoint_index index) {
+    const struct faster_checkpoint_request request = {.kind = kind, .index = index};
+    const bool copies = index == FASTER_INDEX_COPY;
+    upsert(direct, 1, 3, MODEL_SMALL);
+    direct->tried = 0;
+    fst_test_env_hook(sim_world_test_env(), FST_TEST_RANDOM,
+                      copies ? write_beside_copy : end_version, direct);
+    const enum faster_status status =
+        faster_session_take_checkpoint(direct->sessions[1], &request, NULL);
+    fst_test_env_hook(sim_world_test_env(), FST_TEST_RANDOM, NULL, NULL);
+    CASES_CHECK(status == FASTER_OK && direct->tried != 0, "P3", "checkpoint: %s %s",
+                faster_status_name(status), faster_session_message(direct->sessions[1]));
+    sim_mark(MARK_ACK, direct->tried);
+}
+
 void direct_end(struct direct *direct) {
     const uint64_t version = model_commit(direct->model);
     sim_mark(MARK_TRY, version);
@@ -301,6 +338,15 @@ void direct_operate(struct direct *direct, enum direct_op op) {
         break;
     case DIRECT_KILL:
         kill_process(direct);
+        break;
+    case DIRECT_COPY:
+        take_checkpoint(direct, FASTER_CHECKPOINT_FOLD_OVER, FASTER_INDEX_COPY);
+        break;
+    case DIRECT_INDEX:
+        take_checkpoint(direct, FASTER_CHECKPOINT_INDEX_ONLY, FASTER_INDEX_COPY);
+        break;
+    case DIRECT_LEAVE:
+        take_checkpoint(direct, FASTER_CHECKPOINT_FOLD_OVER, FASTER_INDEX_LEAVE);
         break;
     case DIRECT_OPS:
         break;

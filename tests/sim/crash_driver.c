@@ -420,6 +420,8 @@ int crash_main(int argc, char **argv, const struct crash_kind *kind) {
         }
     }
     kind->finish();
+    cases_add("recoveries from an index", sim_world_index_recoveries());
+    cases_expect(&cases, "recoveries from an index");
     sim_world_end();
     return cases_end(&cases, kind->promises);
 }

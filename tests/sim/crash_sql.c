@@ -3,7 +3,7 @@
  * Strategy: SQLite's files and the stores' are on one simulated disk, whose log has the writes,
  * syncs and names of both in their order. A workload runs once, undisturbed; then, at each boundary
  * of the log, what a crash may leave is made, opened and compared. Workloads are scripts, each
- * sequence of one, two and three of twelve operations (of which the last one's boundaries are new),
+ * sequence of one, two and three operations (of which the last one's boundaries are new),
  * and drawn ones. Each runs in one of the combinations of journal mode and synchronous; in half of
  * them a second connection is open.
  *
@@ -54,6 +54,7 @@ static const char *const scripts[] = {
     "bulk,bulk,checkpoint,delete,bulk,checkpoint,tidy,bulk,reopen,update",
     "rollback,rollback,insert,rollback,reopen,rollback,insert,checkpoint,rollback,insert",
     "direct,insert,direct,direct,bulk,direct,checkpoint,direct,reopen,direct",
+    "insert,copy,update,direct,leave,insert,index,bulk,copy,reopen,delete,copy,checkpoint,insert",
     "insert,checkpoint,insert,checkpoint,reopen,checkpoint,update,tidy,checkpoint",
 };
 #define SCRIPTS (sizeof scripts / sizeof scripts[0])
@@ -468,6 +469,10 @@ int main(int argc, char **argv) {
         }
     }
     release_bases();
+    if (!is_self) {
+        cases_add("recoveries from an index", sim_world_index_recoveries());
+        cases_expect(&cases, "recoveries from an index");
+    }
     sim_world_end();
     return cases_end(&cases, "P1 P2 P3");
 }

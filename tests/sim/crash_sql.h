@@ -2,7 +2,7 @@
  *
  *     crash_sql.c             sequences of operations, what a crash leaves of each, replays
  *     crash_sql_database.c    configurations, connections, content
- *     crash_sql_operations.c  the twelve operations, and what a workload has acknowledged
+ *     crash_sql_operations.c  the operations, and what a workload has acknowledged
  *     crash_sql_check.c       what must hold after a crash
  *
  * The database has pairs of tables that each transaction changes alike: o and the FASTER table f;
@@ -24,7 +24,7 @@
 
 #define SQL_DATABASE "/db"
 #define SQL_VERSIONS_MAX 1024u
-#define SQL_OPERATIONS 12u
+#define SQL_OPERATIONS 15u
 #define SQL_WORKLOAD_MAX 40u /* operations */
 
 /* Marks of the direct table's versions. */

@@ -80,7 +80,7 @@ void sql_insert_rows(struct sql_run *run, uint32_t count, uint32_t value_bytes) 
     commit(run);
 }
 
-/* ---- the twelve ---- */
+/* ---- the operations ---- */
 
 static void operate_insert(struct sql_run *run) {
     sql_insert_rows(run, 2, SMALL_VALUE_BYTES);
@@ -140,6 +140,27 @@ static void operate_checkpoint(struct sql_run *run) {
         sql_must(run->db, "INSERT INTO f(f) VALUES ('checkpoint')");
         mark_safe(run);
     }
+}
+
+/* Of both kinds of FASTER table; each version of the direct one was committed before. */
+static void take_checkpoints(struct sql_run *run, const char *kind, const char *index) {
+    if (!run->is_self) {
+        sql_must(run->db, "SELECT faster_checkpoint('f', '%s', '%s')", kind, index);
+        mark_safe(run);
+        sql_must(run->db, "SELECT faster_checkpoint('d', '%s', '%s')", kind, index);
+    }
+}
+
+static void operate_copy(struct sql_run *run) {
+    take_checkpoints(run, "fold-over", "copy");
+}
+
+static void operate_index(struct sql_run *run) {
+    take_checkpoints(run, "index", "copy");
+}
+
+static void operate_leave(struct sql_run *run) {
+    take_checkpoints(run, "fold-over", "leave");
 }
 
 /* SQLite's own tidying up. */
@@ -228,6 +249,8 @@ static const struct {
     {"checkpoint", operate_checkpoint}, {"tidy", operate_tidy},
     {"create", operate_create},         {"drop", operate_drop},
     {"reopen", operate_reopen},         {"direct", operate_direct},
+    {"copy", operate_copy},             {"index", operate_index},
+    {"leave", operate_leave},
 };
 
 const char *sql_operation_name(uint32_t operation) {

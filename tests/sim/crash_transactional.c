@@ -34,6 +34,10 @@ static const struct crash_script SCRIPTS[] = {
      "synced,checkpoint,chunked,synced,checkpoint,commit,checkpoint,synced,reopen,chunked,commit,"
      "synced,checkpoint,reopen,checkpoint",
      1, 2, false},
+    {"indexes",
+     "copy,commit,leave,savepoint,commit,index,commit,copy,delete,copy,commit,checkpoint,copy,"
+     "reopen,copy,rollback,leave,commit,lost,copy,reopen,index,commit,copy",
+     1, 1, false},
     {"kills",
      "put,commit,reopen,put,reopen,commit,lost,reopen,reopen,rollback,reopen,reopen,commit", 1, 1,
      false},

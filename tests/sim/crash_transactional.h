@@ -29,6 +29,10 @@ enum txn_op {
     TXN_BUSY,       /* prepared, more writes, committed */
     TXN_CHECKPOINT, /* and rows are deleted */
     TXN_REOPEN,     /* clean, and in turn a kill */
+    /* Checkpoints beside an open transaction: */
+    TXN_COPY,  /* with a copy of the index */
+    TXN_INDEX, /* for the index only, and of an older commit if there is one */
+    TXN_LEAVE, /* of the log only */
     TXN_OPS
 };
 extern const char *const TXN_OP_NAMES[TXN_OPS];
@@ -57,6 +61,7 @@ struct txn_store {
     struct model *model;
     struct decisions decisions;
     struct ledger ledger; /* what the decider holds */
+    struct faster_commit_row older; /* of this life, before the last commit; number 0: none */
     struct faster_store *store;
     struct faster_session *session;
     struct faster_txn *txn;

@@ -33,6 +33,9 @@ const char *const TXN_OP_NAMES[TXN_OPS] = {
     [TXN_BUSY] = "busy",
     [TXN_CHECKPOINT] = "checkpoint",
     [TXN_REOPEN] = "reopen",
+    [TXN_COPY] = "copy",
+    [TXN_INDEX] = "index",
+    [TXN_LEAVE] = "leave",
 };
 
 uint32_t txn_draw(struct txn_store *store, uint32_t below) {
@@ -128,6 +131,7 @@ static enum faster_status open_store(struct txn_store *store, struct faster_erro
 
 void txn_open(struct txn_store *store) {
     struct faster_error error = {0};
+    store->older = (struct faster_commit_row){0};
     const enum faster_status status = open_store(store, &error);
     CASES_CHECK(status == FASTER_OK, "P1", "open: %s: %s%s", faster_status_name(status),
                 error.message,
@@ -272,10 +276,21 @@ static bool prepare(struct txn_store *store, struct faster_commit_row *row,
     return status == FASTER_OK;
 }
 
+/* Whoever takes a checkpoint of it may have it from before. */
+static void note_older(struct txn_store *store) {
+    const struct faster_commit_row *newest = ledger_newest(&store->ledger);
+    if (newest != NULL) {
+        store->older = *newest;
+        store->older.redo = NULL;
+        store->older.redo_bytes = 0;
+    }
+}
+
 void txn_commit(struct txn_store *store) {
     struct faster_commit_row row;
     uint64_t obsolete_below;
     if (prepare(store, &row, &obsolete_below)) {
+        note_older(store);
         ledger_insert(&store->ledger, &row, obsolete_below);
         (void)model_commit(store->model);
         txn_decide(store, committed_map(store), store->config->syncs);
@@ -379,6 +394,43 @@ static void checkpoint(struct txn_store *store) {
     txn_decide(store, committed_map(store), store->config->syncs);
 }
 
+/* Everything up to this row is safe in the decider; what came later is as it was. */
+static void make_durable(const struct txn_store *store, const struct faster_commit_row *row) {
+    const struct sim_disk *disk = sim_world_disk();
+    const uint64_t before = cases_newest_mark(disk, sim_log_length(disk), MARK_ROW_DURABLE);
+    uint64_t number = store->decisions.count - 1;
+    for (; number > before; number--) {
+        const struct faster_commit_row *newest =
+            ledger_newest(&store->decisions.each[number].ledger);
+        if (newest != NULL && newest->number == row->number && newest->nonce == row->nonce) {
+            break;
+        }
+    }
+    sim_mark(MARK_ROW_DURABLE, number);
+}
+
+/* Without the decider's lock. What the open transaction has written is no part of it. */
+static void take_checkpoint(struct txn_store *store, enum faster_checkpoint_kind kind,
+                            enum faster_checkpoint_index index) {
+    struct faster_checkpoint_request request = {.kind = kind, .index = index};
+    put(store, 9, MODEL_SMALL);
+    put(store, txn_draw(store, SMALL_KEYS), MODEL_MEDIUM);
+    request.durable = ledger_newest(&store->ledger);
+    if (request.durable == NULL) {
+        return;
+    }
+    if (kind == FASTER_CHECKPOINT_INDEX_ONLY && store->older.number != 0) {
+        request.durable = &store->older;
+    }
+    make_durable(store, request.durable);
+    const enum faster_status status =
+        faster_session_take_checkpoint(store->session, &request, NULL);
+    CASES_CHECK(status == FASTER_OK ||
+                    (status == FASTER_BUSY && kind == FASTER_CHECKPOINT_INDEX_ONLY),
+                "P3", "checkpoint: %s: %s", faster_status_name(status),
+                faster_session_message(store->session));
+}
+
 /* ---- reopening ---- */
 
 static void kill_process(struct txn_store *store) {
@@ -443,6 +495,15 @@ void txn_operate(struct txn_store *store, enum txn_op op) {
         break;
     case TXN_REOPEN:
         reopen(store);
+        break;
+    case TXN_COPY:
+        take_checkpoint(store, FASTER_CHECKPOINT_FOLD_OVER, FASTER_INDEX_COPY);
+        break;
+    case TXN_INDEX:
+        take_checkpoint(store, FASTER_CHECKPOINT_INDEX_ONLY, FASTER_INDEX_COPY);
+        break;
+    case TXN_LEAVE:
+        take_checkpoint(store, FASTER_CHECKPOINT_FOLD_OVER, FASTER_INDEX_LEAVE);
         break;
     case TXN_OPS:
         break;

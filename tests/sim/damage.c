@@ -244,6 +244,8 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < STORES; i++) {
         damage_forget_store(&stores[i]);
     }
+    cases_add("recoveries from an index", sim_world_index_recoveries());
+    cases_expect(&cases, "recoveries from an index");
     sim_world_end();
     return cases_end(&cases, "P4 P8");
 }

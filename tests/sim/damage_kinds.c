@@ -25,8 +25,8 @@ static size_t read_file(const void *context, const char *name, uint64_t offset, 
 /* A byte of [from, end) that differs, and that something checks; UINT64_MAX: there is none. */
 static uint64_t find_checked(const struct damage_store *store, const struct sim_image *damaged,
                              const struct damage_file *file, uint64_t from, uint64_t end) {
-    static unsigned char before[1u << 16];
-    static unsigned char after[1u << 16];
+    static unsigned char before[1u << 18];
+    static unsigned char after[1u << 18];
     const struct padding_store padding = {read_file, store, DAMAGE_SEGMENT_BITS, store->log_end};
     const size_t count = from < end ? (size_t)(end - from) : 0;
     CASES_CHECK(count <= sizeof before, "setup", "%s is too long", file->name);

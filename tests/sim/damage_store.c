@@ -1,8 +1,8 @@
 /* damage_store.c - small stores that hold one of everything that FORMAT.md knows.
  *
  * Old versions, tombstones, ranges undone by a savepoint, a value in chunks, records of exactly one
- * sector at a sector's begin, a jump over what a failed write left, rows with and without redo, and
- * two manifests.
+ * sector at a sector's begin, a jump over what a failed write left, rows with and without redo, two
+ * manifests, and, of a store that was closed, a copy of the index.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -206,6 +206,16 @@ static void write_manifest(struct maker *maker) {
     remember(maker);
 }
 
+/* Recovery begins with it, and reads the log from here on. */
+static void copy_index(struct maker *maker) {
+    const struct faster_checkpoint_request request = {
+        .kind = FASTER_CHECKPOINT_INDEX_ONLY,
+        .durable = maker->made->is_direct ? NULL : ledger_newest(&maker->made->ledger)};
+    if (!maker->made->is_killed) {
+        MUST(faster_session_take_checkpoint(maker->session, &request, NULL));
+    }
+}
+
 /* A commit fails half written, the process ends, and the next one jumps over what is left. */
 static void fail_half(struct maker *maker) {
     const struct sim_fault fault = {1u << SIM_CALL_WRITE, SIM_FILE_SEGMENT, 1, UINT64_MAX,
@@ -236,6 +246,7 @@ static void write_last(struct maker *maker) {
     put_small(maker, 0, 2);
     put(maker, 20, 300);
     commit(maker);
+    copy_index(maker);
     remember(maker);
     begin(maker);
     put(maker, 21, 100);

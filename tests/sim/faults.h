@@ -50,8 +50,9 @@ void faults_write(struct faults_life *life, uint32_t key, model_value value);
 void faults_put(struct faults_life *life, uint32_t key, enum model_size size);
 void faults_merge(struct faults_life *life, uint32_t key);
 void faults_commit(struct faults_life *life);
-/* False: it failed. */
+/* False: it failed. The first is of a transactional store, under the decider's lock. */
 bool faults_checkpoint(struct faults_life *life);
+bool faults_take_checkpoint(struct faults_life *life, enum faster_checkpoint_index index);
 
 /* Reads that are right or fail; of a transactional store between transactions. */
 void faults_read_all(struct faults_life *life);

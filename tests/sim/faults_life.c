@@ -222,6 +222,28 @@ bool faults_checkpoint(struct faults_life *life) {
     return true;
 }
 
+/* Of a direct store it is a commit, too. */
+bool faults_take_checkpoint(struct faults_life *life, enum faster_checkpoint_index index) {
+    struct faster_checkpoint_request request = {.index = index};
+    uint64_t tried = life->acked;
+    if (life->is_direct) {
+        tried = model_commit(life->model);
+    } else if (begin(life)) {
+        request.durable = ledger_newest(&life->ledger);
+    } else {
+        return false;
+    }
+    const enum faster_status status =
+        faster_session_take_checkpoint(life->session, &request, NULL);
+    if (!succeeds(life, status, "checkpoint")) {
+        return false;
+    }
+    CASES_CHECK(status == FASTER_OK, "P3", "a checkpoint: %s", faster_status_name(status));
+    CASES_CHECK(!life->is_broken, "P5", "a checkpoint after a failure that is final");
+    life->acked = tried;
+    return true;
+}
+
 /* ---- reads ---- */
 
 /* Whether the read was carried out; a key that is not there has value 0. */

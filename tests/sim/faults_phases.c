@@ -16,6 +16,7 @@ struct beginning {
 static struct beginning nothing;   /* an empty parent directory */
 static struct beginning closed[2]; /* by whether it is direct */
 static struct beginning killed[2]; /* in a commit: a jump is needed */
+static struct beginning indexed[2]; /* closed; recovery begins with a copy of the index */
 
 /* ---- beginnings ---- */
 
@@ -107,10 +108,27 @@ static void make_store(bool is_direct) {
     faults_end(&life);
 }
 
+static void make_indexed(bool is_direct) {
+    struct faults_life life = {.is_direct = is_direct};
+    take(&life, &closed[is_direct]);
+    must_open(&life);
+    faults_put(&life, 0, MODEL_MEDIUM);
+    faults_commit(&life);
+    CASES_CHECK(faults_take_checkpoint(&life, FASTER_INDEX_COPY), "setup", "no checkpoint");
+    faults_put(&life, 3, MODEL_SMALL);
+    faults_put(&life, 15, MODEL_MEDIUM);
+    faults_commit(&life);
+    faults_close(&life);
+    keep(&indexed[is_direct], &life);
+    faults_end(&life);
+}
+
 void faults_make_images(void) {
     make_nothing();
-    make_store(false);
-    make_store(true);
+    for (int is_direct = 0; is_direct < 2; is_direct++) {
+        make_store(is_direct);
+        make_indexed(is_direct);
+    }
 }
 
 void faults_forget_images(void) {
@@ -118,6 +136,7 @@ void faults_forget_images(void) {
     for (int i = 0; i < 2; i++) {
         forget(&closed[i]);
         forget(&killed[i]);
+        forget(&indexed[i]);
     }
 }
 
@@ -253,6 +272,10 @@ static void run_open(struct faults_life *life) {
     }
 }
 
+static void run_open_index(struct faults_life *life) {
+    run_open(life);
+}
+
 static void run_write(struct faults_life *life) {
     faults_put(life, 0, MODEL_SMALL);
     faults_put(life, 20, MODEL_SMALL);
@@ -285,6 +308,20 @@ static void run_checkpoint(struct faults_life *life) {
         faults_put(life, 23, MODEL_SMALL);
         faults_commit(life);
     }
+}
+
+/* Of a transactional store the second one comes beside a transaction that has written. */
+static void run_index(struct faults_life *life) {
+    for (uint32_t key = 0; key < 6; key++) {
+        faults_put(life, key, MODEL_MEDIUM);
+    }
+    faults_commit(life);
+    (void)faults_take_checkpoint(life, FASTER_INDEX_COPY);
+    faults_put(life, 23, MODEL_SMALL);
+    (void)faults_take_checkpoint(life, FASTER_INDEX_LEAVE);
+    faults_write(life, 4, 0);
+    (void)faults_take_checkpoint(life, FASTER_INDEX_COPY);
+    faults_commit(life);
 }
 
 static void run_read(struct faults_life *life) {
@@ -328,6 +365,11 @@ const struct faults_phase faults_phases[] = {
     {"read", false, true, true, true, run_read, after_open_store},
     {"close-direct", true, true, false, false, run_close, after_close},
     {"close", false, true, false, false, run_close, after_close},
+    {"open-index-direct", .is_direct = true, .only_reads = true, .run = run_open_index,
+     .after = after_open},
+    {"open-index", .only_reads = true, .run = run_open_index, .after = after_open},
+    {"index-direct", true, true, false, false, run_index, after_open_store},
+    {"index", false, true, false, false, run_index, after_open_store},
     {"remove", .is_direct = true, .run = run_remove, .after = after_remove},
 };
 const size_t faults_phase_count = sizeof faults_phases / sizeof faults_phases[0];
@@ -336,6 +378,9 @@ const size_t faults_phase_count = sizeof faults_phases / sizeof faults_phases[0]
 static const struct beginning *beginning_of(const struct faults_phase *phase) {
     if (phase->run == run_create) {
         return &nothing;
+    }
+    if (phase->run == run_open_index || phase->run == run_index) {
+        return &indexed[phase->is_direct];
     }
     return phase->run == run_open || phase->run == run_write ? &killed[phase->is_direct]
                                                              : &closed[phase->is_direct];

@@ -13,8 +13,10 @@
  * that it has failed, and a reopen works (P5, P6, P7); nothing waits for ever; nothing is left open
  * or allocated. One seed in a hundred runs twice and must do the same.
  *
- * Replay: simulate --replay "SEED LIVES CLIENTS"; 0 lives or clients: as drawn. Fewer of them may
- * fail, too, and are easier to follow.
+ * Half of the seeds take checkpoints, too, with and without a copy of the index.
+ *
+ * Replay: simulate --replay "SEED LIVES CLIENTS CHECKPOINTS"; 0 lives or clients: as drawn. Fewer of
+ * them may fail, too, and are easier to follow. CHECKPOINTS: 1, they are taken; 0 or nothing: not.
  */
 #include "simulate.h"
 
@@ -120,32 +122,41 @@ static void mark_begin(struct run *run) {
 /* ---- faults ---- */
 
 static void arm_fault(struct run *run) {
-    static const struct sim_fault FAULTS[] = {
-        {1u << SIM_CALL_READ, SIM_FILE_SEGMENT, 0, 1, SIM_EIO},
-        {1u << SIM_CALL_READ, SIM_FILE_SEGMENT, 0, 20, SIM_EIO},
-        {1u << SIM_CALL_READ, SIM_FILE_SEGMENT, 0, 1, SIM_SHORT},
-        {1u << SIM_CALL_WRITE, UINT32_MAX, 0, 1, SIM_EIO_HALF},
-        {1u << SIM_CALL_WRITE, UINT32_MAX, 0, 30, SIM_ENOSPC_HALF},
-        {1u << SIM_CALL_WRITE | 1u << SIM_CALL_OPEN, UINT32_MAX, 0, 5, SIM_ENOSPC},
-        {1u << SIM_CALL_SYNC, UINT32_MAX, 0, 1, SIM_EIO},
-        {1u << SIM_CALL_SYNC, UINT32_MAX, 0, 1, SIM_EIO_DONE},
-        {1u << SIM_CALL_SYNC, UINT32_MAX, 0, 1, SIM_EIO_LOST},
-        {1u << SIM_CALL_DIRSYNC, UINT32_MAX, 0, 1, SIM_EIO},
+    static const struct {
+        struct sim_fault fault;
+        enum faster_status failure;
+        bool may_break;
+    } FAULTS[] = {
+        {{1u << SIM_CALL_READ, SIM_FILE_SEGMENT, 0, 1, SIM_EIO}, FASTER_IO, false},
+        {{1u << SIM_CALL_READ, SIM_FILE_SEGMENT, 0, 20, SIM_EIO}, FASTER_IO, false},
+        {{1u << SIM_CALL_READ, SIM_FILE_SEGMENT, 0, 1, SIM_SHORT}, FASTER_CORRUPT, false},
+        {{1u << SIM_CALL_WRITE, UINT32_MAX, 0, 1, SIM_EIO_HALF}, FASTER_IO, true},
+        {{1u << SIM_CALL_WRITE, UINT32_MAX, 0, 30, SIM_ENOSPC_HALF}, FASTER_FULL, false},
+        {{1u << SIM_CALL_WRITE | 1u << SIM_CALL_OPEN, UINT32_MAX, 0, 5, SIM_ENOSPC},
+         FASTER_FULL,
+         false},
+        {{1u << SIM_CALL_SYNC, UINT32_MAX, 0, 1, SIM_EIO}, FASTER_IO, true},
+        {{1u << SIM_CALL_SYNC, UINT32_MAX, 0, 1, SIM_EIO_DONE}, FASTER_IO, true},
+        {{1u << SIM_CALL_SYNC, UINT32_MAX, 0, 1, SIM_EIO_LOST}, FASTER_IO, true},
+        {{1u << SIM_CALL_DIRSYNC, UINT32_MAX, 0, 1, SIM_EIO}, FASTER_IO, true},
     };
     const uint32_t count = sizeof FAULTS / sizeof FAULTS[0];
     const uint32_t drawn = run_draw(run, count + 2);
-    run->may_fail = true;
     if (drawn < count) {
-        struct sim_fault fault = FAULTS[drawn];
+        struct sim_fault fault = FAULTS[drawn].fault;
+        run->failure = FAULTS[drawn].failure;
+        run->may_break = FAULTS[drawn].may_break;
         fault.first = 1 + run_draw(run, 30);
         sim_fault_arm(&fault);
         shown.has_fault = true;
         shown.fault = fault;
     } else if (drawn == count) {
         const struct sim_disk *disk = sim_world_disk();
+        run->failure = FASTER_FULL;
         sim_disk_set_space(sim_world_disk(),
                            sim_disk_used_space(disk) + 4096 * (uint64_t)run_draw(run, 40));
     } else {
+        run->failure = FASTER_NOMEM;
         fst_test_env_fail(sim_world_test_env(), FST_TEST_ALLOCATE, 1 + run_draw(run, 200),
                           1 + run_draw(run, 3), FASTER_NOMEM);
     }
@@ -155,7 +166,7 @@ static void heal(struct run *run) {
     sim_fault_arm(NULL);
     sim_disk_set_space(sim_world_disk(), UINT64_MAX);
     fst_test_env_heal_all(sim_world_test_env());
-    run->may_fail = false;
+    run->failure = FASTER_OK;
 }
 
 /* ---- one life ---- */
@@ -264,14 +275,13 @@ static void take_up(struct run *run, const struct remains *remains) {
 /* Runs a life and ends it; the next one is open then. */
 static void live(struct run *run) {
     static const enum ending ENDINGS[] = {END_CLEAN, END_KILL, END_CRASH, END_CRASH};
-    const bool has_faults = run_draw(run, 5) < 2;
-    if (has_faults) {
+    run->may_break = false;
+    if (run_draw(run, 5) < 2) {
         arm_fault(run);
     }
     run_clients(run);
     heal(run);
     const bool has_failed = !client_drain(&run->clients[0]);
-    CASES_CHECK(!has_failed || has_faults, "P6", "the store has failed, and nothing else has");
     struct remains remains = end_life(run, ENDINGS[run_draw(run, 4)], has_failed);
     take_up(run, &remains);
     sim_image_release(remains.image);
@@ -297,11 +307,12 @@ static void draw_options(struct run *run, uint64_t seed, uint32_t clients) {
 }
 
 /* Returns the hash of all that was done to the disks. */
-static uint64_t run_seed(uint64_t seed, uint32_t lives, uint32_t clients) {
+static uint64_t run_seed(uint64_t seed, uint32_t lives, uint32_t clients, bool with_checkpoints) {
     uint64_t hash = seed;
     struct run *run = calloc(1, sizeof *run);
     CASES_CHECK(run != NULL, "memory", "no memory for a run");
     draw_options(run, seed, clients);
+    run->with_checkpoints = with_checkpoints;
     const uint32_t drawn = 3 + run_draw(run, 4);
     sim_world_case(seed, SIM_DRAWN);
     sim_world_life(NULL);
@@ -323,6 +334,7 @@ static uint64_t run_seed(uint64_t seed, uint32_t lives, uint32_t clients) {
     sim_world_expect_closed();
     cases_add("operations", run->operations);
     cases_add("commits", run->commits);
+    cases_add("checkpoints", run->checkpoints);
     cases_add("failures", run->failures);
     for (uint32_t i = 0; i < run->client_count; i++) {
         free(run->clients[i].steps);
@@ -333,22 +345,24 @@ static uint64_t run_seed(uint64_t seed, uint32_t lives, uint32_t clients) {
 
 static void replay(const char *words) {
     uint64_t seed;
-    uint32_t lives = 0, clients = 0;
-    if (sscanf(words, "%" SCNu64 " %" SCNu32 " %" SCNu32, &seed, &lives, &clients) < 1 ||
+    uint32_t lives = 0, clients = 0, checkpoints = 0;
+    if (sscanf(words, "%" SCNu64 " %" SCNu32 " %" SCNu32 " %" SCNu32, &seed, &lives, &clients,
+               &checkpoints) < 1 ||
         clients > CLIENTS_MAX) {
         fprintf(stderr, "simulate: there is no case \"%s\"\n", words);
         exit(2);
     }
-    (void)run_seed(seed, lives, clients);
+    (void)run_seed(seed, lives, clients, checkpoints != 0);
 }
 
 static void run_all(const struct cases *cases) {
     for (uint64_t i = 0; cases_more(cases); i++) {
         const uint64_t seed = sim_mix(cases->seed, i * cases->parts + cases->part) >> 16;
-        cases_name("%" PRIu64 " 0 0", seed);
-        const uint64_t hash = run_seed(seed, 0, 0);
+        const bool with_checkpoints = seed % 2 != 0;
+        cases_name("%" PRIu64 " 0 0 %d", seed, with_checkpoints);
+        const uint64_t hash = run_seed(seed, 0, 0, with_checkpoints);
         if (i % TWICE_ONE_IN == 0) {
-            CASES_CHECK(run_seed(seed, 0, 0) == hash, "replay", "two runs of a seed differ");
+            CASES_CHECK(run_seed(seed, 0, 0, with_checkpoints) == hash, "replay", "two runs of a seed differ");
             cases_add("seeds run twice", 1);
         }
         cases_did();
@@ -365,6 +379,8 @@ int main(int argc, char **argv) {
             run_all(&cases);
         }
     }
+    cases_add("recoveries from an index", sim_world_index_recoveries());
+    cases_expect(&cases, "recoveries from an index");
     sim_world_end();
     return cases_end(&cases, "P2 P3 P4 P5 P6 P7 P9");
 }

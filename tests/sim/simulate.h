@@ -48,8 +48,11 @@ struct run {
     struct cover covers[COMMITS_MAX]; /* cover 0: what was there at the life's begin */
     uint32_t cover_count;
     uint64_t begin; /* of the life: the first boundary at which it may end */
-    bool may_fail;  /* faults are armed: a failure is no difference */
-    uint64_t operations, commits, failures;
+    /* What the armed fault may come to; 0: nothing may fail. */
+    enum faster_status failure;
+    bool may_break; /* in this life: the store may refuse to write until it is opened again */
+    bool with_checkpoints;
+    uint64_t operations, commits, checkpoints, failures;
 };
 
 uint32_t run_draw(struct run *run, uint32_t below);

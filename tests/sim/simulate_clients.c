@@ -5,16 +5,20 @@
 #include "sim_run.h"
 #include "simulate.h"
 
+#define CHECKPOINT_ONE_IN 24u /* operations */
+
 static uint32_t draw(struct client *client, uint32_t below) {
     return (uint32_t)(sim_next(&client->random) >> 33) % below;
 }
 
-/* Of an operation that failed while it may. */
+/* Of an operation that failed, as the fault of this life may make it. */
 static bool is_failure(struct client *client, enum faster_status status, const char *what) {
     if (status >= FASTER_OK) {
         return false;
     }
-    CASES_CHECK(client->run->may_fail, "P4", "%s of client %u: %s: %s", what, client->number,
+    CASES_CHECK((client->run->failure != FASTER_OK && status == client->run->failure) ||
+                    (client->run->may_break && (status == FASTER_IO || status == FASTER_FAILED)),
+                "P4", "%s of client %u: %s: %s", what, client->number,
                 faster_status_name(status), faster_session_message(client->session));
     client->run->failures++;
     return true;
@@ -117,7 +121,9 @@ static struct cover cover_of(const struct run *run) {
     return cover;
 }
 
-static enum faster_status commit(struct client *client) {
+/* Makes durable what was done before the call; and recovery shorter, if there is a request. */
+static enum faster_status commit_by(struct client *client,
+                                    const struct faster_checkpoint_request *request) {
     struct run *run = client->run;
     struct cover cover = cover_of(run);
     for (uint32_t i = 0; i < run->client_count; i++) {
@@ -125,7 +131,9 @@ static enum faster_status commit(struct client *client) {
             cover.steps[i]--; /* it may be under way */
         }
     }
-    const enum faster_status status = faster_session_commit(client->session);
+    const enum faster_status status =
+        request == NULL ? faster_session_commit(client->session)
+                        : faster_session_take_checkpoint(client->session, request, NULL);
     if (status != FASTER_OK || run->cover_count == COMMITS_MAX) {
         return status;
     }
@@ -139,9 +147,30 @@ static enum faster_status commit(struct client *client) {
     return status;
 }
 
+static enum faster_status commit(struct client *client) {
+    return commit_by(client, NULL);
+}
+
+static void take_checkpoint(struct client *client) {
+    static const struct faster_checkpoint_request REQUESTS[] = {
+        {.kind = FASTER_CHECKPOINT_FOLD_OVER, .index = FASTER_INDEX_COPY},
+        {.kind = FASTER_CHECKPOINT_FOLD_OVER, .index = FASTER_INDEX_COPY},
+        {.kind = FASTER_CHECKPOINT_INDEX_ONLY},
+        {.kind = FASTER_CHECKPOINT_FOLD_OVER, .index = FASTER_INDEX_LEAVE},
+    };
+    const uint32_t number = draw(client, sizeof REQUESTS / sizeof REQUESTS[0]);
+    if (!is_failure(client, commit_by(client, &REQUESTS[number]), "a checkpoint")) {
+        client->run->checkpoints++;
+    }
+}
+
 void client_live(void *context) {
     struct client *client = context;
     for (uint32_t i = 0; i < client->ops; i++) {
+        if (client->run->with_checkpoints && draw(client, CHECKPOINT_ONE_IN) == 0) {
+            take_checkpoint(client);
+            continue;
+        }
         switch (draw(client, 16)) {
         case 0:
             (void)is_failure(client, commit(client), "a commit");
@@ -164,7 +193,9 @@ void client_live(void *context) {
 
 bool client_drain(struct client *client) {
     const enum faster_status status = commit(client);
-    CASES_CHECK(status == FASTER_OK || status == FASTER_FAILED || status == FASTER_IO, "P6",
+    CASES_CHECK(status == FASTER_OK || (client->run->may_break &&
+                                        (status == FASTER_FAILED || status == FASTER_IO)),
+                "P6",
                 "a commit when nothing fails any more: %s", faster_status_name(status));
     return status == FASTER_OK;
 }

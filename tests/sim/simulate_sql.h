@@ -24,7 +24,14 @@ struct sim_sql {
     uint32_t client_count;
     uint32_t operations; /* that are left in this life, of all clients */
     bool with_faults;
-    bool has_failed; /* a fault has struck: statements may fail until all is opened again */
+    uint32_t open_count; /* of clients with a connection */
+    /* A fault was armed since all connections were closed at once: statements may fail with one of
+     * these codes, a bit 1 << code each. */
+    bool has_failed;
+    uint32_t codes;
+    /* A store that was opened again after a failure may have lost what was not committed: the
+     * client has not looked since. */
+    bool is_unsure[SIM_SQL_CLIENTS_MAX];
 };
 
 /* Runs the clients of one life to their end, all closed. */

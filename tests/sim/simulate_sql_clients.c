@@ -1,11 +1,13 @@
 /* simulate_sql_clients.c - what the clients of one life do; see simulate_sql.h.
  *
  * Each is a fibre with a connection of its own. Without faults every statement succeeds, but that
- * BUSY is an answer. Once a fault has struck, any statement may fail; what it returns as success
- * still has to be true.
+ * BUSY is an answer. Once a fault may have struck, statements may fail as it can make them, until
+ * nothing fails any more and all connections were closed; what they return as success still has to
+ * be true.
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "simulate_sql.h"
 
@@ -42,8 +44,8 @@ static bool may_fail(const struct client *client, int rc, const char *what) {
     }
     CASES_CHECK(rc != SQLITE_CORRUPT_VTAB && code != SQLITE_NOTADB, "P4", "%s: %d: %s", what, rc,
                 sqlite3_errmsg(client->db));
-    CASES_CHECK(client->sim->has_failed || code == SQLITE_BUSY, "P6", "%s: %d: %s", what, rc,
-                sqlite3_errmsg(client->db));
+    CASES_CHECK(code == SQLITE_BUSY || (client->sim->codes >> code & 1) != 0, "P6", "%s: %d: %s",
+                what, rc, sqlite3_errmsg(client->db));
     return false;
 }
 
@@ -174,9 +176,19 @@ static void operate_compare(struct client *client) {
 }
 
 static void operate_checkpoint(struct client *client) {
+    static const char *const requests[] = {
+        "INSERT INTO f(f) VALUES ('checkpoint')",
+        "INSERT INTO f(f) VALUES ('checkpoint')",
+        "INSERT INTO f(f) VALUES ('checkpoint copy')",
+        "INSERT INTO f(f) VALUES ('checkpoint index')",
+        "INSERT INTO f(f) VALUES ('checkpoint leave')",
+        "SELECT faster_checkpoint('d', 'fold-over', 'copy')",
+        "SELECT faster_checkpoint('d', 'fold-over', 'leave')",
+    };
     const uint64_t acked = client->sim->acked_version;
+    const uint32_t number = draw(client, sizeof requests / sizeof requests[0]);
 
-    if (!client->sim->run.is_self && run_sql(client, "INSERT INTO f(f) VALUES ('checkpoint')")) {
+    if (!client->sim->run.is_self && run_sql(client, requests[number]) && number < 5) {
         sim_mark(MARK_SAFE, acked);
     }
 }
@@ -196,21 +208,40 @@ static void heal(void) {
     sim_disk_set_space(sim_world_disk(), UINT64_MAX);
 }
 
+/* The last connection is closed, and with it every store: nothing of a failure is left. */
+static void forget_failures(struct sim_sql *sim) {
+    heal();
+    for (uint32_t i = 0; i < SIM_SQL_CLIENTS_MAX; i++) {
+        sim->is_unsure[i] = sim->is_unsure[i] || sim->has_failed;
+    }
+    sim->has_failed = false;
+    sim->codes = 0;
+}
+
 /* Opening may fail as long as a fault is armed. */
 static void open_client(struct client *client) {
     struct sim_sql *sim = client->sim;
 
+    sim->open_count++;
     while (sql_try_connect(&sim->run, &client->db) != SQLITE_OK) {
-        CASES_CHECK(sim->has_failed || sqlite3_errcode(client->db) == SQLITE_BUSY, "P6",
-                    "opening: %s", sqlite3_errmsg(client->db));
+        (void)may_fail(client, sqlite3_errcode(client->db), "opening");
         (void)sqlite3_close(client->db);
         client->db = NULL;
         heal();
     }
 }
 
-static void operate_reopen(struct client *client) {
+static void close_client(struct client *client) {
     sim_db_close(client->db);
+    client->db = NULL;
+    client->sim->open_count--;
+}
+
+static void operate_reopen(struct client *client) {
+    close_client(client);
+    if (client->sim->open_count == 0) {
+        forget_failures(client->sim);
+    }
     open_client(client);
 }
 
@@ -243,7 +274,7 @@ static void commit_direct(struct client *client) {
         return;
     }
     for (uint32_t i = 0; i < SIM_SQL_CLIENTS_MAX; i++) {
-        if (i == client->number || !sim->has_failed) {
+        if (i == client->number || (!sim->has_failed && !sim->is_unsure[i])) {
             sim_mark(SIM_SQL_DIRECT_ACK, (uint64_t)i << 32 | did[i]);
         }
     }
@@ -259,8 +290,11 @@ static void operate_direct(struct client *client) {
     if (sim->run.is_self || !newest_number(client, &number)) {
         return;
     }
-    CASES_CHECK(number == *did || (sim->has_failed && number < *did), "P3",
-                "client %u reads %" PRIu64 " after write %" PRIu64, client->number, number, *did);
+    CASES_CHECK(number == *did ||
+                    ((sim->has_failed || sim->is_unsure[client->number]) && number < *did),
+                "P3", "client %u reads %" PRIu64 " after write %" PRIu64, client->number, number,
+                *did);
+    sim->is_unsure[client->number] = false;
     number++;
     (void)snprintf(sql, sizeof sql, "SELECT faster_set('d', %u, %" PRIu64 ")",
                    client->number * SIM_SQL_DIRECT_KEYS + (uint32_t)(number % SIM_SQL_DIRECT_KEYS),
@@ -277,10 +311,18 @@ static void operate_direct(struct client *client) {
 
 /* ---- faults ---- */
 
-#define STORE_FILES (SIM_FILE_SEGMENT | SIM_FILE_MANIFEST | SIM_FILE_SMALL | SIM_FILE_DIRECTORY)
+#define STORE_FILES                                                                                \
+    (SIM_FILE_SEGMENT | SIM_FILE_MANIFEST | SIM_FILE_SMALL | SIM_FILE_DIRECTORY |                  \
+     SIM_FILE_CHECKPOINT)
 #define SQLITE_FILES (SIM_FILE_DATABASE | SIM_FILE_JOURNAL)
 /* SQLite takes a file for missing that it cannot ask about, and does not look whether the sync of a
  * directory worked: these are not what it survives. */
+#define CODE(name) (1u << SQLITE_##name)
+#define STORE_ERROR CODE(IOERR)
+/* CORRUPT is what SQLite makes of EIO from a read of a file of its own. */
+#define SQLITE_FAILS (CODE(IOERR) | CODE(CORRUPT) | CODE(CANTOPEN))
+#define NO_SPACE (CODE(FULL) | CODE(IOERR) | CODE(CANTOPEN))
+#define NO_DESCRIPTOR (CODE(CANTOPEN) | CODE(FULL))
 #define ALL_CALLS (~(1u << SIM_CALL_DIRSYNC))
 #define SQLITE_CALLS (ALL_CALLS & ~(1u << SIM_CALL_INFO))
 
@@ -288,17 +330,18 @@ static const struct {
     enum sim_effect effect;
     uint32_t calls;
     uint32_t files;
+    uint32_t codes;
 } faults[] = {
-    {SIM_EIO, ALL_CALLS, STORE_FILES},
-    {SIM_EIO, SQLITE_CALLS, SQLITE_FILES},
-    {SIM_EIO_DONE, UINT32_MAX, STORE_FILES},
-    {SIM_EIO_DONE, SQLITE_CALLS, SQLITE_FILES},
-    {SIM_EIO_HALF, 1u << SIM_CALL_WRITE, UINT32_MAX},
-    {SIM_ENOSPC, ALL_CALLS, STORE_FILES},
-    {SIM_ENOSPC, SQLITE_CALLS, SQLITE_FILES},
-    {SIM_ENOSPC_HALF, 1u << SIM_CALL_WRITE, UINT32_MAX},
-    {SIM_EMFILE, 1u << SIM_CALL_OPEN, UINT32_MAX},
-    {SIM_EIO_LOST, 1u << SIM_CALL_SYNC, STORE_FILES},
+    {SIM_EIO, ALL_CALLS, STORE_FILES, STORE_ERROR},
+    {SIM_EIO, SQLITE_CALLS, SQLITE_FILES, SQLITE_FAILS},
+    {SIM_EIO_DONE, UINT32_MAX, STORE_FILES, STORE_ERROR},
+    {SIM_EIO_DONE, SQLITE_CALLS, SQLITE_FILES, SQLITE_FAILS},
+    {SIM_EIO_HALF, 1u << SIM_CALL_WRITE, UINT32_MAX, STORE_ERROR | SQLITE_FAILS},
+    {SIM_ENOSPC, ALL_CALLS, STORE_FILES, NO_SPACE},
+    {SIM_ENOSPC, SQLITE_CALLS, SQLITE_FILES, NO_SPACE},
+    {SIM_ENOSPC_HALF, 1u << SIM_CALL_WRITE, UINT32_MAX, NO_SPACE},
+    {SIM_EMFILE, 1u << SIM_CALL_OPEN, UINT32_MAX, NO_DESCRIPTOR},
+    {SIM_EIO_LOST, 1u << SIM_CALL_SYNC, STORE_FILES, STORE_ERROR},
 };
 
 static void disturb(struct client *client) {
@@ -308,10 +351,12 @@ static void disturb(struct client *client) {
 
     sim->has_failed = true;
     if (kind == sizeof faults / sizeof faults[0]) {
+        sim->codes |= NO_SPACE;
         sim_disk_set_space(sim_world_disk(),
                            sim_disk_used_space(sim_world_disk()) + draw(client, LITTLE_SPACE));
         return;
     }
+    sim->codes |= faults[kind].codes;
     fault.calls = faults[kind].calls;
     fault.files = faults[kind].files;
     fault.effect = faults[kind].effect;
@@ -345,12 +390,15 @@ static void client_run(void *context) {
         sim->operations--;
         operate(client);
     }
-    sim_db_close(client->db);
+    close_client(client);
 }
 
 void sim_sql_run_clients(struct sim_sql *sim) {
     struct client clients[SIM_SQL_CLIENTS_MAX];
 
+    sim->has_failed = false;
+    sim->codes = 0;
+    memset(sim->is_unsure, 0, sizeof sim->is_unsure);
     for (uint32_t i = 0; i < sim->client_count; i++) {
         clients[i] =
             (struct client){.sim = sim, .number = i, .random = sim_mix(sim->seed, sim_draw())};

@@ -199,6 +199,8 @@ void cases_begin(struct cases *cases, int argc, char **argv) {
     if (!has_count) {
         const uint64_t percent = scale != NULL && *scale != '\0' ? number_of(scale) : 100;
         cases->count = cases->count * percent / (100 * cases->parts) + 1;
+        cases->is_whole = percent >= 5 && cases->seconds == 0 && cases->only == NULL &&
+                          cases->replay == NULL;
     }
     cases->begin_ns = now_ns();
     catch_signals();
@@ -295,6 +297,18 @@ void cases_add(const char *name, uint64_t number) {
     }
 }
 
+void cases_expect(const struct cases *cases, const char *name) {
+    for (size_t i = 0; i < run.figure_count; i++) {
+        if (strcmp(run.figures[i].name, name) == 0 && run.figures[i].number > 0) {
+            return;
+        }
+    }
+    if (cases->is_whole) {
+        cases_name("--seed %" PRIu64, cases->seed);
+        cases_fail("setup", "no %s in the whole run", name);
+    }
+}
+
 void cases_did(void) {
     run.cases++;
     run.in_slice++;
@@ -346,6 +360,9 @@ bool cases_is_new(uint64_t image_hash, uint64_t low, uint64_t high) {
 
 int cases_end(const struct cases *cases, const char *promises) {
     alarm(0);
+    if (cases->replay == NULL && run.cases + run.states == 0) {
+        cases_fail("setup", "not one case was run");
+    }
     printf("%s: %s: ", cases->program, promises);
     if (run.generated > 0) {
         printf("%" PRIu64 " states, %" PRIu64 " generated", run.states, run.generated);

@@ -56,6 +56,7 @@ struct cases {
     bool is_long;
     bool is_deeper;
     bool only_allocations;
+    bool is_whole;      /* no argument leaves anything out, and the scale is 5 at least */
     const char *only;   /* or NULL */
     const char *replay; /* or NULL */
     /* Private. */
@@ -77,7 +78,7 @@ bool cases_next_slice(struct cases *cases);
 /* Whether the slice is to go on: its count is not reached, and time is left. */
 bool cases_more(const struct cases *cases);
 
-/* Prints the counts. The value to exit with. `promises`: "P1 P2 P3". */
+/* Prints the counts. The value to exit with. `promises`: "P1 P2 P3". A run without a case fails. */
 int cases_end(const struct cases *cases, const char *promises);
 
 /* What follows --replay for the case that begins now; it restarts the watchdog. */
@@ -106,6 +107,9 @@ void cases_did(void);
 
 /* One more figure of the last line; the name is a constant. */
 void cases_add(const char *name, uint64_t number);
+
+/* A whole run without any of these has not tested what it is for: it fails. */
+void cases_expect(const struct cases *cases, const char *name);
 
 /* ---- case_ranges.c: what a crash may leave ---- */
 

@@ -186,10 +186,11 @@ enum {
     SIM_FILE_SEGMENT = 1,  /* log.<12 hexadecimal digits> */
     SIM_FILE_MANIFEST = 2, /* and temporary ones */
     SIM_FILE_SMALL = 4,    /* store, lock, unsettled */
-    SIM_FILE_DATABASE = 8, /* any other file */
+    SIM_FILE_DATABASE = 8, /* any file that is of none of these classes */
     SIM_FILE_JOURNAL = 16, /* -journal, -wal, and SCRATCH */
     SIM_FILE_DIRECTORY = 32,
-    SIM_FILE_CLASSES = 6
+    SIM_FILE_CHECKPOINT = 64, /* roots, copies of the index, and temporary ones */
+    SIM_FILE_CLASSES = 7
 };
 
 /* Calls of these kinds on these files, to which the effect applies, are numbered from 1, whichever

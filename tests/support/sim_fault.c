@@ -71,6 +71,9 @@ uint32_t sim_file_class(const char *name, size_t length) {
     if (begins(name, length, "manifest.")) {
         return SIM_FILE_MANIFEST;
     }
+    if (begins(name, length, "checkpoint.") || begins(name, length, "index.")) {
+        return SIM_FILE_CHECKPOINT;
+    }
     if (is(name, length, "store") || is(name, length, "lock") || is(name, length, "unsettled")) {
         return SIM_FILE_SMALL;
     }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "device_sim.h"
+#include "procedures/index_read.h"
 #include "sim_crash.h"
 #include "sim_env.h"
 #include "test_env.h"
@@ -16,6 +17,8 @@
 
 const struct faster_env *__real_faster_env_posix(void);
 const struct faster_env *__wrap_faster_env_posix(void);
+enum faster_status __real_fst_index_read_load(struct fst_index_read *work);
+enum faster_status __wrap_fst_index_read_load(struct fst_index_read *work);
 
 static struct {
     struct fst_test_env *test;
@@ -26,10 +29,21 @@ static struct {
     uint64_t seed;
     uint64_t life;
     void (*on_life)(uint64_t seed);
+    uint64_t index_recoveries;
 } world;
 
 const struct faster_env *__wrap_faster_env_posix(void) {
     return world.env != NULL ? world.env : __real_faster_env_posix();
+}
+
+enum faster_status __wrap_fst_index_read_load(struct fst_index_read *work) {
+    const enum faster_status status = __real_fst_index_read_load(work);
+    world.index_recoveries += status == FASTER_OK;
+    return status;
+}
+
+uint64_t sim_world_index_recoveries(void) {
+    return world.index_recoveries;
 }
 
 /* ---- disks ---- */

@@ -66,6 +66,9 @@ struct sim_disk *sim_world_take_disk(void);
  * else the program ends with a report. For the end of each case. */
 void sim_world_expect_closed(void);
 
+/* How many recoveries, of all lives so far, have begun with a checkpoint's copy of the index. */
+uint64_t sim_world_index_recoveries(void);
+
 /* Called at each life's begin with a number drawn for it: for what has a state of its own, as
  * SQLite's random numbers. */
 void sim_world_on_life(void (*hook)(uint64_t seed));
