@@ -69,6 +69,7 @@ struct workload {
     uint32_t config;
     bool has_reader;
     bool only_last; /* boundaries of the last operation */
+    uint32_t one_in; /* boundaries; 0: all */
     uint32_t operations[SQL_WORKLOAD_MAX];
     uint32_t count;
 };
@@ -79,6 +80,7 @@ struct recording {
     uint64_t seed;
     uint64_t from; /* boundaries */
     uint64_t to;
+    uint32_t one_in; /* boundaries */
     unsigned depth; /* of recoveries */
     char words[WORDS_BYTES];
 };
@@ -158,6 +160,7 @@ static void record(const struct workload *workload, struct recording *recording)
     cases_name("%s", recording->words);
     *run = base->run;
     recording->depth = 0;
+    recording->one_in = workload->one_in;
     recording->seed = workload->seed;
     run->has_reader = workload->has_reader;
     run->random = workload->seed;
@@ -223,6 +226,7 @@ static void record_recovery(const struct recording *recording, const struct cras
 
     *deeper = *recording;
     deeper->depth++;
+    deeper->one_in = 1;
     deeper->seed = state->draw;
     length = strlen(deeper->words);
     (void)snprintf(deeper->words + length, sizeof deeper->words - length,
@@ -293,7 +297,7 @@ static void visit_all(struct recording *recording) {
         .from = recording->from,
         .to = recording->to,
         .seed = recording->seed,
-        .one_in = 1,
+        .one_in = recording->one_in,
         .with_kill = true,
         .with_sizes = cases.is_long,
     };
@@ -340,10 +344,14 @@ static void set_sequence(uint64_t number, struct workload *workload) {
     }
 }
 
+/* A smaller run takes a part of each. */
 static void run_scripts(void) {
+    const uint64_t whole = cases.is_deeper ? DEEPER_STATES : QUICK_STATES;
+
     for (uint64_t i = 0; i < SCRIPTS && cases_more(&cases); i++) {
         if (i % cases.parts == cases.part) {
-            struct workload workload = {0};
+            struct workload workload = {
+                .one_in = (uint32_t)(whole / (cases.count * cases.parts) + 1)};
             (void)parse_operations(scripts[i], &workload);
             run_in_configs(&workload, i);
         }
