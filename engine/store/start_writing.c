@@ -80,7 +80,8 @@ static enum faster_status rewrite_unsynced(struct faster_store *store) {
     return status;
 }
 
-/* True if the unit in which the log ends holds nothing but the log and its padding. */
+/* True if the unit in which the log ends holds nothing but the log and its padding, and is all
+ * there: a write that a full disk cut short may have left the padding's header, and not its end. */
 static bool ends_with_padding(struct faster_store *store, fst_addr end, fst_addr unit_end) {
     unsigned char bytes[FST_WRITE_UNIT_BYTES];
     size_t count = (size_t)(unit_end.raw - end.raw);
@@ -91,7 +92,7 @@ static bool ends_with_padding(struct faster_store *store, fst_addr end, fst_addr
     }
     enum faster_status status =
         fst_device_run(store->device, store->queue, FST_IO_READ, end, bytes, count, &done);
-    if (status != FASTER_OK || done < FST_RECORD_ALIGN ||
+    if (status != FASTER_OK || done < count ||
         !fst_record_is_intact(bytes, count, end, store->checksum_seed, &shape)) {
         return false;
     }

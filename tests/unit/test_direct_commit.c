@@ -2,6 +2,7 @@
  * P4, P6). */
 #include <dirent.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "direct_rig.h"
 
@@ -195,6 +196,27 @@ Test(direct_commit, last_commit_found_after_a_crash_is_to_be_written_again) {
     ASSERT_OK(put("c", "3"));
     rig_reopen(&rig);
     cr_assert_eq(rig.store->redo_on_disk.end, 0);
+}
+
+/* A full disk took half of the unit: the commit is whole, and of its padding the header is there. */
+Test(direct_commit, writing_does_not_go_on_behind_padding_that_ends_early) {
+    char path[sizeof rig.directory + 32];
+    const struct faster_checkpoint_request request = {.index = FASTER_INDEX_LEAVE};
+    struct stat info;
+    ASSERT_OK(put("a", "1"));
+    commit();
+    rig_crash(&rig);
+    (void)snprintf(path, sizeof path, "%s/log.000000000000", rig.directory);
+    cr_assert_eq(stat(path, &info), 0);
+    cr_assert_eq(truncate(path, info.st_size - 2048), 0);
+    rig_open(&rig);
+    ASSERT_OK(faster_session_take_checkpoint(rig.session, &request, NULL)); /* of nothing new */
+    rig_reopen(&rig);
+    want("a", "1");
+    ASSERT_OK(put("b", "2"));
+    rig_reopen(&rig);
+    want("a", "1");
+    want("b", "2");
 }
 
 Test(direct_commit, damage_after_a_clean_close_is_reported) {
