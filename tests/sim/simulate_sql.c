@@ -2,7 +2,8 @@
  *
  * Strategy: a seed is a database of some configuration and three to five lives. In each, one to
  * four clients, fibres with a connection of their own, run transactions over an ordinary and a
- * FASTER table, writes of a direct table, comparisons, checkpoints, and reopen their connection;
+ * FASTER table, create and drop FASTER tables, write a direct table, compare, take checkpoints with
+ * and without a copy of the index, and reopen their connection;
  * who goes on, and how long the device takes, is drawn. In half of the lives calls to the disk
  * fail, or it gets full. Then a crash: a moment of the life and what it leaves are drawn, and the
  * next life goes on from that.
@@ -33,7 +34,7 @@
 #include "sim_sqlite.h"
 #include "sim_world.h"
 
-#define QUICK_SEEDS 1000u
+#define QUICK_SEEDS 700u
 #define LIVES_MIN 3u
 #define LIVES_MORE 3u /* fewer than so many more */
 #define OPERATIONS_MIN 20u

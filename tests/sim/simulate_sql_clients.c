@@ -18,7 +18,10 @@
 #define SMALL_VALUE_BYTES 60u
 #define LARGE_VALUE_BYTES 1500u
 #define KEYS 24u
+#define TABLES_MAX 3u /* besides those that are always there */
 #define FAULT_ONE_IN 12u /* operations */
+#define COMMIT_FAULT_ONE_IN 6u
+#define TABLES_FAULT_ONE_IN 2u
 #define HEAL_ONE_IN 4u
 #define LITTLE_SPACE (128u << 10) /* beyond what is used */
 
@@ -65,6 +68,65 @@ static bool ask(struct client *client, const char *sql, int64_t *number) {
     }
     (void)sqlite3_finalize(statement);
     return may_fail(client, rc, sql);
+}
+
+/* ---- faults ---- */
+
+#define STORE_FILES                                                                                \
+    (SIM_FILE_SEGMENT | SIM_FILE_MANIFEST | SIM_FILE_SMALL | SIM_FILE_DIRECTORY |                  \
+     SIM_FILE_CHECKPOINT)
+#define SQLITE_FILES (SIM_FILE_DATABASE | SIM_FILE_JOURNAL)
+/* SQLite takes a file for missing that it cannot ask about, and does not look whether the sync of a
+ * directory worked: these are not what it survives. */
+#define CODE(name) (1u << SQLITE_##name)
+#define STORE_ERROR CODE(IOERR)
+/* CORRUPT is what SQLite makes of EIO from a read of a file of its own. */
+#define SQLITE_FAILS (CODE(IOERR) | CODE(CORRUPT) | CODE(CANTOPEN))
+#define NO_SPACE (CODE(FULL) | CODE(IOERR) | CODE(CANTOPEN))
+#define NO_DESCRIPTOR (CODE(CANTOPEN) | CODE(FULL) | CODE(IOERR))
+#define ALL_CALLS (~(1u << SIM_CALL_DIRSYNC))
+#define SQLITE_CALLS (ALL_CALLS & ~(1u << SIM_CALL_INFO))
+
+static const struct {
+    enum sim_effect effect;
+    uint32_t calls;
+    uint32_t files;
+    uint32_t codes;
+} faults[] = {
+    {SIM_EIO, ALL_CALLS, STORE_FILES, STORE_ERROR},
+    {SIM_EIO, SQLITE_CALLS, SQLITE_FILES, SQLITE_FAILS},
+    {SIM_EIO_DONE, UINT32_MAX, STORE_FILES, STORE_ERROR},
+    {SIM_EIO_DONE, SQLITE_CALLS, SQLITE_FILES, SQLITE_FAILS},
+    {SIM_EIO_HALF, 1u << SIM_CALL_WRITE, UINT32_MAX, STORE_ERROR | SQLITE_FAILS},
+    {SIM_ENOSPC, ALL_CALLS, STORE_FILES, NO_SPACE},
+    {SIM_ENOSPC, SQLITE_CALLS, SQLITE_FILES, NO_SPACE},
+    {SIM_ENOSPC_HALF, 1u << SIM_CALL_WRITE, UINT32_MAX, NO_SPACE},
+    {SIM_EMFILE, 1u << SIM_CALL_OPEN, UINT32_MAX, NO_DESCRIPTOR},
+    {SIM_EIO_LOST, 1u << SIM_CALL_SYNC, STORE_FILES, STORE_ERROR},
+};
+
+static void disturb(struct client *client) {
+    struct sim_sql *sim = client->sim;
+    const uint32_t kind = draw(client, (uint32_t)(sizeof faults / sizeof faults[0]) + 1);
+    struct sim_fault fault = {.first = 1 + draw(client, 6), .times = 1 + draw(client, 3)};
+
+    sim->has_failed = true;
+    if (kind == sizeof faults / sizeof faults[0]) {
+        sim->codes |= NO_SPACE;
+        sim_disk_set_space(sim_world_disk(),
+                           sim_disk_used_space(sim_world_disk()) + draw(client, LITTLE_SPACE));
+        return;
+    }
+    sim->codes |= faults[kind].codes;
+    fault.calls = faults[kind].calls;
+    fault.files = faults[kind].files;
+    fault.effect = faults[kind].effect;
+    sim_fault_arm(&fault);
+}
+
+static void heal(void) {
+    sim_fault_arm(NULL);
+    sim_disk_set_space(sim_world_disk(), UINT64_MAX);
 }
 
 /* ---- transactions ---- */
@@ -129,7 +191,10 @@ static bool note_content(struct client *client, uint64_t version) {
     return true;
 }
 
-static void operate_transaction(struct client *client) {
+/* A transaction that makes one version; `body` changes both kinds of table alike. False: it is to
+ * be rolled back. One COMMIT in so many is disturbed, where faults may be. */
+static void transact(struct client *client, bool (*body)(struct client *client),
+                     uint32_t fault_one_in) {
     struct sim_sql *sim = client->sim;
     uint64_t version;
     char sql[80];
@@ -137,7 +202,7 @@ static void operate_transaction(struct client *client) {
     if (!run_sql(client, "BEGIN IMMEDIATE")) {
         return;
     }
-    if (!put_some(client) || draw(client, 8) == 0) {
+    if (!body(client) || draw(client, 8) == 0) {
         roll_back(client);
         return;
     }
@@ -148,12 +213,50 @@ static void operate_transaction(struct client *client) {
         roll_back(client);
         return;
     }
+    if (sim->with_faults && draw(client, fault_one_in) == 0) {
+        disturb(client);
+    }
     sim_mark(MARK_TRY, version);
     if (!commit(client)) {
         roll_back(client);
     } else if (version > sim->acked_version) {
         sim->acked_version = version;
         sim_mark(MARK_ACK, version);
+    }
+}
+
+static void operate_transaction(struct client *client) {
+    transact(client, put_some, COMMIT_FAULT_ONE_IN);
+}
+
+/* A table more, or, if there are enough, the newest one goes: see crash_sql.h. */
+static bool change_tables(struct client *client) {
+    const uint32_t value = client->sim->run.next_value++;
+    int64_t newest;
+    char sql[300];
+
+    if (!ask(client, "SELECT coalesce(max(n), 0) FROM og", &newest)) {
+        return false;
+    }
+    if (newest > 0 && draw(client, TABLES_MAX) < newest) {
+        (void)snprintf(sql, sizeof sql,
+                       "DROP TABLE g%" PRId64 "; DELETE FROM og WHERE n = %" PRId64, newest,
+                       newest);
+    } else {
+        newest++;
+        (void)snprintf(sql, sizeof sql,
+                       "CREATE VIRTUAL TABLE g%" PRId64 " USING faster(k TEXT PRIMARY KEY, v, "
+                       "memory='1MiB', page_size='16KiB'); "
+                       "INSERT INTO g%" PRId64 " VALUES ('new', %u); "
+                       "INSERT INTO og VALUES (%" PRId64 ", 'new', %u)",
+                       newest, newest, value, newest, value);
+    }
+    return run_sql(client, sql);
+}
+
+static void operate_tables(struct client *client) {
+    if (!client->sim->run.is_self) {
+        transact(client, change_tables, TABLES_FAULT_ONE_IN);
     }
 }
 
@@ -201,11 +304,6 @@ static void operate_tidy(struct client *client) {
     } else if (sql_may_vacuum(client->sim->run.config)) {
         (void)run_sql(client, "VACUUM");
     }
-}
-
-static void heal(void) {
-    sim_fault_arm(NULL);
-    sim_disk_set_space(sim_world_disk(), UINT64_MAX);
 }
 
 /* The last connection is closed, and with it every store: nothing of a failure is left. */
@@ -309,60 +407,6 @@ static void operate_direct(struct client *client) {
     }
 }
 
-/* ---- faults ---- */
-
-#define STORE_FILES                                                                                \
-    (SIM_FILE_SEGMENT | SIM_FILE_MANIFEST | SIM_FILE_SMALL | SIM_FILE_DIRECTORY |                  \
-     SIM_FILE_CHECKPOINT)
-#define SQLITE_FILES (SIM_FILE_DATABASE | SIM_FILE_JOURNAL)
-/* SQLite takes a file for missing that it cannot ask about, and does not look whether the sync of a
- * directory worked: these are not what it survives. */
-#define CODE(name) (1u << SQLITE_##name)
-#define STORE_ERROR CODE(IOERR)
-/* CORRUPT is what SQLite makes of EIO from a read of a file of its own. */
-#define SQLITE_FAILS (CODE(IOERR) | CODE(CORRUPT) | CODE(CANTOPEN))
-#define NO_SPACE (CODE(FULL) | CODE(IOERR) | CODE(CANTOPEN))
-#define NO_DESCRIPTOR (CODE(CANTOPEN) | CODE(FULL))
-#define ALL_CALLS (~(1u << SIM_CALL_DIRSYNC))
-#define SQLITE_CALLS (ALL_CALLS & ~(1u << SIM_CALL_INFO))
-
-static const struct {
-    enum sim_effect effect;
-    uint32_t calls;
-    uint32_t files;
-    uint32_t codes;
-} faults[] = {
-    {SIM_EIO, ALL_CALLS, STORE_FILES, STORE_ERROR},
-    {SIM_EIO, SQLITE_CALLS, SQLITE_FILES, SQLITE_FAILS},
-    {SIM_EIO_DONE, UINT32_MAX, STORE_FILES, STORE_ERROR},
-    {SIM_EIO_DONE, SQLITE_CALLS, SQLITE_FILES, SQLITE_FAILS},
-    {SIM_EIO_HALF, 1u << SIM_CALL_WRITE, UINT32_MAX, STORE_ERROR | SQLITE_FAILS},
-    {SIM_ENOSPC, ALL_CALLS, STORE_FILES, NO_SPACE},
-    {SIM_ENOSPC, SQLITE_CALLS, SQLITE_FILES, NO_SPACE},
-    {SIM_ENOSPC_HALF, 1u << SIM_CALL_WRITE, UINT32_MAX, NO_SPACE},
-    {SIM_EMFILE, 1u << SIM_CALL_OPEN, UINT32_MAX, NO_DESCRIPTOR},
-    {SIM_EIO_LOST, 1u << SIM_CALL_SYNC, STORE_FILES, STORE_ERROR},
-};
-
-static void disturb(struct client *client) {
-    struct sim_sql *sim = client->sim;
-    const uint32_t kind = draw(client, (uint32_t)(sizeof faults / sizeof faults[0]) + 1);
-    struct sim_fault fault = {.first = 1 + draw(client, 6), .times = 1 + draw(client, 3)};
-
-    sim->has_failed = true;
-    if (kind == sizeof faults / sizeof faults[0]) {
-        sim->codes |= NO_SPACE;
-        sim_disk_set_space(sim_world_disk(),
-                           sim_disk_used_space(sim_world_disk()) + draw(client, LITTLE_SPACE));
-        return;
-    }
-    sim->codes |= faults[kind].codes;
-    fault.calls = faults[kind].calls;
-    fault.files = faults[kind].files;
-    fault.effect = faults[kind].effect;
-    sim_fault_arm(&fault);
-}
-
 /* ---- a life ---- */
 
 static void operate(struct client *client) {
@@ -370,6 +414,7 @@ static void operate(struct client *client) {
         operate_transaction, operate_transaction, operate_transaction, operate_transaction,
         operate_direct,      operate_direct,      operate_direct,      operate_compare,
         operate_compare,     operate_checkpoint,  operate_tidy,        operate_reopen,
+        operate_tables,
     };
     const uint32_t count = (uint32_t)(sizeof mix / sizeof mix[0]);
 
