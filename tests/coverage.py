@@ -101,8 +101,11 @@ def main():
         print(f"{str(path):42} {percent(a):6.1f} % of {a[1]:5} {percent(b):6.1f} % of {b[1]:5}")
     print(f"engine: lines {percent(lines):.1f} % ({lines[0]} of {lines[1]}), "
           f"branches {percent(branches):.1f} % ({branches[0]} of {branches[1]}), {len(files)} files")
-    minima = [float(text) for text in sys.argv[2:]] or [0.0, 0.0]
-    return 0 if percent(lines) >= minima[0] and percent(branches) >= minima[1] else 1
+    lines_min, branches_min = [float(text) for text in sys.argv[2:]] or [0.0, 0.0]
+    if percent(lines) >= lines_min and percent(branches) >= branches_min:
+        return 0
+    print(f"the minimum is {lines_min} % of the lines and {branches_min} % of the branches")
+    return 1
 
 
 if __name__ == "__main__":

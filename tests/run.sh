@@ -337,7 +337,8 @@ coverage_build() {
     -Dc_args=-fprofile-update=atomic
 }
 
-# What the tests of the engine reach at a tenth of their size.
+# What the tests of the engine reach at a tenth of their size. The minima, in percent of lines and
+# of branches, are a little below what is reached: whoever reaches more raises them.
 coverage_run() {
   local code
   find "$build_root/build-coverage" -name '*.gcda' -delete
@@ -345,7 +346,7 @@ coverage_run() {
   meson_tests coverage "$tenth" --suite unit --suite sim --suite stress --suite disk --suite fuzz \
     --timeout-multiplier 3
   code=$?
-  "$tests_directory/coverage.py" "$build_root/build-coverage" || code=$?
+  "$tests_directory/coverage.py" "$build_root/build-coverage" 95 84 || code=$?
   return "$code"
 }
 

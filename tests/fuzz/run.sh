@@ -1,7 +1,7 @@
 #!/bin/bash
 # run.sh - runs fuzz targets: each over its corpus first, then for some time; two at once.
 #
-#   tests/fuzz/run.sh BUILD SECONDS [TARGET...]    BUILD: see build_fuzz() of tests/run.sh
+#   tests/fuzz/run.sh BUILD SECONDS [TARGET...]    BUILD: see fuzz_build() of tests/run.sh
 #
 # FASTER_TEST_SEED       where chance begins [1]
 # FASTER_FUZZ_CORPUS     directory, with one for each target, that new inputs are kept in and

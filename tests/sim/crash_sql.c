@@ -68,7 +68,7 @@ struct workload {
     uint64_t seed;
     uint32_t config;
     bool has_reader;
-    bool only_last; /* boundaries of the last operation */
+    bool only_last;  /* boundaries of the last operation */
     uint32_t one_in; /* boundaries; 0: all */
     uint32_t operations[SQL_WORKLOAD_MAX];
     uint32_t count;
@@ -81,7 +81,7 @@ struct recording {
     uint64_t from; /* boundaries */
     uint64_t to;
     uint32_t one_in; /* boundaries */
-    unsigned depth; /* of recoveries */
+    unsigned depth;  /* of recoveries */
     char words[WORDS_BYTES];
 };
 
@@ -350,8 +350,8 @@ static void run_scripts(void) {
 
     for (uint64_t i = 0; i < SCRIPTS && cases_more(&cases); i++) {
         if (i % cases.parts == cases.part) {
-            struct workload workload = {
-                .one_in = (uint32_t)(whole / (cases.count * cases.parts) + 1)};
+            struct workload workload = {.one_in =
+                                            (uint32_t)(whole / (cases.count * cases.parts) + 1)};
             (void)parse_operations(scripts[i], &workload);
             run_in_configs(&workload, i);
         }

@@ -243,13 +243,20 @@ static const struct {
     const char *name;
     void (*operate)(struct sql_run *run);
 } operations[SQL_OPERATIONS] = {
-    {"insert", operate_insert},         {"update", operate_update},
-    {"delete", operate_delete},         {"bulk", operate_bulk},
-    {"savepoint", operate_savepoint},   {"rollback", operate_rollback},
-    {"checkpoint", operate_checkpoint}, {"tidy", operate_tidy},
-    {"create", operate_create},         {"drop", operate_drop},
-    {"reopen", operate_reopen},         {"direct", operate_direct},
-    {"copy", operate_copy},             {"index", operate_index},
+    {"insert", operate_insert},
+    {"update", operate_update},
+    {"delete", operate_delete},
+    {"bulk", operate_bulk},
+    {"savepoint", operate_savepoint},
+    {"rollback", operate_rollback},
+    {"checkpoint", operate_checkpoint},
+    {"tidy", operate_tidy},
+    {"create", operate_create},
+    {"drop", operate_drop},
+    {"reopen", operate_reopen},
+    {"direct", operate_direct},
+    {"copy", operate_copy},
+    {"index", operate_index},
     {"leave", operate_leave},
 };
 

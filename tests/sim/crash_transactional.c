@@ -127,7 +127,7 @@ int main(int argc, char **argv) {
     const struct crash_kind kind = {.program = "crash_transactional",
                                     .promises = "P1 P2 P3 P4",
                                     .states = 45000,
-                                    .deeper_states = 7000,
+                                    .deeper_states = 2500,
                                     .op_names = TXN_OP_NAMES,
                                     .op_count = TXN_OPS,
                                     .config_count = CONFIG_COUNT,

@@ -40,9 +40,8 @@ static const char *const call_names[SIM_CALL_COUNT] = {
     [SIM_CALL_REMOVE] = "remove",     [SIM_CALL_MKDIR] = "mkdir", [SIM_CALL_RMDIR] = "rmdir",
     [SIM_CALL_DIRSYNC] = "dirsync",   [SIM_CALL_LIST] = "list",
 };
-static const char *const file_names[SIM_FILE_CLASSES] = {"segment",  "manifest", "small",
-                                                         "database", "journal",  "directory",
-                                                         "checkpoint"};
+static const char *const file_names[SIM_FILE_CLASSES] = {
+    "segment", "manifest", "small", "database", "journal", "directory", "checkpoint"};
 #define CHECKPOINT_CLASS 6u /* SIM_FILE_CHECKPOINT */
 static const struct effect {
     const char *name;
@@ -342,9 +341,9 @@ static void replay(const char *words) {
         const struct group *group = &groups[i];
         if (strcmp(name[0], group->phase->name) == 0 && strcmp(name[1], kind_name(group)) == 0 &&
             strcmp(name[2], place_name(group)) == 0 && strcmp(name[3], effect_name(group)) == 0) {
-            CASES_CHECK(run_case(group, strtoull(name[4], NULL, 10),
-                                 strcmp(name[5], "lasting") == 0, seed),
-                        "setup", "the fault was never reached");
+            CASES_CHECK(
+                run_case(group, strtoull(name[4], NULL, 10), strcmp(name[5], "lasting") == 0, seed),
+                "setup", "the fault was never reached");
             return;
         }
     }

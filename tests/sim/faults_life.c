@@ -233,8 +233,7 @@ bool faults_take_checkpoint(struct faults_life *life, enum faster_checkpoint_ind
     } else {
         return false;
     }
-    const enum faster_status status =
-        faster_session_take_checkpoint(life->session, &request, NULL);
+    const enum faster_status status = faster_session_take_checkpoint(life->session, &request, NULL);
     if (!succeeds(life, status, "checkpoint")) {
         return false;
     }

@@ -13,9 +13,9 @@ struct beginning {
     uint32_t next_value;
 };
 
-static struct beginning nothing;   /* an empty parent directory */
-static struct beginning closed[2]; /* by whether it is direct */
-static struct beginning killed[2]; /* in a commit: a jump is needed */
+static struct beginning nothing;    /* an empty parent directory */
+static struct beginning closed[2];  /* by whether it is direct */
+static struct beginning killed[2];  /* in a commit: a jump is needed */
 static struct beginning indexed[2]; /* closed; recovery begins with a copy of the index */
 
 /* ---- beginnings ---- */

@@ -15,8 +15,9 @@
  *
  * Half of the seeds take checkpoints, too, with and without a copy of the index.
  *
- * Replay: simulate --replay "SEED LIVES CLIENTS CHECKPOINTS"; 0 lives or clients: as drawn. Fewer of
- * them may fail, too, and are easier to follow. CHECKPOINTS: 1, they are taken; 0 or nothing: not.
+ * Replay: simulate --replay "SEED LIVES CLIENTS CHECKPOINTS"; 0 lives or clients: as drawn. Fewer
+ * of them may fail, too, and are easier to follow. CHECKPOINTS: 1, they are taken; 0 or nothing:
+ * not.
  */
 #include "simulate.h"
 
@@ -362,7 +363,8 @@ static void run_all(const struct cases *cases) {
         cases_name("%" PRIu64 " 0 0 %d", seed, with_checkpoints);
         const uint64_t hash = run_seed(seed, 0, 0, with_checkpoints);
         if (i % TWICE_ONE_IN == 0) {
-            CASES_CHECK(run_seed(seed, 0, 0, with_checkpoints) == hash, "replay", "two runs of a seed differ");
+            CASES_CHECK(run_seed(seed, 0, 0, with_checkpoints) == hash, "replay",
+                        "two runs of a seed differ");
             cases_add("seeds run twice", 1);
         }
         cases_did();

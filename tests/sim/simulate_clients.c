@@ -18,8 +18,8 @@ static bool is_failure(struct client *client, enum faster_status status, const c
     }
     CASES_CHECK((client->run->failure != FASTER_OK && status == client->run->failure) ||
                     (client->run->may_break && (status == FASTER_IO || status == FASTER_FAILED)),
-                "P4", "%s of client %u: %s: %s", what, client->number,
-                faster_status_name(status), faster_session_message(client->session));
+                "P4", "%s of client %u: %s: %s", what, client->number, faster_status_name(status),
+                faster_session_message(client->session));
     client->run->failures++;
     return true;
 }
@@ -193,10 +193,9 @@ void client_live(void *context) {
 
 bool client_drain(struct client *client) {
     const enum faster_status status = commit(client);
-    CASES_CHECK(status == FASTER_OK || (client->run->may_break &&
-                                        (status == FASTER_FAILED || status == FASTER_IO)),
-                "P6",
-                "a commit when nothing fails any more: %s", faster_status_name(status));
+    CASES_CHECK(status == FASTER_OK ||
+                    (client->run->may_break && (status == FASTER_FAILED || status == FASTER_IO)),
+                "P6", "a commit when nothing fails any more: %s", faster_status_name(status));
     return status == FASTER_OK;
 }
 

@@ -18,7 +18,7 @@
 #define SMALL_VALUE_BYTES 60u
 #define LARGE_VALUE_BYTES 1500u
 #define KEYS 24u
-#define TABLES_MAX 3u /* besides those that are always there */
+#define TABLES_MAX 3u    /* besides those that are always there */
 #define FAULT_ONE_IN 12u /* operations */
 #define COMMIT_FAULT_ONE_IN 6u
 #define TABLES_FAULT_ONE_IN 2u
@@ -388,10 +388,9 @@ static void operate_direct(struct client *client) {
     if (sim->run.is_self || !newest_number(client, &number)) {
         return;
     }
-    CASES_CHECK(number == *did ||
-                    ((sim->has_failed || sim->is_unsure[client->number]) && number < *did),
-                "P3", "client %u reads %" PRIu64 " after write %" PRIu64, client->number, number,
-                *did);
+    CASES_CHECK(
+        number == *did || ((sim->has_failed || sim->is_unsure[client->number]) && number < *did),
+        "P3", "client %u reads %" PRIu64 " after write %" PRIu64, client->number, number, *did);
     sim->is_unsure[client->number] = false;
     number++;
     (void)snprintf(sql, sizeof sql, "SELECT faster_set('d', %u, %" PRIu64 ")",

@@ -199,8 +199,8 @@ void cases_begin(struct cases *cases, int argc, char **argv) {
     if (!has_count) {
         const uint64_t percent = scale != NULL && *scale != '\0' ? number_of(scale) : 100;
         cases->count = cases->count * percent / (100 * cases->parts) + 1;
-        cases->is_whole = percent >= 5 && cases->seconds == 0 && cases->only == NULL &&
-                          cases->replay == NULL;
+        cases->is_whole =
+            percent >= 5 && cases->seconds == 0 && cases->only == NULL && cases->replay == NULL;
     }
     cases->begin_ns = now_ns();
     catch_signals();

@@ -198,7 +198,8 @@ Test(direct_commit, last_commit_found_after_a_crash_is_to_be_written_again) {
     cr_assert_eq(rig.store->redo_on_disk.end, 0);
 }
 
-/* A full disk took half of the unit: the commit is whole, and of its padding the header is there. */
+/* A full disk took half of the unit: the commit is whole, and of its padding the header is there.
+ */
 Test(direct_commit, writing_does_not_go_on_behind_padding_that_ends_early) {
     char path[sizeof rig.directory + 32];
     const struct faster_checkpoint_request request = {.index = FASTER_INDEX_LEAVE};
