@@ -20,116 +20,12 @@
 #include "../../engine/structures/hash_index_grow.c"
 #include "../../engine/structures/hash_index_table.c"
 
-#include "support/sched.h"
-#include "support/sched_env.h"
+#include "index_world.h"
 
-#define BITS FST_INDEX_BITS_MIN
-#define BUCKET_COUNT (UINT64_C(1) << BITS)
-#define HIGH BUCKET_COUNT /* the hash's bit of the first growth */
-#define RECORDS_MAX 64u
-#define RECORD_BYTES 64u
 #define NEW_TAG 100u /* and above: tags no scenario prepares */
-#define FIBRES_MAX 3u
 #define ARRAY_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-struct model_record {
-    uint64_t hash;
-    uint64_t previous;
-    bool is_published;
-};
-
-static struct {
-    struct fst_epoch *epoch;
-    struct fst_hash_index *index;
-    struct fst_epoch_slot *slots[FIBRES_MAX];
-    fst_atomic_u64 begin;
-    uint64_t on_disk_below;
-    struct model_record records[RECORDS_MAX];
-    uint32_t record_count;
-    uint32_t full_count;
-} world;
-
-static uint64_t address_of(uint32_t number) {
-    return FST_ADDR_FIRST_RAW + (uint64_t)number * RECORD_BYTES;
-}
-
-static struct model_record *record_at(uint64_t address) {
-    return &world.records[(address - FST_ADDR_FIRST_RAW) / RECORD_BYTES];
-}
-
-/* All in bucket 0 before the first growth. */
-static uint64_t hash_of(uint64_t tag, uint64_t bits) {
-    return tag << FST_INDEX_BITS_MAX | bits;
-}
-
-/* ---- the store's part ---- */
-
-static void divide_chain(void *context, fst_addr head, const struct fst_index_halves *halves,
-                         fst_addr known, fst_addr heads[2]) {
-    fst_addr found[3] = {{0}, {0}, {0}};
-    fst_addr rest[2] = {{0}, {0}};
-    uint64_t at = head.raw;
-
-    (void)context;
-    while (at != 0 && at >= world.begin) {
-        const int half = fst_index_half_of(halves, record_at(at)->hash);
-
-        if (at == known.raw || at < world.on_disk_below) {
-            rest[0] = at == known.raw ? heads[0] : fst_addr_of(at);
-            rest[1] = at == known.raw ? heads[1] : fst_addr_of(at);
-            break;
-        }
-        if (found[half].raw == 0) {
-            found[half] = fst_addr_of(at);
-        }
-        at = record_at(at)->previous;
-    }
-    for (int half = 0; half < 2; half++) {
-        heads[half] = found[half].raw != 0 ? found[half] : rest[half];
-    }
-}
-
 /* ---- what fibres do ---- */
-
-static void enter(uint32_t fibre) {
-    fst_epoch_enter(world.epoch, world.slots[fibre]);
-}
-
-static void leave(uint32_t fibre) {
-    fst_epoch_leave(world.epoch, world.slots[fibre]);
-}
-
-/* Links a new record into the chain of the slot; its address, or 0: find again. As in the store,
- * a record gets its address after the head was read, and is given up if that has changed. */
-static uint64_t link_record(uint64_t hash, struct fst_index_slot *slot) {
-    while (slot->word != NULL) {
-        const uint32_t number = world.record_count++;
-
-        sched_expect(number < RECORDS_MAX, "too many records");
-        world.records[number] =
-            (struct model_record){.hash = hash, .previous = fst_index_slot_addr(slot).raw};
-        if (fst_hash_index_publish(world.index, slot, fst_addr_of(address_of(number)))) {
-            world.records[number].is_published = true;
-            return address_of(number);
-        }
-    }
-    return 0;
-}
-
-/* The record's address, or 0 if the index is full. */
-static uint64_t append_record(uint64_t hash) {
-    struct fst_index_slot slot;
-    uint64_t address = 0;
-
-    while (address == 0) {
-        if (fst_hash_index_find_or_create(world.index, hash, &slot) != FASTER_OK) {
-            world.full_count++;
-            return 0;
-        }
-        address = link_record(hash, &slot);
-    }
-    return address;
-}
 
 /* Follows the chain as a reader would: it must hold the record at `address`. */
 static void expect_found(uint64_t hash, uint64_t address) {
@@ -191,31 +87,6 @@ static void raise_begin(uint32_t number) {
 }
 
 /* ---- before and after ---- */
-
-/* An index that may double `doublings` times, with room for `pool` overflow buckets. */
-static void prepare(uint32_t doublings, uint32_t pool) {
-    struct fst_hash_index_config config = {.env = &sched_env,
-                                           .begin = &world.begin,
-                                           .budget_bytes = ((BUCKET_COUNT << doublings) + pool) *
-                                                           FST_INDEX_BUCKET_BYTES,
-                                           .bits = BITS,
-                                           .bits_max = BITS + doublings,
-                                           .load_percent = FST_INDEX_LOAD_NEVER,
-                                           .divide = divide_chain};
-
-    memset(&world, 0, sizeof world);
-    world.begin = FST_ADDR_FIRST_RAW;
-    if (fst_epoch_create(&sched_env, &world.epoch) != FASTER_OK) {
-        exit(EXIT_FAILURE);
-    }
-    config.epoch = world.epoch;
-    if (fst_hash_index_create(&config, &world.index) != FASTER_OK) {
-        exit(EXIT_FAILURE);
-    }
-    for (uint32_t i = 0; i < FIBRES_MAX; i++) {
-        world.slots[i] = fst_epoch_slot_open(world.epoch);
-    }
-}
 
 /* Records of `tags` tags, of both halves. */
 static void append_tags(uint32_t tags) {
@@ -286,14 +157,6 @@ static void check_counts(void) {
     sched_expect(world.index->sampled_count == used, "used words are miscounted");
 }
 
-static void close_world(void) {
-    for (uint32_t i = 0; i < FIBRES_MAX; i++) {
-        fst_epoch_slot_close(world.epoch, world.slots[i]);
-    }
-    fst_hash_index_destroy(world.index);
-    fst_epoch_destroy(world.epoch);
-}
-
 static void finish_as_it_is(void) {
     check_records();
     check_counts();
@@ -327,7 +190,7 @@ static void finish_none_full(void) {
 /* ---- scenarios ---- */
 
 static void prepare_one_tag(void) {
-    prepare(1, 2);
+    prepare_world(1, 2);
     append_tags(1);
 }
 
@@ -342,7 +205,7 @@ static void run_publish(uint32_t fibre) {
 }
 
 static void prepare_empty(void) {
-    prepare(1, 2);
+    prepare_world(1, 2);
 }
 
 /* Growth against the insert of one new tag by two, in the same half or in both. */
@@ -369,7 +232,7 @@ static void run_stale_slot(uint32_t fibre) {
 }
 
 static void prepare_low_only(void) {
-    prepare(1, 2);
+    prepare_world(1, 2);
     (void)append_record(hash_of(0, 0));
     (void)append_record(hash_of(1, HIGH));
 }
@@ -388,7 +251,7 @@ static void run_one_half(uint32_t fibre) {
 }
 
 static void prepare_on_disk(void) {
-    prepare(1, 2);
+    prepare_world(1, 2);
     append_tags(2);
     world.on_disk_below = address_of(3);
 }
@@ -420,7 +283,7 @@ static void run_find(uint32_t fibre) {
 }
 
 static void prepare_dead(void) {
-    prepare(1, 1);
+    prepare_world(1, 1);
     append_tags(3);
     raise_begin(2); /* tag 0 is dead, of tag 1 both records live */
 }
@@ -440,7 +303,7 @@ static void run_dead(uint32_t fibre) {
 }
 
 static void prepare_overflow(void) {
-    prepare(1, 6);
+    prepare_world(1, 6);
     append_tags(8); /* one in an overflow bucket */
 }
 
@@ -454,7 +317,7 @@ static void run_overflow(uint32_t fibre) {
 }
 
 static void prepare_no_room(void) {
-    prepare(1, 1);
+    prepare_world(1, 1);
     append_tags(8); /* the high bucket would need an overflow bucket, too */
 }
 
@@ -471,7 +334,7 @@ static void run_no_room(uint32_t fibre) {
 }
 
 static void prepare_two_doublings(void) {
-    prepare(2, 2);
+    prepare_world(2, 2);
     for (uint64_t quarter = 4; quarter > 0; quarter--) {
         (void)append_record(hash_of(0, (quarter - 1) * HIGH));
     }

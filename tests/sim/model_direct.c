@@ -18,295 +18,17 @@
  *
  *     model_direct [first seed] [number of seeds]
  */
+#include "model_direct.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "faster.h"
-#include "support/test_env.h"
 #include "support/torn_log.h"
 
-#define KEY_COUNT 300u
-#define SESSIONS 3u
-#define PENDING_MAX 8u
-#define SMALL_VALUE_BYTES 900u
-#define VALUE_BYTES_MAX 50000u /* some pages: such values are kept in chunks */
-#define CUTS_MAX 256u
 #define STEPS 150u
-#define SEGMENT_BYTES (64u << 10)
 #define WATCHDOG_SECONDS 120u
-
-/* A value is a number; its bytes are derived from it. 0: absent. */
-typedef uint32_t model_map[KEY_COUNT];
-
-struct model_op {
-    struct faster_op op;
-    struct faster_buffer result;
-    uint32_t session;
-    uint32_t index;
-    uint32_t value;
-    uint32_t guess; /* of compare-and-set */
-    bool reads;
-    char key[16];
-    unsigned char bytes[VALUE_BYTES_MAX + 4];
-    unsigned char expected[VALUE_BYTES_MAX + 4];
-};
-
-struct run {
-    uint64_t seed;
-    uint64_t random;
-    struct fst_test_env *test;
-    char directory[300];
-    char copy[300];
-    uint32_t generation;
-    struct faster_store *store;
-    struct faster_session *sessions[SESSIONS];
-    struct faster_snapshot now_seen[SESSIONS];
-    model_map now;
-    model_map *cuts; /* what an end may leave; the first was acknowledged */
-    uint32_t cut_count;
-    uint32_t next_value;
-    struct model_op pending[PENDING_MAX];
-    uint32_t pending_count;
-    bool has_written; /* in this life */
-    bool has_early;   /* others have written during the last commit */
-    uint32_t committer;
-    bool cut_is_open; /* the last commit failed: what came then may be its, too */
-    bool with_faults; /* failures are no differences */
-    uint32_t copy_in; /* 1: at the next call of the hooked operation; 0: no copy */
-    bool has_copied;
-    uint64_t copied_durable;
-    uint64_t copied_tail;
-    uint64_t operations, commits, early, crashes, middle, closes, faults, torn, left_pending;
-};
-
-static void fail(const struct run *run, const char *what, int status) {
-    fprintf(stderr, "model_direct: seed %llu: %s: %s\n", (unsigned long long)run->seed, what,
-            faster_status_name((enum faster_status)status));
-    exit(1);
-}
-
-#define CHECK(run, condition, what, status)                                                        \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fail(run, what, (int)(status));                                                        \
-        }                                                                                          \
-    } while (0)
-
-static uint32_t draw(struct run *run, uint32_t below) {
-    run->random ^= run->random << 13;
-    run->random ^= run->random >> 7;
-    run->random ^= run->random << 17;
-    return (uint32_t)((run->random >> 16) % below);
-}
-
-static size_t value_bytes_of(uint32_t value, unsigned char *bytes) {
-    const uint32_t mixed = value * 2654435761u >> 8;
-    const uint32_t most = value % 32 == 7  ? VALUE_BYTES_MAX
-                          : value % 3 == 0 ? SMALL_VALUE_BYTES
-                                           : 40;
-    const size_t count = 4 + mixed % most;
-    for (size_t i = 0; i < count; i++) {
-        bytes[i] = (unsigned char)((value >> (8 * (i % 4))) + i / 4099);
-    }
-    return count;
-}
-
-static bool is_value(uint32_t value, const void *bytes, size_t count) {
-    unsigned char expected[VALUE_BYTES_MAX + 4];
-    return value_bytes_of(value, expected) == count && memcmp(expected, bytes, count) == 0;
-}
-
-/* ---- operations ---- */
-
-static enum faster_status set_value(void *context, const struct faster_bytes *old,
-                                    struct faster_buffer *value) {
-    const struct model_op *call = context;
-    unsigned char bytes[VALUE_BYTES_MAX + 4];
-    (void)old;
-    return faster_buffer_assign(value, bytes, value_bytes_of(call->value, bytes));
-}
-
-static void draw_op(struct run *run, struct model_op *call) {
-    static const enum faster_op_kind KINDS[] = {
-        FASTER_OP_UPSERT, FASTER_OP_UPSERT,          FASTER_OP_UPSERT, FASTER_OP_DELETE,
-        FASTER_OP_INSERT, FASTER_OP_COMPARE_AND_SET, FASTER_OP_RMW,    FASTER_OP_READ};
-    call->index = draw(run, draw(run, 2) == 0 ? 10 : KEY_COUNT);
-    call->value = run->next_value++;
-    call->guess = draw(run, 3) == 0 ? 1 : run->now[call->index];
-    snprintf(call->key, sizeof call->key, "key-%05u", call->index);
-    call->op = (struct faster_op){.key = {call->key, strlen(call->key)},
-                                  .kind = (int32_t)KINDS[draw(run, 8)],
-                                  .merge = set_value,
-                                  .context = call};
-    call->reads = call->op.kind == FASTER_OP_READ;
-    call->result.env = faster_env_posix();
-    if (call->reads) {
-        call->op.result = &call->result;
-    } else if (call->op.kind != FASTER_OP_DELETE && call->op.kind != FASTER_OP_RMW) {
-        size_t count = value_bytes_of(call->value, call->bytes);
-        call->op.value = (struct faster_bytes){call->bytes, count};
-        count = value_bytes_of(call->guess, call->expected);
-        call->op.expected = (struct faster_bytes){call->expected, count};
-    }
-}
-
-static enum faster_status start(struct run *run, struct model_op *call) {
-    struct faster_session *session = run->sessions[call->session];
-    switch ((enum faster_op_kind)call->op.kind) {
-    case FASTER_OP_READ:
-        return faster_snapshot_read(&run->now_seen[call->session], &call->op);
-    case FASTER_OP_UPSERT:
-        return faster_session_upsert(session, &call->op);
-    case FASTER_OP_INSERT:
-        return faster_session_insert(session, &call->op);
-    case FASTER_OP_COMPARE_AND_SET:
-        return faster_session_compare_and_set(session, &call->op);
-    case FASTER_OP_RMW:
-        return faster_session_rmw(session, &call->op);
-    case FASTER_OP_DELETE:
-        return faster_session_delete(session, &call->op);
-    }
-    return FASTER_MISUSE;
-}
-
-static enum faster_status wanted(const struct run *run, const struct model_op *call) {
-    uint32_t now = run->now[call->index];
-    if (call->reads) {
-        return now == 0 ? FASTER_NOT_FOUND : FASTER_OK;
-    }
-    if (call->op.kind == FASTER_OP_INSERT) {
-        return now == 0 ? FASTER_OK : FASTER_EXISTS;
-    }
-    if (call->op.kind == FASTER_OP_COMPARE_AND_SET) {
-        enum faster_status differs = now == 0 ? FASTER_NOT_FOUND : FASTER_EXISTS;
-        return now != 0 && now == call->guess ? FASTER_OK : differs;
-    }
-    return FASTER_OK;
-}
-
-/* The operation has ended: it did what the map says, or nothing. */
-static void settle(struct run *run, struct model_op *call) {
-    enum faster_status status = call->op.status;
-    run->operations++;
-    if (status >= FASTER_OK || !run->with_faults) {
-        CHECK(run, status == wanted(run, call), "an operation's outcome", status);
-        if (call->reads) {
-            CHECK(run,
-                  status != FASTER_OK ||
-                      is_value(run->now[call->index], call->result.data, call->result.size_bytes),
-                  "a wrong value", status);
-        } else if (status == FASTER_OK) {
-            run->now[call->index] = call->op.kind == FASTER_OP_DELETE ? 0 : call->value;
-        }
-    }
-    faster_buffer_finish(&call->result);
-}
-
-/* Ends what was left pending: each of another key, so that the order does not count. */
-static void complete(struct run *run) {
-    for (uint32_t i = 0; i < run->pending_count; i++) {
-        faster_session_complete_pending(run->sessions[run->pending[i].session], true);
-        settle(run, &run->pending[i]);
-    }
-    run->pending_count = 0;
-}
-
-static bool is_pending(const struct run *run, uint32_t index) {
-    for (uint32_t i = 0; i < run->pending_count; i++) {
-        if (run->pending[i].index == index) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void operate(struct run *run) {
-    if (run->pending_count == PENDING_MAX - 1) {
-        complete(run);
-    }
-    struct model_op *call = &run->pending[run->pending_count];
-    draw_op(run, call);
-    if (is_pending(run, call->index)) {
-        complete(run);
-        return;
-    }
-    call->session = (run->committer + 1 + draw(run, SESSIONS - 1)) % SESSIONS;
-    enum faster_status status = start(run, call);
-    run->has_written |= !call->reads && status >= FASTER_OK;
-    CHECK(run, status == call->op.status, "a call's status is not its operation's", status);
-    if (status != FASTER_PENDING) {
-        settle(run, call);
-        return;
-    }
-    run->pending_count++;
-    if (draw(run, 2) == 0) {
-        complete(run);
-    } else {
-        run->left_pending++;
-    }
-}
-
-/* ---- commits ---- */
-
-static void remember_cut(struct run *run) {
-    CHECK(run, run->cut_count < CUTS_MAX, "too many commits that failed", 0);
-    memcpy(run->cuts[run->cut_count++], run->now, sizeof run->now);
-}
-
-/* Between the end of a version and its control record, by other sessions than the committer. */
-static void write_early(void *context, enum fst_test_operation operation) {
-    struct run *run = context;
-    (void)operation;
-    fst_test_env_hook(run->test, FST_TEST_RANDOM, NULL, NULL);
-    for (uint32_t count = draw(run, 6); count > 0; count--) {
-        operate(run);
-        run->early++;
-    }
-    complete(run);
-    if (run->cut_is_open) {
-        remember_cut(run);
-    }
-    run->has_early = true;
-}
-
-/* A cut that failed may have ended its version. Then the next one ends that one first, and what
- * is written meanwhile belongs to the second. */
-static void keep_acknowledged(struct run *run, const model_map before, bool was_open) {
-    if (run->has_copied) {
-        return; /* what was copied may be older */
-    }
-    model_map last;
-    memcpy(last, run->cuts[run->cut_count - 1], sizeof last);
-    memcpy(run->cuts[0], before, sizeof last);
-    run->cut_count = 1;
-    if (was_open && run->has_early) {
-        memcpy(run->cuts[run->cut_count++], last, sizeof last);
-    }
-}
-
-static enum faster_status commit(struct run *run) {
-    model_map before;
-    bool was_open = run->cut_is_open;
-    run->committer = draw(run, SESSIONS);
-    run->has_early = false;
-    if (run->has_written && run->copy_in == 0 && draw(run, 2) == 0) {
-        complete(run);
-        fst_test_env_hook(run->test, FST_TEST_RANDOM, write_early, run);
-    }
-    memcpy(before, run->now, sizeof before);
-    remember_cut(run);
-    enum faster_status status = faster_session_commit(run->sessions[run->committer]);
-    fst_test_env_hook(run->test, FST_TEST_RANDOM, NULL, NULL);
-    run->cut_is_open = status != FASTER_OK;
-    if (status == FASTER_OK) {
-        run->has_written = true;
-        run->commits++;
-        keep_acknowledged(run, before, was_open);
-    }
-    return status;
-}
 
 /* ---- reading all ---- */
 
@@ -452,7 +174,7 @@ static void find_cut(struct run *run) {
 }
 
 static void start_life(struct run *run) {
-    if (draw(run, 4) == 0) {
+    if (run_draw(run, 4) == 0) {
         open_store(run, true);
         find_cut(run);
         close_store(run);
@@ -471,7 +193,7 @@ static void crash(struct run *run) {
     CHECK(run, system(command) == 0, "remove", 0);
     memcpy(run->directory, run->copy, sizeof run->directory);
     durable = durable > run->copied_durable ? durable : run->copied_durable;
-    if (draw(run, 4) != 0) {
+    if (run_draw(run, 4) != 0) {
         run->torn +=
             torn_log_lose(run->directory, SEGMENT_BYTES, durable, run->copied_tail, &run->random);
     }
@@ -496,14 +218,14 @@ static void end_life(struct run *run) {
 
 /* A crash while a commit writes or syncs: it waits for both. */
 static void arm_crash(struct run *run, enum fst_test_operation *operation) {
-    *operation = draw(run, 3) == 0 ? FST_TEST_FILE_WRITE : FST_TEST_FILE_SYNC;
-    run->copy_in = 1 + draw(run, *operation == FST_TEST_FILE_WRITE ? 6 : 3);
+    *operation = run_draw(run, 3) == 0 ? FST_TEST_FILE_WRITE : FST_TEST_FILE_SYNC;
+    run->copy_in = 1 + run_draw(run, *operation == FST_TEST_FILE_WRITE ? 6 : 3);
     fst_test_env_hook(run->test, *operation, copy_in_the_middle, run);
 }
 
 static void crash_in_the_middle(struct run *run) {
     enum fst_test_operation operation;
-    for (uint32_t i = draw(run, 3) == 0 ? 0 : draw(run, 200); i > 0; i--) {
+    for (uint32_t i = run_draw(run, 3) == 0 ? 0 : run_draw(run, 200); i > 0; i--) {
         operate(run);
     }
     arm_crash(run, &operation);
@@ -533,15 +255,15 @@ static void meet_faults(struct run *run) {
                   {FST_TEST_FILE_READ, FASTER_IO, FST_TEST_FOR_EVER},
                   {FST_TEST_ALLOCATE, FASTER_NOMEM, 1},
                   {FST_TEST_ALLOCATE, FASTER_NOMEM, FST_TEST_FOR_EVER}};
-    uint32_t fault = draw(run, sizeof FAULTS / sizeof FAULTS[0]);
+    uint32_t fault = run_draw(run, sizeof FAULTS / sizeof FAULTS[0]);
     complete(run);
     run->with_faults = true;
     run->faults++;
-    fst_test_env_tear_writes(run->test, draw(run, 2) == 0);
-    fst_test_env_fail(run->test, FAULTS[fault].operation, 1 + draw(run, 8), FAULTS[fault].times,
+    fst_test_env_tear_writes(run->test, run_draw(run, 2) == 0);
+    fst_test_env_fail(run->test, FAULTS[fault].operation, 1 + run_draw(run, 8), FAULTS[fault].times,
                       FAULTS[fault].status);
-    for (uint32_t i = draw(run, draw(run, 3) == 0 ? 600 : 40); i > 0; i--) {
-        if (draw(run, 20) == 0) {
+    for (uint32_t i = run_draw(run, run_draw(run, 3) == 0 ? 600 : 40); i > 0; i--) {
+        if (run_draw(run, 20) == 0) {
             (void)!commit(run);
         } else {
             operate(run);
@@ -562,7 +284,7 @@ static void meet_faults(struct run *run) {
 }
 
 static void step(struct run *run) {
-    switch (draw(run, 24)) {
+    switch (run_draw(run, 24)) {
     case 0:
         end_life(run);
         break;
@@ -587,7 +309,7 @@ static void step(struct run *run) {
         break;
     }
     default:
-        for (uint32_t i = draw(run, draw(run, 8) == 0 ? 500 : 20); i > 0; i--) {
+        for (uint32_t i = run_draw(run, run_draw(run, 8) == 0 ? 500 : 20); i > 0; i--) {
             operate(run);
         }
         break;

@@ -1,100 +1,11 @@
 /* test_index_copy.c - reading the hash index and loading what was read, on one thread;
  * tests/sim/interleave_copy.c has the concurrent part (P4). */
-#include "structures/hash_index.h"
-#include "support/test_env.h"
+#include "index_rig.h"
 
-#include <criterion/criterion.h>
-
-#define BITS FST_INDEX_BITS_MIN
-#define BUCKET_COUNT (UINT64_C(1) << BITS)
-#define FIRST FST_ADDR_FIRST_RAW
-#define RECORD_BYTES 64u
-#define RECORDS_MAX 2048u
 #define COPIED_MAX 4096u
 
-static struct fst_test_env *test;
-static struct fst_epoch *epoch;
-static struct fst_epoch_slot *slot;
-static struct fst_epoch_slot *other;
-static struct fst_hash_index *table;
-static fst_atomic_u64 begin;
-static struct {
-    uint64_t hash;
-    uint64_t previous;
-} records[RECORDS_MAX];
-static uint32_t record_count;
 static struct fst_index_copied copied[COPIED_MAX];
 static uint32_t copied_count;
-
-static uint64_t hash_of(uint64_t bucket, uint64_t tag) {
-    return tag << FST_INDEX_BITS_MAX | bucket;
-}
-
-static uint32_t number_of(uint64_t address) {
-    return (uint32_t)((address - FIRST) / RECORD_BYTES);
-}
-
-static void divide(void *context, fst_addr head, const struct fst_index_halves *halves,
-                   fst_addr known, fst_addr heads[2]) {
-    (void)context;
-    (void)known;
-    heads[0] = heads[1] = fst_addr_of(0);
-    for (uint64_t at = head.raw; at != 0; at = records[number_of(at)].previous) {
-        const int half = fst_index_half_of(halves, records[number_of(at)].hash);
-        if (half < 2 && heads[half].raw == 0) {
-            heads[half] = fst_addr_of(at);
-        }
-    }
-}
-
-static struct fst_hash_index *make_index(uint32_t bits, uint64_t pool) {
-    const struct fst_hash_index_config config = {.env = fst_test_env_get(test),
-                                                 .epoch = epoch,
-                                                 .begin = &begin,
-                                                 .budget_bytes = ((BUCKET_COUNT << 3) + pool) * 64,
-                                                 .bits = bits,
-                                                 .bits_max = BITS + 3,
-                                                 .load_percent = FST_INDEX_LOAD_NEVER,
-                                                 .divide = divide};
-    struct fst_hash_index *made;
-    cr_assert_eq(fst_hash_index_create(&config, &made), FASTER_OK);
-    return made;
-}
-
-static void set_up(void) {
-    test = fst_test_env_create();
-    cr_assert_eq(fst_epoch_create(fst_test_env_get(test), &epoch), FASTER_OK);
-    slot = fst_epoch_slot_open(epoch);
-    other = fst_epoch_slot_open(epoch);
-    fst_store_relaxed_u64(&begin, FIRST);
-    table = make_index(BITS, 256);
-}
-
-static void tear_down(void) {
-    fst_epoch_slot_close(epoch, slot);
-    fst_epoch_slot_close(epoch, other);
-    fst_hash_index_destroy(table);
-    fst_epoch_destroy(epoch);
-    cr_assert_eq(fst_test_env_live_allocations(test), 0);
-    fst_test_env_destroy(test);
-}
-
-static uint64_t append_by(struct fst_epoch_slot *by, uint64_t hash) {
-    const uint64_t address = FIRST + (uint64_t)record_count * RECORD_BYTES;
-    struct fst_index_slot found;
-    cr_assert_lt(record_count, RECORDS_MAX);
-    fst_epoch_enter(epoch, by);
-    cr_assert_eq(fst_hash_index_find_or_create(table, hash, &found), FASTER_OK);
-    records[record_count].hash = hash;
-    records[record_count++].previous = fst_index_slot_addr(&found).raw;
-    cr_assert(fst_hash_index_publish(table, &found, fst_addr_of(address)));
-    fst_epoch_leave(epoch, by);
-    return address;
-}
-
-static uint64_t append(uint64_t hash) {
-    return append_by(slot, hash);
-}
 
 static void note(void *context, const struct fst_index_copied *one) {
     (void)context;
@@ -113,19 +24,6 @@ static void read_all(uint32_t bucket_max, fst_index_copied_fn *each) {
     }
 }
 
-static bool is_in_chain(const struct fst_hash_index *index, uint64_t hash, uint64_t address) {
-    struct fst_index_slot found;
-    uint64_t at;
-    if (!fst_hash_index_find(index, hash, &found)) {
-        return false;
-    }
-    at = fst_index_slot_addr(&found).raw;
-    while (at > address) {
-        at = records[number_of(at)].previous;
-    }
-    return at == address;
-}
-
 static void load_into(struct fst_hash_index *index) {
     for (uint32_t i = 0; i < copied_count; i++) {
         cr_assert_eq(fst_index_load(index, &copied[i]), FASTER_OK);
@@ -134,11 +32,11 @@ static void load_into(struct fst_hash_index *index) {
 
 /* Loads into an index of this size and looks for the first `count` records. */
 static void expect_loaded(uint32_t bits, uint32_t count) {
-    struct fst_hash_index *index = make_index(bits, 256);
+    struct fst_hash_index *index = make_index(bits, DOUBLINGS_MAX, POOL, FST_INDEX_LOAD_NEVER);
     fst_epoch_enter(epoch, slot);
     load_into(index);
     for (uint32_t i = 0; i < count; i++) {
-        cr_assert(is_in_chain(index, records[i].hash, FIRST + (uint64_t)i * RECORD_BYTES),
+        cr_assert(is_in_chain_of(index, records[i].hash, FIRST + (uint64_t)i * RECORD_BYTES),
                   "record %u is lost", i);
     }
     fst_epoch_leave(epoch, slot);
@@ -155,7 +53,7 @@ Test(index_copy, loads_into_as_many_or_more_bits_and_not_into_fewer) {
     read_all(5, note);
     expect_loaded(BITS + 1, record_count);
     expect_loaded(BITS + 3, record_count);
-    struct fst_hash_index *small = make_index(BITS, 256);
+    struct fst_hash_index *small = make_index(BITS, DOUBLINGS_MAX, POOL, FST_INDEX_LOAD_NEVER);
     cr_assert_eq(fst_index_load(small, &copied[0]), FASTER_FULL);
     fst_hash_index_destroy(small);
 }
@@ -228,7 +126,7 @@ Test(index_copy, an_older_copy_after_a_newer_one_changes_nothing) {
         (void)append(hash_of(i % BUCKET_COUNT, i % 3));
     }
     read_all(64, note);
-    struct fst_hash_index *index = make_index(BITS, 256);
+    struct fst_hash_index *index = make_index(BITS, DOUBLINGS_MAX, POOL, FST_INDEX_LOAD_NEVER);
     fst_epoch_enter(epoch, slot);
     load_into(index);
     fst_epoch_leave(epoch, slot);
