@@ -29,6 +29,37 @@ static inline void fst_clear_message(struct faster_session *session) {
     session->message[0] = '\0';
 }
 
+/* ---- what a caller must give: without it a call returns MISUSE and does nothing ---- */
+
+static inline bool fst_is_given(const struct faster_bytes *bytes) {
+    return bytes->data != NULL || bytes->size_bytes == 0;
+}
+
+/* A closed snapshot has no session. */
+static inline bool fst_snapshot_is_given(const struct faster_snapshot *snapshot) {
+    return snapshot != NULL && snapshot->session != NULL;
+}
+
+/* False also for a kind that there is not. */
+static inline bool fst_op_is_given(const struct faster_op *op, enum faster_op_kind kind) {
+    if (!fst_is_given(&op->key)) {
+        return false;
+    }
+    switch (kind) {
+    case FASTER_OP_READ:
+    case FASTER_OP_DELETE:
+        return true;
+    case FASTER_OP_UPSERT:
+    case FASTER_OP_INSERT:
+        return fst_is_given(&op->value);
+    case FASTER_OP_COMPARE_AND_SET:
+        return fst_is_given(&op->value) && fst_is_given(&op->expected);
+    case FASTER_OP_RMW:
+        return op->merge != NULL;
+    }
+    return false;
+}
+
 /* One operation of the session from its sizes on; op->txn_serial is set in a transactional
  * store. The operation's status. */
 enum faster_status fst_write(struct faster_session *session, struct faster_op *op,

@@ -92,20 +92,30 @@ enum faster_status faster_store_remove(const struct faster_env *env, const char 
                                        const uint8_t uuid[FASTER_UUID_BYTES],
                                        struct faster_error *error) {
     fst_error_clear(error);
+    if (directory == NULL || uuid == NULL) {
+        return FASTER_MISUSE;
+    }
     return fst_store_files_remove(env != NULL ? env : faster_env_posix(), directory, uuid, error);
 }
 
 enum faster_status faster_store_mark(const struct faster_env *env, const char *directory,
                                      bool unsettled) {
+    if (directory == NULL) {
+        return FASTER_MISUSE;
+    }
     return fst_store_files_mark(env != NULL ? env : faster_env_posix(), directory, unsettled);
 }
 
 bool faster_store_is_marked(const struct faster_env *env, const char *directory) {
-    return fst_store_files_is_marked(env != NULL ? env : faster_env_posix(), directory);
+    return directory != NULL &&
+           fst_store_files_is_marked(env != NULL ? env : faster_env_posix(), directory);
 }
 
 enum faster_status faster_store_list(const struct faster_env *env, const char *parent,
                                      faster_directory_fn *each, void *context) {
+    if (parent == NULL || each == NULL) {
+        return FASTER_MISUSE;
+    }
     return fst_store_files_list(env != NULL ? env : faster_env_posix(), parent, each, context);
 }
 
@@ -113,6 +123,9 @@ enum faster_status faster_place_fill(const struct faster_env *env, const char *p
                                      struct faster_place *place) {
     const struct faster_env *used = env != NULL ? env : faster_env_posix();
     struct fst_file_info info;
+    if (path == NULL || place == NULL) {
+        return FASTER_MISUSE;
+    }
     memset(place, 0, sizeof *place);
     if (strlen(path) >= sizeof place->path) {
         return FASTER_INVALID;
@@ -138,7 +151,7 @@ void faster_store_uuid(const struct faster_store *store, uint8_t uuid[FASTER_UUI
 
 enum faster_status faster_session_open(struct faster_store *store,
                                        struct faster_session **session) {
-    return fst_session_open(store, session);
+    return store == NULL || session == NULL ? FASTER_MISUSE : fst_session_open(store, session);
 }
 
 void faster_session_close(struct faster_session *session) {
@@ -158,6 +171,9 @@ const char *faster_session_message(const struct faster_session *session) {
 
 enum faster_status faster_session_meet_row(struct faster_session *session,
                                            const struct faster_commit_row *newest) {
+    if (session == NULL) {
+        return FASTER_MISUSE;
+    }
     fst_clear_message(session);
     if (session->store->direct) {
         return FASTER_MISUSE;
@@ -173,6 +189,9 @@ enum faster_status faster_session_catch_up(struct faster_session *session,
                                            faster_row_source_fn *next, void *context,
                                            faster_interrupt_fn *interrupt,
                                            void *interrupt_context) {
+    if (session == NULL || next == NULL) {
+        return FASTER_MISUSE;
+    }
     fst_clear_message(session);
     if (session->store->direct) {
         return FASTER_MISUSE;
@@ -185,16 +204,21 @@ enum faster_status faster_session_catch_up(struct faster_session *session,
 enum faster_status faster_snapshot_open(struct faster_session *session,
                                         const struct faster_commit_row *row,
                                         struct faster_snapshot *snapshot) {
-    return fst_snapshot_open_row(session, row, snapshot);
+    return session == NULL || snapshot == NULL ? FASTER_MISUSE
+                                               : fst_snapshot_open_row(session, row, snapshot);
 }
 
 enum faster_status faster_snapshot_open_newest(struct faster_session *session,
                                                struct faster_snapshot *snapshot) {
-    return fst_snapshot_open_newest(session, snapshot);
+    return session == NULL || snapshot == NULL ? FASTER_MISUSE
+                                               : fst_snapshot_open_newest(session, snapshot);
 }
 
 enum faster_status faster_snapshot_open_txn(struct faster_session *session, struct faster_txn *txn,
                                             struct faster_snapshot *snapshot) {
+    if (session == NULL || txn == NULL || snapshot == NULL) {
+        return FASTER_MISUSE;
+    }
     return fst_snapshot_open_txn(session, txn, snapshot);
 }
 
@@ -205,6 +229,9 @@ void faster_snapshot_close(struct faster_snapshot *snapshot) {
 }
 
 enum faster_status faster_session_grow(struct faster_session *session) {
+    if (session == NULL) {
+        return FASTER_MISUSE;
+    }
     struct faster_store *store = session->store;
     fst_clear_message(session);
     enum faster_status status = fst_hash_index_grow(store->index, session->slot);
@@ -222,6 +249,9 @@ enum faster_status faster_session_verify_all(struct faster_session *session,
                                              faster_interrupt_fn *interrupt,
                                              void *interrupt_context, uint64_t *finding_count) {
     const struct fst_row_source rows = {next, rows_context};
+    if (session == NULL || finding_count == NULL) {
+        return FASTER_MISUSE;
+    }
     fst_clear_message(session);
     return fst_verify(session, &rows, each, context, interrupt, interrupt_context, finding_count);
 }
@@ -245,5 +275,8 @@ enum faster_status faster_store_salvage(const struct faster_env *env, const char
                                                 .interrupt = interrupt,
                                                 .interrupt_context = interrupt_context};
     fst_error_clear(error);
+    if (directory == NULL || each == NULL || report == NULL) {
+        return FASTER_MISUSE;
+    }
     return fst_salvage(&request, report, error);
 }

@@ -25,6 +25,9 @@ enum faster_status faster_session_take_checkpoint(struct faster_session *session
                                                   const struct faster_checkpoint_request *request,
                                                   struct faster_checkpoint *made) {
     struct fst_checkpoint checkpoint;
+    if (session == NULL) {
+        return FASTER_MISUSE;
+    }
     fst_clear_message(session);
     if (made != NULL) {
         *made = (struct faster_checkpoint){0};
@@ -60,6 +63,9 @@ enum faster_status faster_session_checkpoint(struct faster_session *session,
                                                       .interrupt = interrupt,
                                                       .interrupt_context = interrupt_context};
     struct fst_checkpoint checkpoint;
+    if (session == NULL || obsolete_below == NULL) {
+        return FASTER_MISUSE;
+    }
     fst_clear_message(session);
     *obsolete_below = 0;
     if (session->store->direct) {
@@ -83,10 +89,13 @@ enum faster_status faster_session_checkpoint(struct faster_session *session,
 
 size_t faster_store_checkpoints(struct faster_store *store, struct faster_checkpoint *checkpoints,
                                 size_t count_max) {
-    return fst_checkpoints_list(store, checkpoints, count_max);
+    return store == NULL ? 0 : fst_checkpoints_list(store, checkpoints, count_max);
 }
 
 bool faster_store_committed(struct faster_store *store, struct faster_commit_row *row) {
+    if (store == NULL || row == NULL) {
+        return false;
+    }
     fst_lock_writer(store);
     const struct fst_commit_point committed = store->committed;
     fst_unlock_writer(store);

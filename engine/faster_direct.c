@@ -33,8 +33,11 @@ enum faster_status fst_make_writable(struct faster_session *session) {
 
 static enum faster_status write_directly(struct faster_session *session, struct faster_op *op,
                                          enum faster_op_kind kind) {
+    if (session == NULL || op == NULL) {
+        return FASTER_MISUSE;
+    }
     fst_clear_message(session);
-    op->status = fst_make_writable(session);
+    op->status = fst_op_is_given(op, kind) ? fst_make_writable(session) : FASTER_MISUSE;
     return op->status == FASTER_OK ? fst_write(session, op, kind) : op->status;
 }
 
@@ -56,11 +59,13 @@ enum faster_status faster_session_rmw(struct faster_session *session, struct fas
 }
 
 enum faster_status faster_session_delete(struct faster_session *session, struct faster_op *op) {
-    op->value = (struct faster_bytes){NULL, 0};
     return write_directly(session, op, FASTER_OP_DELETE);
 }
 
 enum faster_status faster_session_commit(struct faster_session *session) {
+    if (session == NULL) {
+        return FASTER_MISUSE;
+    }
     fst_clear_message(session);
     enum faster_status status = fst_make_writable(session);
     return status == FASTER_OK ? fst_cut(session) : status;

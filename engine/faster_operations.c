@@ -153,9 +153,16 @@ static void run(struct faster_session *session, struct faster_op *op,
 
 enum faster_status faster_snapshot_read(const struct faster_snapshot *snapshot,
                                         struct faster_op *op) {
+    if (!fst_snapshot_is_given(snapshot) || op == NULL) {
+        return FASTER_MISUSE;
+    }
     op->kind = FASTER_OP_READ;
     op->upper = snapshot->upper;
     fst_clear_message(snapshot->session);
+    if (!fst_op_is_given(op, FASTER_OP_READ)) {
+        op->status = FASTER_MISUSE;
+        return op->status;
+    }
     if (!fst_op_try_at_once(snapshot->session, op)) {
         fst_op_prepare(snapshot->session, op);
         run(snapshot->session, op, NULL);
@@ -229,11 +236,25 @@ static bool run_group(struct faster_session *session, struct faster_op *ops, siz
     return is_pending;
 }
 
+/* How many of the next operations make up a group: up to the first that lacks something. */
+static size_t group_count(const struct faster_op *ops, size_t count) {
+    size_t i = 0;
+    while (i < count && i < FST_BATCH_GROUP &&
+           fst_op_is_given(&ops[i], (enum faster_op_kind)ops[i].kind)) {
+        i++;
+    }
+    return i;
+}
+
 static enum faster_status run_batch(struct faster_session *session, struct faster_op *ops,
                                     size_t count) {
     bool is_pending = false;
     for (size_t done = 0; done < count;) {
-        size_t group = count - done < FST_BATCH_GROUP ? count - done : FST_BATCH_GROUP;
+        const size_t group = group_count(ops + done, count - done);
+        if (group == 0) {
+            ops[done++].status = FASTER_MISUSE;
+            continue;
+        }
         is_pending |= run_group(session, ops + done, group);
         done += group;
     }
@@ -242,6 +263,9 @@ static enum faster_status run_batch(struct faster_session *session, struct faste
 
 enum faster_status faster_snapshot_batch(const struct faster_snapshot *snapshot,
                                          struct faster_op *ops, size_t count) {
+    if (!fst_snapshot_is_given(snapshot) || (ops == NULL && count > 0)) {
+        return FASTER_MISUSE;
+    }
     fst_clear_message(snapshot->session);
     for (size_t i = 0; i < count; i++) {
         if (!is_batch_kind(&ops[i], true)) {
@@ -255,6 +279,9 @@ enum faster_status faster_snapshot_batch(const struct faster_snapshot *snapshot,
 /* Checks all before it does any: one size that cannot be refuses the batch. */
 enum faster_status faster_session_batch(struct faster_session *session, struct faster_op *ops,
                                         size_t count) {
+    if (session == NULL || (ops == NULL && count > 0)) {
+        return FASTER_MISUSE;
+    }
     fst_clear_message(session);
     for (size_t i = 0; i < count; i++) {
         if (!is_batch_kind(&ops[i], false)) {
@@ -286,6 +313,9 @@ static void continue_one(struct faster_session *session, struct fst_pending *slo
 
 enum faster_status faster_session_complete_pending(struct faster_session *session, bool wait) {
     bool polled = false;
+    if (session == NULL) {
+        return FASTER_MISUSE;
+    }
     while (session->pending_count > 0) {
         struct fst_pending *slot = fst_pending_take(session);
         if (slot != NULL) {

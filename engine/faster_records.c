@@ -33,6 +33,9 @@ static enum faster_status open_cursor(struct faster_records *records, struct fas
 
 enum faster_status faster_records_open(const struct faster_snapshot *snapshot, uint64_t from,
                                        uint64_t until, struct faster_records **out) {
+    if (!fst_snapshot_is_given(snapshot) || out == NULL) {
+        return FASTER_MISUSE;
+    }
     struct faster_store *store = snapshot->session->store;
     fst_clear_message(snapshot->session);
     struct faster_records *records = store->env->allocate(store->env, sizeof *records);
@@ -95,6 +98,9 @@ static bool counts(const struct faster_records *records, const struct fst_log_it
 
 enum faster_status faster_records_next(struct faster_records *records,
                                        struct faster_record *record) {
+    if (records == NULL || record == NULL) {
+        return FASTER_MISUSE;
+    }
     struct fst_log_item item;
     enum faster_status status;
     do {

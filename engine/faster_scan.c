@@ -35,6 +35,9 @@ static enum faster_status gather(struct faster_scan *scan, const struct fst_scan
 
 enum faster_status faster_scan_open(const struct faster_snapshot *snapshot,
                                     struct faster_scan **out) {
+    if (!fst_snapshot_is_given(snapshot) || out == NULL) {
+        return FASTER_MISUSE;
+    }
     struct faster_store *store = snapshot->session->store;
     fst_clear_message(snapshot->session);
     struct faster_scan *scan = store->env->allocate(store->env, sizeof *scan);
@@ -62,6 +65,9 @@ enum faster_status faster_scan_open(const struct faster_snapshot *snapshot,
 
 enum faster_status faster_scan_next(struct faster_scan *scan, struct faster_bytes *key,
                                     struct faster_bytes *value) {
+    if (scan == NULL || key == NULL || value == NULL) {
+        return FASTER_MISUSE;
+    }
     const struct fst_scan_entry *entry;
     faster_buffer_finish(&scan->value);
     enum faster_status status = fst_live_scan_next(&scan->live, &entry);

@@ -9,7 +9,14 @@
 
 static enum faster_status write_in_txn(struct faster_txn *txn, struct faster_op *op,
                                        enum faster_op_kind kind) {
+    if (txn == NULL || op == NULL) {
+        return FASTER_MISUSE;
+    }
     fst_clear_message(txn->session);
+    if (!fst_op_is_given(op, kind)) {
+        op->status = FASTER_MISUSE;
+        return op->status;
+    }
     op->txn_serial = txn->serial;
     return fst_write(txn->session, op, kind);
 }
@@ -31,7 +38,6 @@ enum faster_status faster_txn_rmw(struct faster_txn *txn, struct faster_op *op) 
 }
 
 enum faster_status faster_txn_delete(struct faster_txn *txn, struct faster_op *op) {
-    op->value = (struct faster_bytes){NULL, 0};
     return write_in_txn(txn, op, FASTER_OP_DELETE);
 }
 
@@ -40,6 +46,9 @@ enum faster_status faster_txn_delete(struct faster_txn *txn, struct faster_op *o
 enum faster_status faster_txn_begin(struct faster_session *session,
                                     const struct faster_commit_row *newest,
                                     struct faster_txn **txn) {
+    if (session == NULL || txn == NULL) {
+        return FASTER_MISUSE;
+    }
     fst_clear_message(session);
     *txn = NULL;
     if (session->store->direct) {
@@ -56,29 +65,40 @@ static void complete_writes(struct faster_txn *txn) {
 }
 
 enum faster_status faster_txn_savepoint(struct faster_txn *txn, int level) {
+    if (txn == NULL) {
+        return FASTER_MISUSE;
+    }
     complete_writes(txn);
     fst_lock_writer(txn->store);
     return fst_locked_result(txn->store, fst_txn_savepoint(txn, level));
 }
 
 void faster_txn_release(struct faster_txn *txn, int level) {
-    fst_lock_writer(txn->store);
-    fst_txn_release(txn, level);
-    fst_unlock_writer(txn->store);
+    if (txn != NULL) {
+        fst_lock_writer(txn->store);
+        fst_txn_release(txn, level);
+        fst_unlock_writer(txn->store);
+    }
 }
 
 enum faster_status faster_txn_rollback_to(struct faster_txn *txn, int level) {
+    if (txn == NULL) {
+        return FASTER_MISUSE;
+    }
     complete_writes(txn);
     fst_lock_writer(txn->store);
     return fst_locked_result(txn->store, fst_txn_rollback_to(txn, level));
 }
 
 bool faster_txn_has_writes(const struct faster_txn *txn) {
-    return txn->record_count > 0;
+    return txn != NULL && txn->record_count > 0;
 }
 
 enum faster_status faster_txn_prepare(struct faster_txn *txn, struct faster_commit_row *row,
                                       uint64_t *obsolete_below) {
+    if (txn == NULL || row == NULL || obsolete_below == NULL) {
+        return FASTER_MISUSE;
+    }
     struct faster_store *store = txn->store;
     bool needs_sync;
     complete_writes(txn);

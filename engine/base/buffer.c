@@ -37,6 +37,9 @@ static enum faster_status move_to_larger(struct faster_buffer *buffer, size_t wa
 }
 
 enum faster_status faster_buffer_reserve(struct faster_buffer *buffer, size_t capacity_bytes) {
+    if (buffer == NULL) {
+        return FASTER_MISUSE;
+    }
     if (capacity_bytes <= buffer->capacity_bytes) {
         return FASTER_OK;
     }
@@ -46,6 +49,9 @@ enum faster_status faster_buffer_reserve(struct faster_buffer *buffer, size_t ca
 enum faster_status faster_buffer_assign(struct faster_buffer *buffer, const void *data,
                                         size_t size_bytes) {
     enum faster_status status = FASTER_OK;
+    if (buffer == NULL || (data == NULL && size_bytes > 0)) {
+        return FASTER_MISUSE;
+    }
     if (size_bytes > buffer->capacity_bytes) {
         status = move_to_larger(buffer, size_bytes, data, size_bytes);
     } else if (size_bytes > 0) {

@@ -5,6 +5,9 @@
 #define TEXT_CHARACTERS (FASTER_UUID_TEXT_BYTES - 1)
 
 enum faster_status faster_uuid_draw(const struct faster_env *env, uint8_t uuid[FASTER_UUID_BYTES]) {
+    if (env == NULL || uuid == NULL) {
+        return FASTER_MISUSE;
+    }
     enum faster_status status = env->random(env, uuid, FASTER_UUID_BYTES);
     if (status != FASTER_OK) {
         return status;

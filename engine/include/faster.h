@@ -19,6 +19,11 @@
  * can fail return enum faster_status and must be checked. Positive statuses are
  * outcomes, negative ones failures. Nothing here prints, exits, aborts, or
  * installs a signal handler. All functions accept NULL where they release.
+ * A pointer that is NULL where something is needed (a handle, where a result goes, bytes
+ * with a size, a merge or another function) is MISUSE, even where the call's list does
+ * not name it: nothing is done. What may be NULL is said to be; an environment, where it
+ * is a parameter of a call on files, is then faster_env_posix(). Calls without a status give
+ * 0 or false, or require their pointers (names, UUIDs, sizes and figures of a store).
  * "Blocks" means: may wait for I/O or for a lock. Where nothing is said, a call
  * belongs to its session's thread and may wait for a short lock, but not for I/O.
  * Callbacks (row sources, merge functions, findings, interrupts) run inside the
@@ -124,10 +129,11 @@ struct faster_buffer {
     size_t capacity_bytes;
 };
 
-/* Makes room for `capacity_bytes` and keeps the content. OK or NOMEM. */
+/* Makes room for `capacity_bytes` and keeps the content. OK, NOMEM, MISUSE (it must grow, and has
+ * no `env`). */
 FASTER_PUBLIC enum faster_status faster_buffer_reserve(struct faster_buffer *buffer,
                                                        size_t capacity_bytes) FASTER_MUST_CHECK;
-/* Replaces the content with a copy. OK or NOMEM. */
+/* Replaces the content with a copy. OK, NOMEM, MISUSE. */
 FASTER_PUBLIC enum faster_status faster_buffer_assign(struct faster_buffer *buffer,
                                                       const void *data,
                                                       size_t size_bytes) FASTER_MUST_CHECK;
@@ -494,8 +500,8 @@ struct faster_op {
 /* Reads a key in a snapshot. The session's own thread. Does not block: goes PENDING
  * when the record is on disk, and when the value is larger than a page, wherever it is: it is then
  * gathered into `result`, which is grown once. OK (with the value in `result`), NOT_FOUND, PENDING,
- * CORRUPT, IO, NOMEM, FULL (no file descriptor is left), or what a damaged segment file
- * gives: FOREIGN, VERSION_NEWER. */
+ * CORRUPT, IO, NOMEM, FULL (no file descriptor is left), what a damaged segment file gives:
+ * FOREIGN, VERSION_NEWER; or MISUSE (also if `result` must grow and has no `env`). */
 FASTER_PUBLIC enum faster_status faster_snapshot_read(const struct faster_snapshot *snapshot,
                                                       struct faster_op *op) FASTER_MUST_CHECK;
 
@@ -546,9 +552,11 @@ FASTER_PUBLIC enum faster_status faster_session_delete(struct faster_session *se
  * index and the records of a group of operations are prefetched before they are touched, and
  * reads from disk are under way together. Their order among each other is not defined. When
  * the call returns each op->status is final or PENDING: faster_session_complete_pending() ends
- * these. Reads see `snapshot`; the others are as the single calls. Any count. OK, PENDING (at least
- * one is); or nothing was done: MISUSE (a kind that does not fit), TOO_BIG, READ_ONLY, FAILED, or,
- * from the first write after an open, FULL, IO, CORRUPT, NOMEM. */
+ * these. Reads see `snapshot`; the others are as the single calls. One that lacks something (an RMW
+ * without `merge`, bytes with a size and no data) ends with MISUSE before anything is done for it;
+ * the others are carried out. Any count. OK, PENDING (at least one is); or nothing was done: MISUSE
+ * (a kind that does not fit), TOO_BIG, READ_ONLY, FAILED, or, from the first write after an open,
+ * FULL, IO, CORRUPT, NOMEM. */
 FASTER_PUBLIC enum faster_status faster_snapshot_batch(const struct faster_snapshot *snapshot,
                                                        struct faster_op *ops,
                                                        size_t count) FASTER_MUST_CHECK;
