@@ -118,6 +118,8 @@ static enum faster_status prepare_next(struct faster_session *session, struct fa
         return op->status;
     case FST_ATTEMPT_CHUNKS:
         return write_chunks(session, op);
+    case FST_ATTEMPT_MERGE:
+        return fst_rmw_merge(session, op);
     case FST_ATTEMPT_BUSY:
         env->yield(env);
         return FASTER_OK;
@@ -130,8 +132,14 @@ static enum faster_status prepare_next(struct faster_session *session, struct fa
     return FASTER_OK;
 }
 
-/* A merge's result of this size is not kept for the next one. */
+/* What a merge made, or was given, is not kept beyond this size for the next one. */
 #define KEPT_SCRATCH_BYTES (256u << 10)
+
+static void release_large(struct faster_buffer *buffer) {
+    if (buffer->capacity_bytes > KEPT_SCRATCH_BYTES) {
+        faster_buffer_finish(buffer);
+    }
+}
 
 /* Attempts an operation until it is done or waits for a record. */
 static void run(struct faster_session *session, struct faster_op *op,
@@ -142,13 +150,14 @@ static void run(struct faster_session *session, struct faster_op *op,
         attempt = attempt_once(session, op, walk);
         status = prepare_next(session, op, attempt);
     }
-    session->large.is_ready = false; /* no other operation may take this one's chunks for its own */
+    /* No other operation may take this one's for its own. */
+    session->large.is_ready = false;
+    session->merged.op = NULL;
     if (attempt != FST_ATTEMPT_IO) {
         explain(session, op);
     }
-    if (session->scratch.capacity_bytes > KEPT_SCRATCH_BYTES) {
-        faster_buffer_finish(&session->scratch);
-    }
+    release_large(&session->scratch);
+    release_large(&session->merged.copy);
 }
 
 enum faster_status faster_snapshot_read(const struct faster_snapshot *snapshot,

@@ -9,18 +9,20 @@
  * Otherwise a new record is appended, and the compare-and-swap of the chain's head decides.
  *
  * WHY NO UPDATE IS LOST. A new value that was computed from an old one (RMW, compare-and-set) is
- * either written under the old record's guard, or the old record is *sealed* under its guard
- * before it is read: from then on nobody changes it in place, and whoever wants to change the key
+ * either written under the old record's guard, where the old one is looked at (again: a merge was
+ * given a copy, see store_rmw.c), or the old record is *sealed* under its guard
+ * then: from then on nobody changes it in place, and whoever wants to change the key
  * must win the head. If the head moves first, the append fails and all begins again. Below the
  * safe read-only address nobody can write any more, so nothing needs a seal there. A blind
  * upsert that appends needs none either: an update in place that it overtakes took effect
  * before it, since both were under way when the head moved. So it may have read the head any time
- * before in its stay in the epoch, as an operation of a batch has: what overtakes it, even an
- * operation of its own batch, is blind or meets the guard.
+ * before, as an operation of a batch has, or an RMW whose merge ran meanwhile: what overtakes it,
+ * even an operation of its own batch, is blind or meets the guard. Only that the record may still
+ * be changed must be known of the present stay in the epoch.
  *
  * A VALUE LARGER THAN A PAGE is written in chunks (chunks.h) between two attempts. The first one
  * ends with the old version sealed, or final anyhow; the second one finds the same version, and
- * appends, or another, and then a merge begins anew. What no old value is needed for, a blind
+ * appends, or another value, and then a merge begins anew. What no old value is needed for, a blind
  * upsert, or is compared again, needs no such look.
  */
 #include "shapes/format_codec.h"
@@ -142,7 +144,34 @@ enum fst_attempt fst_find_for_write(struct faster_session *session, struct faste
     return fst_found_version(session, op, head, result, found, exists);
 }
 
-/* ---- holding a version ---- */
+/* ---- copying and holding a version ---- */
+
+/* In a direct store; in a transactional one nobody but the caller changes what he may look into. */
+static bool is_changing(const struct faster_store *store, const struct fst_found *found) {
+    return store->direct && found->record != NULL &&
+           !fst_addr_below(found->addr, fst_log_safe_read_only(store->log));
+}
+
+enum fst_attempt fst_copy_version(const struct faster_store *store, struct faster_op *op,
+                                  const struct fst_found *found, struct faster_buffer *out) {
+    uint32_t value_bytes;
+    enum faster_status status = FASTER_OK;
+    if (is_changing(store, found)) {
+        status = faster_buffer_reserve(out, found->shape.value_capacity_bytes);
+        if (status == FASTER_OK) {
+            if (!fst_guard_copy(found->record, &found->shape, out->data, &value_bytes)) {
+                return FST_ATTEMPT_BUSY;
+            }
+            out->size_bytes = value_bytes;
+        }
+    } else {
+        struct fst_found final = *found;
+        fst_found_renew_size(&final);
+        const struct faster_bytes value = fst_found_value(&final);
+        status = faster_buffer_assign(out, value.data, value.size_bytes);
+    }
+    return status == FASTER_OK ? FST_ATTEMPT_FOUND : fst_op_done(op, status);
+}
 
 bool fst_found_may_change(const struct faster_session *session, const struct fst_found *found) {
     const struct faster_store *store = session->store;

@@ -1,7 +1,8 @@
 /* batch.c - attempting many operations in one stay in the epoch (layer 4).
  *
  * A lookup in a large store is two cache misses, one after the other: the bucket, then the
- * record. A group has the misses of all its operations at the same time.
+ * record. A group has the misses of all its operations at the same time. (The stay is interrupted
+ * by each merge of an RMW.)
  */
 #include "store/batch.h"
 
@@ -32,12 +33,15 @@ static void find_heads(const struct faster_store *store, const struct faster_op 
 }
 
 /* The head that was found is good enough, as the operations of a batch have no order: should it
- * have moved since, this one comes before what moved it, which was under way at the same time. */
+ * have moved since, this one comes before what moved it, which was under way at the same time. That
+ * holds in another stay in the epoch, too, as an RMW before it may have begun one: the record is
+ * used only if it is still in memory (newest.h). An RMW that takes the long way has to leave. */
 static enum fst_attempt attempt_at(struct faster_session *session, struct faster_op *op,
                                    fst_addr head) {
-    return fst_newest_try_at(session, op, fst_addr_is_valid(head), head)
-               ? FST_ATTEMPT_DONE
-               : fst_op_attempt(session, op, NULL);
+    if (fst_newest_try_at(session, op, fst_addr_is_valid(head), head)) {
+        return FST_ATTEMPT_DONE;
+    }
+    return op->kind == FASTER_OP_RMW ? FST_ATTEMPT_AGAIN : fst_op_attempt(session, op, NULL);
 }
 
 void fst_batch_try(struct faster_session *session, struct faster_op *ops, size_t count,

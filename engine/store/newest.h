@@ -3,7 +3,8 @@
  * Most chains begin with the record that an operation looks for, in memory, with a value. These
  * functions do then what the long way does (chain.c, store_read.c, apply.c), with the same loads in
  * the same order, in a fraction of the steps; in every other case they do nothing and say false.
- * All inside the epoch, with an address that was read from the key's index entry in this stay.
+ * All inside the epoch, with an address that was read from the key's index entry in this stay, or
+ * in an earlier one of the same call (batch.c). An RMW leaves and enters again.
  */
 #ifndef FST_STORE_NEWEST_H
 #define FST_STORE_NEWEST_H
@@ -71,15 +72,19 @@ static inline bool fst_newest_read(const struct faster_store *store, struct fast
     return true;
 }
 
-/* Takes the guard of a record that this operation of a direct store may change in place; its
- * value's size is then in found->shape. */
-static inline bool fst_newest_take(const struct faster_session *session, const struct faster_op *op,
-                                   fst_addr addr, struct fst_found *found) {
+/* Finds a record that this operation of a direct store may change in place. */
+static inline bool fst_newest_find_mutable(const struct faster_session *session,
+                                           const struct faster_op *op, fst_addr addr,
+                                           struct fst_found *found) {
     const struct faster_store *store = session->store;
-    if (!store->direct || fst_addr_below(addr, fst_log_read_only(store->log)) ||
-        !fst_newest_find(store, op, addr, FST_UPPER_ALL, found) ||
-        fst_header_version(found->header) != (session->version & 0xff) ||
-        !fst_guard_try_take(found->record)) {
+    return store->direct && !fst_addr_below(addr, fst_log_read_only(store->log)) &&
+           fst_newest_find(store, op, addr, FST_UPPER_ALL, found) &&
+           fst_header_version(found->header) == (session->version & 0xff);
+}
+
+/* Takes the guard of such a record; its value's size is then in found->shape. */
+static inline bool fst_newest_take(struct fst_found *found) {
+    if (!fst_guard_try_take(found->record)) {
         return false;
     }
     if ((fst_load_relaxed_u64(&found->record->header) & FST_HEADER_SEALED) != 0) {
@@ -106,7 +111,7 @@ static inline bool fst_newest_give(struct faster_session *session, const struct 
 static inline bool fst_newest_upsert(struct faster_session *session, struct faster_op *op,
                                      fst_addr addr) {
     struct fst_found found;
-    if (!fst_newest_take(session, op, addr, &found) ||
+    if (!fst_newest_find_mutable(session, op, addr, &found) || !fst_newest_take(&found) ||
         !fst_newest_give(session, &found, &op->value)) {
         return false;
     }
@@ -114,21 +119,60 @@ static inline bool fst_newest_upsert(struct faster_session *session, struct fast
     return true;
 }
 
-/* An RMW. True: it is done, with OK or what merge says. Else merge will be called again. */
-static inline bool fst_newest_rmw(struct faster_session *session, struct faster_op *op,
-                                  fst_addr addr) {
-    struct fst_found found;
-    if (!fst_newest_take(session, op, addr, &found)) {
+/* Of an RMW: copies the old value. */
+static inline bool fst_newest_look(struct faster_session *session, const struct faster_op *op,
+                                   fst_addr addr, struct fst_found *found) {
+    struct fst_merged *merged = &session->merged;
+    uint32_t old_bytes;
+    if (!fst_newest_find_mutable(session, op, addr, found) ||
+        merged->copy.capacity_bytes < found->shape.value_capacity_bytes ||
+        !fst_guard_copy(found->record, &found->shape, merged->copy.data, &old_bytes)) {
         return false;
     }
-    const struct faster_bytes old = fst_found_value(&found);
-    op->status = fst_op_merge(session, op, &old);
-    if (op->status != FASTER_OK) {
-        fst_guard_give(found.record, false);
-        return op->status != FASTER_REMOVE; /* a removal needs a record of its own */
+    merged->op = op;
+    merged->old = (struct faster_bytes){merged->copy.data, old_bytes};
+    merged->head = 0;
+    merged->looks = 1;
+    merged->has_old = true;
+    return true;
+}
+
+/* In a later stay: sets what was made of the copy, if the value is still the same, there is room,
+ * and the record may still be changed in place. If so it is still in memory, and where it was. */
+static inline bool fst_newest_set_made(struct faster_session *session, struct fst_found *found) {
+    const struct fst_merged *merged = &session->merged;
+    if (merged->removes || /* which needs a record of its own */
+        fst_addr_below(found->addr, fst_log_read_only(session->store->log)) ||
+        fst_header_version(found->header) != (session->version & 0xff) || !fst_newest_take(found)) {
+        return false;
     }
+    const struct faster_bytes now = fst_found_value(found);
     const struct faster_bytes value = {session->scratch.data, session->scratch.size_bytes};
-    return fst_newest_give(session, &found, &value);
+    if (!fst_rmw_is_same_value(&merged->old, &now)) {
+        fst_guard_give(found->record, false);
+        return false;
+    }
+    return fst_newest_give(session, found, &value);
+}
+
+/* An RMW. True: it is done, with OK or what merge says. Else what merge has made is kept for the
+ * long way, which comes next or finds it gone. */
+static inline bool fst_newest_rmw(struct faster_session *session, struct faster_op *op,
+                                  fst_addr addr) {
+    struct fst_epoch *epoch = session->store->epoch;
+    struct fst_found found;
+    if (!fst_newest_look(session, op, addr, &found)) {
+        return false;
+    }
+    fst_epoch_leave(epoch, session->slot);
+    const enum faster_status status = fst_rmw_merge(session, op);
+    fst_epoch_enter(epoch, session->slot);
+    fst_session_note_version(session);
+    if (status == FASTER_OK && !fst_newest_set_made(session, &found)) {
+        return false;
+    }
+    session->merged.op = NULL;
+    return true;
 }
 
 /* Whatever operation it is. */

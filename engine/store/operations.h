@@ -3,7 +3,7 @@
  * Each attempt is: find (the chain's visible version, in memory or as a finished disk walk)
  * -> decide (a pure function of kind and outcome) -> apply (nothing, in place, or append).
  * An attempt never waits. What it lacks it returns as enum fst_attempt; the caller gets it
- * and attempts again.
+ * and attempts again. A merge is called between two attempts, too (store_rmw.c).
  */
 #ifndef FST_STORE_OPERATIONS_H
 #define FST_STORE_OPERATIONS_H
@@ -63,9 +63,23 @@ enum fst_attempt fst_insert_if_attempt(struct faster_session *session, struct fa
 enum fst_attempt fst_rmw_attempt(struct faster_session *session, struct faster_op *op,
                                  const struct fst_pending *walk) FASTER_MUST_CHECK;
 
-/* Calls the operation's merge: the new value is then in session->scratch, and in op->result. */
-enum faster_status fst_op_merge(struct faster_session *session, struct faster_op *op,
-                                const struct faster_bytes *old) FASTER_MUST_CHECK;
+/* So often an RMW looks at a value and calls its merge outside; store_rmw.c tells what then. */
+#ifndef FST_RMW_LOOKS_MAX /* simulations set a small one */
+#define FST_RMW_LOOKS_MAX 8
+#endif
+
+/* Calls the operation's merge with what session->merged says of the old value. OK: the new value
+ * is in session->scratch and in op->result, or session->merged says that the key is to be removed;
+ * attempt again. Else op->status, which is then final. Outside the epoch and without the writer
+ * role, but for the last resort. */
+enum faster_status fst_rmw_merge(struct faster_session *session,
+                                 struct faster_op *op) FASTER_MUST_CHECK;
+
+static inline bool fst_rmw_is_same_value(const struct faster_bytes *old,
+                                         const struct faster_bytes *now) {
+    return old->size_bytes == now->size_bytes &&
+           fst_bytes_are_equal(old->data, now->data, now->size_bytes);
+}
 
 /* ---- apply.c: shared by the writing operations; inside the epoch ---- */
 
@@ -102,6 +116,12 @@ enum fst_attempt fst_found_version(struct faster_session *session, struct faster
 enum fst_attempt fst_find_for_write(struct faster_session *session, struct faster_op *op,
                                     const struct fst_pending *walk, struct fst_index_slot *slot,
                                     struct fst_found *found, bool *exists);
+
+/* Copies the found value to `out` as it is at one moment. FOUND; BUSY, it is changing; or DONE, with
+ * what the buffer says. (One that may change needs room for all that it may become.) */
+enum fst_attempt fst_copy_version(const struct faster_store *store, struct faster_op *op,
+                                  const struct fst_found *found,
+                                  struct faster_buffer *out) FASTER_MUST_CHECK;
 
 /* True if this operation may change the record in place (unless it turns out to be sealed). */
 bool fst_found_may_change(const struct faster_session *session, const struct fst_found *found);

@@ -91,6 +91,7 @@ enum faster_status fst_session_open(struct faster_store *store, struct faster_se
     session->store = store;
     session->read_first_bytes = FST_READ_FIRST_START;
     session->scratch.env = env;
+    session->merged.copy.env = env;
     enum faster_status status = FASTER_BUSY;
     session->slot = fst_epoch_slot_open(store->epoch);
     if (session->slot == NULL) {
@@ -115,6 +116,7 @@ void fst_session_close(struct faster_session *session) {
     struct faster_store *store = session->store;
     fst_pending_finish(session);
     faster_buffer_finish(&session->scratch);
+    faster_buffer_finish(&session->merged.copy);
     leave_list(session);
     store->device->ops->queue_close(store->device, session->queue);
     fst_epoch_slot_close(store->epoch, session->slot);

@@ -169,7 +169,19 @@ struct fst_large_value {
     uint64_t done_bytes;
     struct fst_chunk_list list; /* of what is written */
     bool is_ready;              /* all of it; false between calls */
-    uint64_t made_from;         /* of a merge: the version, 0: none was there */
+};
+
+/* What an RMW has seen and made, between its attempts; see store_rmw.c. Of one call. What was made
+ * is in the session's scratch buffer. */
+struct fst_merged {
+    const struct faster_op *op; /* whose all this is; NULL: nobody's */
+    struct faster_bytes old;    /* what the merge is given, if has_old */
+    uint64_t head;              /* of a value in chunks, the record that leads to them; else 0 */
+    uint32_t looks;             /* so often the old value was looked at */
+    bool has_old;
+    bool is_made; /* the merge has been called with it */
+    bool removes; /* and wants the key removed */
+    struct faster_buffer copy;
 };
 
 struct faster_session {
@@ -191,6 +203,7 @@ struct faster_session {
     struct faster_txn *txn;       /* the transaction this session began */
     uint64_t txn_serial;          /* how many it has begun */
     struct faster_buffer scratch; /* merge results */
+    struct fst_merged merged;
     struct fst_large_value large;
     bool index_full; /* the last FULL came from the index */
     char message[FASTER_MESSAGE_BYTES];
@@ -226,6 +239,7 @@ enum fst_attempt {
     FST_ATTEMPT_ROOM,  /* the log has no free frame: help it, then try again */
     FST_ATTEMPT_AGAIN, /* lost a race: try again at once */
     FST_ATTEMPT_BUSY,  /* another thread is changing the value: let it run, then try again */
+    FST_ATTEMPT_MERGE, /* the merge is to be called: fst_rmw_merge() */
     FST_ATTEMPT_CHUNKS /* session->large must be written first: see chunks.h */
 };
 

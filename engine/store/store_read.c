@@ -2,26 +2,6 @@
 #include "shapes/guard.h"
 #include "store/operations.h"
 
-/* A value that is still changing is copied under its guard, into room for all it may become. */
-static enum fst_attempt copy_changing(struct faster_op *op, const struct fst_found *found) {
-    uint32_t value_bytes;
-    enum faster_status status =
-        faster_buffer_reserve(op->result, found->shape.value_capacity_bytes);
-    if (status != FASTER_OK) {
-        return fst_op_done(op, status);
-    }
-    if (!fst_guard_copy(found->record, &found->shape, op->result->data, &value_bytes)) {
-        return FST_ATTEMPT_BUSY;
-    }
-    op->result->size_bytes = value_bytes;
-    return fst_op_done(op, FASTER_OK);
-}
-
-static bool is_changing(const struct faster_store *store, const struct fst_found *found) {
-    return store->direct && found->record != NULL &&
-           !fst_addr_below(found->addr, fst_log_safe_read_only(store->log));
-}
-
 /* `has_value`: it is in the result already. */
 static enum fst_attempt finish(const struct faster_store *store, struct faster_op *op,
                                enum fst_walk walk, const struct fst_found *found, bool has_value) {
@@ -45,13 +25,8 @@ static enum fst_attempt finish(const struct faster_store *store, struct faster_o
     if (op->result == NULL || has_value) {
         return fst_op_done(op, FASTER_OK);
     }
-    if (is_changing(store, found)) {
-        return copy_changing(op, found);
-    }
-    struct fst_found final = *found;
-    fst_found_renew_size(&final);
-    struct faster_bytes value = fst_found_value(&final);
-    return fst_op_done(op, faster_buffer_assign(op->result, value.data, value.size_bytes));
+    const enum fst_attempt attempt = fst_copy_version(store, op, found, op->result);
+    return attempt == FST_ATTEMPT_FOUND ? fst_op_done(op, FASTER_OK) : attempt;
 }
 
 /* A walk ends where the log begins. If begin has moved meanwhile, and nothing but the epoch

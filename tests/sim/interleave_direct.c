@@ -72,6 +72,7 @@ static enum faster_status merge(void *context, const struct faster_bytes *old,
                                 struct faster_buffer *value) {
     struct context *merging = context;
     unsigned char bytes[LARGE_BYTES];
+    sched_point(); /* it runs outside, so anything may happen meanwhile */
     merging->seen = old == NULL ? LIN_NONE : number_of(old->data, old->size_bytes);
     if (merging->written == LIN_NONE) {
         return FASTER_REMOVE;
@@ -425,6 +426,55 @@ static void run_removals(uint32_t fibre) {
     }
 }
 
+/* What comes while a merge runs. The first RMW makes room for copies: the second one takes the
+ * short way. */
+static void run_merge_and_upserts(uint32_t fibre) {
+    if (fibre == 0) {
+        rmw(0, 'a', SMALL_BYTES);
+        rmw(0, 'a', SMALL_BYTES);
+    } else {
+        upsert(fibre, 'a', SMALL_BYTES);
+        upsert(fibre, 'a', LARGE_BYTES);
+    }
+}
+
+static void run_merge_and_delete(uint32_t fibre) {
+    if (fibre == 0) {
+        rmw(0, 'a', SMALL_BYTES);
+        rmw(0, 'a', SMALL_BYTES);
+    } else {
+        (void)operate(fibre, LIN_DELETE, 'a', 0, 0);
+        (void)read_key(fibre, 'a');
+    }
+}
+
+static void run_merge_and_removal(uint32_t fibre) {
+    if (fibre == 0) {
+        rmw(0, 'a', SMALL_BYTES);
+        rmw(0, 'a', SMALL_BYTES);
+    } else {
+        take(fibre, 'a');
+        rmw(fibre, 'a', LARGE_BYTES);
+    }
+}
+
+static void run_merge_and_cut(uint32_t fibre) {
+    if (fibre == 0) {
+        rmw(0, 'a', SMALL_BYTES);
+        rmw(0, 'a', SMALL_BYTES);
+    } else {
+        upsert(1, 'd', SMALL_BYTES);
+        commit(1, 'd');
+        (void)read_key(1, 'a');
+    }
+}
+
+/* One of them is late again and again, and then is the one that holds the version. */
+static void run_late_merges(uint32_t fibre) {
+    rmw(fibre, 'a', SMALL_BYTES);
+    rmw(fibre, 'a', fibre == 2 ? LARGE_BYTES : SMALL_BYTES);
+}
+
 static void run_three(uint32_t fibre) {
     if (fibre == 0) {
         rmw(0, 'a', LARGE_BYTES);
@@ -631,6 +681,11 @@ static const struct sched_scenario scenarios[] = {
     {"two_batches", 2, prepare_new, run_two_batches, finish},
     {"batch_and_cut", 2, prepare_new, run_batch_and_cut, finish},
     {"three", 3, prepare_new, run_three, finish},
+    {"merge_and_upserts", 2, prepare_new, run_merge_and_upserts, finish},
+    {"merge_and_delete", 2, prepare_new, run_merge_and_delete, finish},
+    {"merge_and_removal", 2, prepare_new, run_merge_and_removal, finish},
+    {"merge_and_cut", 2, prepare_new, run_merge_and_cut, finish_cut},
+    {"late_merges", 3, prepare_new, run_late_merges, finish},
     {"page_ends_under_writers", 2, prepare_page_end, run_page_end, finish},
     {"page_is_reused_under_readers", 2, prepare_full_memory, run_eviction, finish},
     {"page_is_reused_under_its_last_reader", 2, prepare_full_memory, run_last_reader, finish},
