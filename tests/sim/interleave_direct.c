@@ -458,10 +458,17 @@ static void run_merge_and_removal(uint32_t fibre) {
     }
 }
 
+/* Of a key that nobody else writes: the record is of the version in which the update was made. */
+static void rmw_alone(uint32_t fibre, char key) {
+    rmw(fibre, key, SMALL_BYTES);
+    sched_expect(version_of(fibre, key) == (world.sessions[fibre]->version & 0xff),
+                 "a record of an earlier version was changed");
+}
+
 static void run_merge_and_cut(uint32_t fibre) {
     if (fibre == 0) {
-        rmw(0, 'a', SMALL_BYTES);
-        rmw(0, 'a', SMALL_BYTES);
+        rmw_alone(0, 'a');
+        rmw_alone(0, 'a');
     } else {
         upsert(1, 'd', SMALL_BYTES);
         commit(1, 'd');
