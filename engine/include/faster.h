@@ -28,7 +28,7 @@
  * belongs to its session's thread and may wait for a short lock, but not for I/O.
  * Callbacks (row sources, merge functions, findings, interrupts) run inside the
  * call, may hold the store's writer lock or be inside its epoch, and so must not
- * call the engine; they should be short.
+ * call the engine; they should be short, but for merge functions, see there.
  */
 #ifndef FASTER_H
 #define FASTER_H
@@ -458,10 +458,17 @@ FASTER_PUBLIC void faster_snapshot_close(struct faster_snapshot *snapshot);
 /* ------------------------------------------------------------ operations */
 
 /* Computes the new value of a read-modify-write. `old` is NULL when the key does not
- * exist. Writes the new value with faster_buffer_*(). May be called several times for
- * one operation. OK, NOT_FOUND (leave the key as it is; the operation returns
- * NOT_FOUND), REMOVE (remove the key; the operation returns OK, or NOT_FOUND if there is none),
- * or a failure, which the operation returns. */
+ * exist; else a whole value that lives for the call. Writes the new value, all of it, with
+ * faster_buffer_*().
+ * It may take its time: nobody waits for it. Its result is stored if the key's value is still `old`
+ * then; if another session has changed it, the function is called again with the new one. So it
+ * must depend on nothing but its arguments and `context`, and what it leaves in `context` may be of
+ * calls that counted for nothing: the last call is the one that counts, and the operation's result
+ * is its value. After 8 calls for one operation (fewer if the value was changing whenever it was
+ * looked at) it is called while the record is held and inside the epoch, so that others cannot
+ * always come first: then other writers and readers of the key, and commits, do wait. OK, NOT_FOUND
+ * (leave the key as it is; the operation returns NOT_FOUND), REMOVE (remove the key; the operation
+ * returns OK, or NOT_FOUND if there is none), or a failure, which the operation returns. */
 typedef enum faster_status faster_merge_fn(void *context, const struct faster_bytes *old,
                                            struct faster_buffer *new_value);
 
@@ -534,8 +541,7 @@ FASTER_PUBLIC enum faster_status faster_txn_delete(struct faster_txn *txn,
 
 /* Writes of a direct store; each takes effect at once. As above, but for what is said about
  * transactions; operations of several sessions on one key have one order (they are
- * linearizable). Merge functions may run while other threads wait for the record. MISUSE in a
- * transactional store. */
+ * linearizable). MISUSE in a transactional store. */
 FASTER_PUBLIC enum faster_status faster_session_upsert(struct faster_session *session,
                                                        struct faster_op *op) FASTER_MUST_CHECK;
 FASTER_PUBLIC enum faster_status faster_session_insert(struct faster_session *session,

@@ -8,7 +8,8 @@
  * WHAT A CUT COVERS. All effects of version v and below, and none of v + 1:
  *   - An operation reads the version in each stay in the epoch, before it does anything. The
  *     operations of a batch share a stay, and each may read it anew: what one of them did is of
- *     the version it had read, and the drain waits for the stay.
+ *     the version it had read, and the drain waits for the stay. An RMW whose merge ran between
+ *     two stays has all its effect in the second one, and is of its version.
  *   - In place it changes only records of its own version. So no record of v is touched by
  *     v + 1, and after the drain nobody is left who would touch it.
  *   - It never works on top of a later version of its key: if it meets one it begins again, in
