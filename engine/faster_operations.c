@@ -132,8 +132,9 @@ static enum faster_status prepare_next(struct faster_session *session, struct fa
     return FASTER_OK;
 }
 
-/* What a merge made, or was given, is not kept beyond this size for the next one. */
-#define KEPT_SCRATCH_BYTES (256u << 10)
+/* What a merge made, or was given, is not kept beyond this size for the next one: every session may
+ * keep both. */
+#define KEPT_SCRATCH_BYTES (16u << 10)
 
 static void release_large(struct faster_buffer *buffer) {
     if (buffer->capacity_bytes > KEPT_SCRATCH_BYTES) {
@@ -314,27 +315,34 @@ enum faster_status faster_session_batch(struct faster_session *session, struct f
 static void continue_one(struct faster_session *session, struct fst_pending *slot) {
     run(session, slot->op, slot);
     fst_pending_release(slot);
+}
+
+static void start_waiting(struct faster_session *session) {
     struct faster_op *waiting;
     while ((waiting = fst_pending_next_waiting(session)) != NULL) {
         run(session, waiting, NULL);
     }
 }
 
+/* Who has the turn at the store's I/O buffers does not return with it. */
 enum faster_status faster_session_complete_pending(struct faster_session *session, bool wait) {
     bool polled = false;
     if (session == NULL) {
         return FASTER_MISUSE;
     }
     while (session->pending_count > 0) {
+        const bool must_wait = wait || fst_pending_has_turn(session);
         struct fst_pending *slot = fst_pending_take(session);
         if (slot != NULL) {
             continue_one(session, slot);
-        } else if (wait || !polled) {
-            fst_pending_poll(session, wait ? FST_POLL_NS : 0);
+        } else if (must_wait || !polled) {
+            fst_pending_poll(session, must_wait ? FST_POLL_NS : 0);
             polled = true;
         } else {
             return FASTER_PENDING;
         }
+        start_waiting(session);
     }
+    fst_pending_leave(session);
     return FASTER_OK;
 }

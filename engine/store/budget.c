@@ -2,8 +2,8 @@
  *
  * Half of the budget is the index's. The other half holds the ring of log pages and, taken
  * from it first, the copies in flight of a flush (2 pages), the cursor of a scan with its
- * read-ahead (2 pages), and an eighth for sessions' I/O buffers, results of batches, lists and
- * small things.
+ * read-ahead (2 pages), and an eighth: one half of that for the I/O buffers of all sessions
+ * (io_budget.c), the other for the results of batches.
  */
 #include "base/bytes.h"
 #include "shapes/record.h"
@@ -12,7 +12,8 @@
 #define FLUSH_BUFFERS 2u
 #define SCAN_PAGES 2u
 #define FRAMES_MIN 4u
-#define RESULT_SHARE 32u /* the results of a batch: half of that eighth */
+#define IO_BUFFER_SHARE 32u /* of all memory: half of that eighth */
+#define RESULT_SHARE 32u    /* the other half */
 #define IO_COUNT_MIN 64u
 #define IO_COUNT_MAX 128u
 #define IO_MEMORY_BYTES (UINT64_C(128) << 10) /* of the budget, for each read in flight */
@@ -53,7 +54,8 @@ enum faster_status fst_budget_for(uint64_t memory_bytes, uint32_t page_bits, uin
                                   .segment_bits = segment_bits,
                                   .frame_count = (uint32_t)fst_min_u64(frames, UINT32_MAX),
                                   .flush_buffer_count = FLUSH_BUFFERS,
-                                  .session_io_max = session_io_max(memory_bytes)};
+                                  .session_io_max = session_io_max(memory_bytes),
+                                  .io_buffer_bytes = memory_bytes / IO_BUFFER_SHARE};
     return FASTER_OK;
 }
 

@@ -59,15 +59,16 @@ bool fst_op_try_at_once(struct faster_session *session, struct faster_op *op) {
 void fst_finish_reads(struct faster_session *session) {
     while (session->pending_count > 0) {
         struct fst_pending *slot = fst_pending_take(session);
-        if (slot == NULL) {
+        if (slot != NULL) {
+            (void)!fst_op_try(session, slot->op, slot);
+            fst_pending_release(slot);
+        } else {
             fst_pending_poll(session, FST_POLL_NS);
-            continue;
         }
-        (void)!fst_op_try(session, slot->op, slot);
-        fst_pending_release(slot);
         struct faster_op *waiting;
         while ((waiting = fst_pending_next_waiting(session)) != NULL) {
             (void)!fst_op_try(session, waiting, NULL);
         }
     }
+    fst_pending_leave(session);
 }

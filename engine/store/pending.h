@@ -11,7 +11,15 @@
  * expected. That may begin with a head in memory, too, and end without any I/O. A value whose
  * chunks have been truncated meanwhile was dead: the operation begins anew.
  *
+ * Slots and buffers are taken from the store's budget for them (io_budget.h) before the read is
+ * submitted. What it refuses waits: an operation without a slot in the session's waiting list, a
+ * slot that lacks a buffer (a longer record than was expected, the room for an old value) among the
+ * starved, which hold as little as they can. They go on when the session has completed something;
+ * if nothing of it is in flight, with the turn.
+ *
  * All of it happens on the session's own thread, in fst_pending_poll().
+ *
+ *   waiting -> in flight -> (starved -> in flight)* -> done -> its operation is attempted again
  */
 #ifndef FST_STORE_PENDING_H
 #define FST_STORE_PENDING_H
@@ -37,6 +45,10 @@ struct fst_pending {
     bool is_gathering;
     bool has_value; /* gathered, or compared: chunks.differs */
     bool is_lost;   /* the walk counts for nothing any more */
+    /* Of a starved slot: what it lacks. */
+    struct faster_buffer *wanted; /* one of the two above */
+    size_t wanted_bytes;
+    uint64_t read_bytes; /* then to be read, unless it is the value's room */
     struct fst_pending *next;
 };
 
@@ -47,23 +59,33 @@ static inline bool fst_walk_has_value(const struct fst_pending *walk,
 }
 
 /* Starts reading for `op` what its attempt asked for (op->head, op->at: a record on disk, or in
- * memory a head whose value is needed), or queues the operation until a slot of the pool is free.
- * op->status becomes PENDING. Outside the epoch. */
+ * memory a head whose value is needed), or queues the operation until a slot is to be had.
+ * op->status becomes PENDING. Never waits. Outside the epoch. */
 void fst_pending_start(struct faster_session *session, struct faster_op *op);
 
 /* Collects finished I/O, waiting at most timeout_ns for the first. Walks that
- * have come to their end wait in fst_pending_take(). Outside the epoch. */
+ * have come to their end wait in fst_pending_take(). If nothing is in flight for want of memory,
+ * it gets the turn, and waits for that unless timeout_ns is 0. Outside the epoch; no lock is held
+ * that an operation needs. */
 void fst_pending_poll(struct faster_session *session, uint64_t timeout_ns);
 
 /* A walk that has ended, in order of completion, or NULL. */
 struct fst_pending *fst_pending_take(struct faster_session *session);
 
-/* Gives the slot back. Operations that found the pool empty may now be started:
- * fst_pending_next_waiting() hands them out for the caller to attempt anew, oldest first, and
- * NULL once none waits or no slot is free. All must be asked for: an attempt that needs no
- * I/O frees no slot, and so would wake nobody. */
+/* Gives the slot back, and the turn if it was the slot's. */
 void fst_pending_release(struct fst_pending *pending);
+
+/* After each release and each poll: operations that got no slot may now be started. Hands them out
+ * for the caller to attempt anew, oldest first, and NULL once none waits or no slot is to be had.
+ * All must be asked for: an attempt that needs no I/O frees no slot, and so would wake nobody. */
 struct faster_op *fst_pending_next_waiting(struct faster_session *session);
+
+/* True if the session has the turn. Then the call that it is in goes on until it has not: */
+static inline bool fst_pending_has_turn(const struct faster_session *session) {
+    return session->has_turn;
+}
+/* gives it back, if nothing is pending any more that could have used it. */
+void fst_pending_leave(struct faster_session *session);
 
 /* Frees the pool. Nothing is pending. */
 void fst_pending_finish(struct faster_session *session);

@@ -97,6 +97,10 @@ enum faster_status fst_session_open(struct faster_store *store, struct faster_se
     if (session->slot == NULL) {
         goto fail_slot;
     }
+    status = fst_io_account_init(&session->io, env);
+    if (status != FASTER_OK) {
+        goto fail_account;
+    }
     status = store->device->ops->queue_open(store->device, &session->queue);
     if (status != FASTER_OK) {
         goto fail_queue;
@@ -106,6 +110,8 @@ enum faster_status fst_session_open(struct faster_store *store, struct faster_se
     return FASTER_OK;
 
 fail_queue:
+    fst_io_account_finish(&session->io, env);
+fail_account:
     fst_epoch_slot_close(store->epoch, session->slot);
 fail_slot:
     env->release(env, session);
@@ -115,6 +121,7 @@ fail_slot:
 void fst_session_close(struct faster_session *session) {
     struct faster_store *store = session->store;
     fst_pending_finish(session);
+    fst_io_account_finish(&session->io, store->env);
     faster_buffer_finish(&session->scratch);
     faster_buffer_finish(&session->merged.copy);
     leave_list(session);

@@ -17,6 +17,7 @@
 #include "shapes/format.h"
 #include "store/aborted.h"
 #include "store/checkpoint_state.h"
+#include "store/io_budget.h"
 #include "store/pins.h"
 #include "store/store_files.h"
 #include "structures/hash_index.h"
@@ -30,7 +31,8 @@ struct fst_budget {
     uint32_t segment_bits;
     uint32_t frame_count;
     uint32_t flush_buffer_count;
-    uint32_t session_io_max; /* reads of one session in flight */
+    uint32_t session_io_max;  /* reads of one session in flight */
+    uint64_t io_buffer_bytes; /* what pending operations take, of all sessions together */
 };
 
 /* The newest commit memory knows, and what the next control record must name. */
@@ -105,6 +107,7 @@ struct faster_store {
     bool index_grows;           /* by itself; read-only once open */
     struct fst_aborted aborted; /* changed by [writer] */
     struct fst_pins pins;
+    struct fst_io_budget io;
     /* Page-sized, of the last log cursor, for the next one; whoever exchanges one owns it. */
     fst_atomic_ptr spare_buffers[FST_SPARE_BUFFERS];
 
@@ -195,10 +198,16 @@ struct faster_session {
     struct fst_pending *free_pending; /* pool, at most budget.session_io_max in all */
     struct fst_pending *done_first;   /* I/O finished, operation not yet continued */
     struct fst_pending *done_last;
-    struct faster_op *waiting_first; /* operations that found the pool empty */
+    struct fst_pending *starved_first; /* refused a buffer, see pending.h */
+    struct fst_pending *starved_last;
+    struct faster_op *waiting_first; /* operations that were refused a slot */
     struct faster_op *waiting_last;
-    uint32_t pending_count; /* operations: in flight, done, or waiting */
+    uint32_t pending_count; /* operations: in flight, done, starved, or waiting */
     uint32_t pool_count;
+    uint32_t in_flight_count;
+    bool has_turn;                 /* as this session believes, see io_budget.c */
+    struct fst_pending *turn_slot; /* whose turn it is; NULL: of the first that is refused */
+    struct fst_io_account io;
     uint32_t read_first_bytes;    /* what the next record on disk is expected to have */
     struct faster_txn *txn;       /* the transaction this session began */
     uint64_t txn_serial;          /* how many it has begun */

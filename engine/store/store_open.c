@@ -192,12 +192,16 @@ static enum faster_status open_locks(struct faster_store *store, uint32_t keep_c
     if (status == FASTER_OK) {
         status = env->condition_create(env, &store->cut.ended);
     }
+    if (status == FASTER_OK) {
+        status = fst_io_budget_init(&store->io, env, store->budget.io_buffer_bytes);
+    }
     return status == FASTER_OK ? fst_checkpoints_open(store, keep_checkpoints, error) : status;
 }
 
 static void close_locks(struct faster_store *store) {
     const struct faster_env *env = store->env;
     fst_checkpoints_close(store);
+    fst_io_budget_finish(&store->io);
     if (store->cut.ended != NULL) {
         env->condition_destroy(env, store->cut.ended);
     }

@@ -31,7 +31,13 @@ static void add_log(struct figures *figures, const struct faster_store *store) {
         "log pages and flush buffers");
     add(figures, "stored_bytes", store->device->ops->stored_bytes(store->device), "bytes",
         "what the log's segments take on disk");
-    add(figures, "io_buffer_bytes", fst_load_relaxed_u64(&store->device->buffer_bytes), "bytes",
+    add(figures, "io_buffer_bytes", fst_load_relaxed_u64(&store->io.used_bytes), "bytes",
+        "taken by pending operations of all sessions now, and kept for the next ones");
+    add(figures, "io_buffer_bytes_peak", fst_load_relaxed_u64(&store->io.peak_bytes), "bytes",
+        "the most there was since open");
+    add(figures, "io_buffer_bytes_max", store->io.limit_bytes, "bytes",
+        "their share of memory, which one operation at a time may exceed");
+    add(figures, "io_device_bytes", fst_load_relaxed_u64(&store->device->buffer_bytes), "bytes",
         "buffers of the device, mapped; used as far as reads are in flight");
     add(figures, "io_registered_bytes", fst_load_relaxed_u64(&store->device->registered_bytes),
         "bytes",

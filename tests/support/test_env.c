@@ -367,3 +367,7 @@ uint64_t fst_test_env_live_bytes(const struct fst_test_env *test) {
 uint64_t fst_test_env_peak_bytes(const struct fst_test_env *test) {
     return fst_load_relaxed_u64(&test->peak_bytes);
 }
+
+void fst_test_env_restart_peak(struct fst_test_env *test) {
+    fst_store_relaxed_u64(&test->peak_bytes, fst_test_env_live_bytes(test));
+}

@@ -89,6 +89,8 @@ uint64_t fst_test_env_live_allocations(const struct fst_test_env *test);
 /* Their bytes now, and the most there ever were: for tests of memory budgets. */
 uint64_t fst_test_env_live_bytes(const struct fst_test_env *test);
 uint64_t fst_test_env_peak_bytes(const struct fst_test_env *test);
+/* The most there are from now on. Nobody allocates meanwhile. */
+void fst_test_env_restart_peak(struct fst_test_env *test);
 
 /* Makes a new empty directory below $TMPDIR or /tmp and writes its path. False if it
  * cannot. Remove deletes it with everything in it and follows no links. */

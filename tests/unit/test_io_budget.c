@@ -1,0 +1,471 @@
+/* test_io_budget.c - the memory of pending operations is the store's, not each session's (P4).
+ *
+ * The results are in memory that the counted environment does not see, as they are the caller's.
+ */
+#include "large_values.h"
+
+#include <pthread.h>
+
+/* After it: the rig in there has the name of its arguments. */
+#include "direct_rig.h"
+
+#include "store/io_budget.h"
+
+#define KEYS 400u
+#define VALUE_BYTES 12000u
+#define SMALL_BYTES 300u
+/* One record of that with its key, in whole sectors, one sector more to align it, and a slot. */
+#define RECORD_BYTES_MAX (VALUE_BYTES + 2048u)
+/* Threads, lists and other small things of the device. */
+#define SMALL_THINGS_BYTES 65536u
+
+TestSuite(io_budget, .init = start, .fini = stop, .timeout = 120);
+
+/* ---- the budget by itself ---- */
+
+static uint64_t clock_ns;
+
+static uint64_t read_clock(const struct faster_env *env) {
+    (void)env;
+    return clock_ns;
+}
+
+Test(io_budget, one_account_gets_three_quarters_and_others_of_the_rest) {
+    struct fst_io_budget budget = {0};
+    struct fst_io_account one = {0};
+    struct fst_io_account other = {0};
+    ASSERT_OK(fst_io_budget_init(&budget, rig.options.env, 4000));
+    ASSERT_OK(fst_io_account_init(&one, rig.options.env));
+    ASSERT_OK(fst_io_account_init(&other, rig.options.env));
+    cr_expect(fst_io_take(&budget, &one, 2000));
+    cr_expect(fst_io_take(&budget, &one, 1000));
+    cr_expect(!fst_io_take(&budget, &one, 1));
+    cr_expect(fst_io_take(&budget, &other, 750));
+    cr_expect(!fst_io_take(&budget, &other, 1));
+    cr_expect(fst_io_is_tight(&budget));
+    fst_io_overdraw(&budget, &other, 9000);
+    cr_expect_eq(fst_load_relaxed_u64(&budget.peak_bytes), 12750);
+    fst_io_give(&budget, &other, 9750);
+    fst_io_give(&budget, &one, 1000);
+    cr_expect(!fst_io_is_tight(&budget));
+    fst_io_give(&budget, &one, 2000);
+    cr_expect_eq(fst_load_relaxed_u64(&budget.used_bytes), 0);
+    cr_expect_eq(fst_load_relaxed_u64(&budget.peak_bytes), 12750);
+    fst_io_account_finish(&one, rig.options.env);
+    fst_io_account_finish(&other, rig.options.env);
+    fst_io_budget_finish(&budget);
+}
+
+Test(io_budget, turn_that_stands_still_is_taken_over) {
+    struct faster_env env = *rig.options.env;
+    struct fst_io_budget budget = {0};
+    struct fst_io_account one = {0};
+    struct fst_io_account other = {0};
+    env.monotonic_ns = read_clock;
+    ASSERT_OK(fst_io_budget_init(&budget, &env, 4000));
+    ASSERT_OK(fst_io_account_init(&one, &env));
+    ASSERT_OK(fst_io_account_init(&other, &env));
+    cr_expect(fst_io_turn_take(&budget, &one, true));
+    clock_ns += FST_IO_STALL_NS - 1;
+    cr_expect(!fst_io_turn_take(&budget, &other, false));
+    clock_ns++;
+    cr_expect(fst_io_turn_take(&budget, &other, true));
+    fst_io_turn_give(&budget, &one); /* is not its own any more */
+    cr_expect(!fst_io_turn_take(&budget, &one, false));
+    fst_io_turn_give(&budget, &other);
+    cr_expect(fst_io_turn_take(&budget, &one, false));
+    fst_io_turn_give(&budget, &one);
+    fst_io_account_finish(&one, &env);
+    fst_io_account_finish(&other, &env);
+    fst_io_budget_finish(&budget);
+}
+
+enum { TURN_THREADS = 8, TURNS = 500 };
+static struct fst_io_budget shared_budget;
+static fst_atomic_u64 at_once;
+static fst_atomic_u64 turns_had;
+
+static void *take_turns(void *unused) {
+    struct fst_io_account account = {0};
+    ASSERT_OK(fst_io_account_init(&account, rig.options.env));
+    for (unsigned i = 0; i < TURNS; i++) {
+        cr_assert(fst_io_turn_take(&shared_budget, &account, true));
+        cr_assert_eq(fst_add_relaxed_u64(&at_once, 1), 0);
+        if (i % 16 == 0) {
+            rig.options.env->yield(rig.options.env);
+        }
+        fst_add_relaxed_u64(&at_once, UINT64_MAX);
+        fst_add_relaxed_u64(&turns_had, 1);
+        fst_io_turn_give(&shared_budget, &account);
+    }
+    fst_io_account_finish(&account, rig.options.env);
+    return unused;
+}
+
+Test(io_budget, turn_is_of_one_at_a_time_and_comes_to_all) {
+    pthread_t threads[TURN_THREADS];
+    ASSERT_OK(fst_io_budget_init(&shared_budget, rig.options.env, 1));
+    for (unsigned i = 0; i < TURN_THREADS; i++) {
+        cr_assert_eq(pthread_create(&threads[i], NULL, take_turns, NULL), 0);
+    }
+    for (unsigned i = 0; i < TURN_THREADS; i++) {
+        cr_assert_eq(pthread_join(threads[i], NULL), 0);
+    }
+    cr_expect_eq(fst_load_relaxed_u64(&turns_had), TURN_THREADS * TURNS);
+    fst_io_budget_finish(&shared_budget);
+}
+
+/* ---- a store's ---- */
+
+static void key_of(unsigned i, char key[16]) {
+    snprintf(key, 16, "k%u", i);
+}
+
+/* Values of `value_bytes`, all on disk; each begins with its number. */
+static void load(unsigned count, size_t value_bytes) {
+    char *bytes = calloc(1, value_bytes);
+    char key[16];
+    for (unsigned i = 0; i < count; i++) {
+        memcpy(bytes, &i, sizeof i);
+        key_of(i, key);
+        struct faster_op op = {.key = {key, strlen(key)}, .value = {bytes, value_bytes}};
+        ASSERT_OK(faster_session_upsert(rig.session, &op));
+    }
+    free(bytes);
+    evict();
+}
+
+/* Reads of keys first, first + 1, ... by one session. */
+struct reads {
+    struct faster_session *session;
+    struct faster_snapshot now;
+    unsigned first;
+    unsigned count;
+    struct faster_op *ops;
+    struct faster_buffer *results;
+    char (*keys)[16];
+};
+
+static void reads_start(struct reads *reads, struct faster_session *session, unsigned first,
+                        unsigned count) {
+    *reads = (struct reads){.session = session,
+                            .first = first,
+                            .count = count,
+                            .ops = calloc(count, sizeof *reads->ops),
+                            .results = calloc(count, sizeof *reads->results),
+                            .keys = calloc(count, sizeof *reads->keys)};
+    for (unsigned i = 0; i < count; i++) {
+        key_of(first + i, reads->keys[i]);
+        reads->results[i].env = faster_env_posix();
+        reads->ops[i] = (struct faster_op){.key = {reads->keys[i], strlen(reads->keys[i])},
+                                           .kind = FASTER_OP_READ,
+                                           .result = &reads->results[i]};
+    }
+    ASSERT_OK(faster_snapshot_open_newest(session, &reads->now));
+    ASSERT_STATUS(faster_snapshot_batch(&reads->now, reads->ops, count), FASTER_PENDING);
+}
+
+static void reads_free(struct reads *reads) {
+    for (unsigned i = 0; i < reads->count; i++) {
+        faster_buffer_finish(&reads->results[i]);
+    }
+    faster_snapshot_close(&reads->now);
+    free(reads->ops);
+    free(reads->results);
+    free(reads->keys);
+}
+
+static void reads_check(struct reads *reads, size_t value_bytes) {
+    for (unsigned i = 0; i < reads->count; i++) {
+        unsigned number;
+        ASSERT_OK(reads->ops[i].status);
+        cr_assert_eq(reads->results[i].size_bytes, value_bytes);
+        memcpy(&number, reads->results[i].data, sizeof number);
+        cr_assert_eq(number, reads->first + i);
+    }
+    reads_free(reads);
+}
+
+static void reads_end(struct reads *reads, size_t value_bytes) {
+    ASSERT_OK(faster_session_complete_pending(reads->session, true));
+    reads_check(reads, value_bytes);
+}
+
+/* The device's buffers are mapped with the first read of each session. */
+static uint64_t counted_bytes(uint64_t bytes) {
+    return bytes - stat_of("io_device_bytes");
+}
+
+static uint64_t measure(void) {
+    fst_test_env_restart_peak(rig.test);
+    return counted_bytes(fst_test_env_live_bytes(rig.test));
+}
+
+static void want_peak_within(uint64_t before_bytes, uint64_t one_more_bytes) {
+    const uint64_t max_bytes = stat_of("io_buffer_bytes_max") + one_more_bytes;
+    const uint64_t peak_bytes = counted_bytes(fst_test_env_peak_bytes(rig.test)) - before_bytes;
+    cr_assert_leq(stat_of("io_buffer_bytes_peak"), max_bytes);
+    cr_assert_leq(peak_bytes, max_bytes + SMALL_THINGS_BYTES, "%llu bytes",
+                  (unsigned long long)peak_bytes);
+}
+
+Test(io_budget, batch_of_large_values_takes_no_more_than_its_share) {
+    struct reads reads;
+    load(KEYS, VALUE_BYTES);
+    const uint64_t before_bytes = measure();
+    reads_start(&reads, rig.session, 0, KEYS);
+    reads_end(&reads, VALUE_BYTES);
+    want_peak_within(before_bytes, RECORD_BYTES_MAX);
+    cr_assert_gt(stat_of("io_buffer_bytes_peak"), VALUE_BYTES);
+}
+
+/* Each has reads that nobody collects, until it is its turn. */
+static void many_sessions(size_t value_bytes) {
+    enum { SESSIONS = 200, READS = 8 };
+    static struct faster_session *sessions[SESSIONS];
+    static struct reads reads[SESSIONS];
+    load(KEYS, value_bytes);
+    for (unsigned i = 0; i < SESSIONS; i++) {
+        ASSERT_OK(faster_session_open(rig.store, &sessions[i]));
+    }
+    const uint64_t before_bytes = measure();
+    for (unsigned i = 0; i < SESSIONS; i++) {
+        reads_start(&reads[i], sessions[i], i, READS);
+    }
+    for (unsigned i = SESSIONS; i-- > 0;) {
+        reads_end(&reads[i], value_bytes);
+    }
+    want_peak_within(before_bytes, RECORD_BYTES_MAX);
+    cr_expect_leq(stat_of("io_buffer_bytes"), stat_of("io_buffer_bytes_max") / 2);
+    for (unsigned i = 0; i < SESSIONS; i++) {
+        faster_session_close(sessions[i]);
+    }
+    faster_session_close(rig.session);
+    cr_expect_eq(stat_of("io_buffer_bytes"), 0);
+    ASSERT_OK(faster_session_open(rig.store, &rig.session));
+}
+
+Test(io_budget, many_sessions_take_together_what_one_may) {
+    many_sessions(SMALL_BYTES);
+}
+
+Test(io_budget, many_sessions_take_together_what_one_may_of_large_values) {
+    many_sessions(VALUE_BYTES);
+}
+
+/* ---- waiting for it ---- */
+
+enum { WORKERS = 12 };
+
+static void *read_batches(void *argument) {
+    struct faster_session *session = argument;
+    for (unsigned round = 0; round < 6; round++) {
+        struct reads reads;
+        reads_start(&reads, session, round * 40, 60);
+        reads_end(&reads, VALUE_BYTES);
+    }
+    return NULL;
+}
+
+Test(io_budget, threads_that_want_more_than_there_is_all_get_on) {
+    pthread_t threads[WORKERS];
+    struct faster_session *sessions[WORKERS];
+    load(KEYS, VALUE_BYTES);
+    for (unsigned i = 0; i < WORKERS; i++) {
+        ASSERT_OK(faster_session_open(rig.store, &sessions[i]));
+    }
+    const uint64_t before_bytes = measure();
+    for (unsigned i = 0; i < WORKERS; i++) {
+        cr_assert_eq(pthread_create(&threads[i], NULL, read_batches, sessions[i]), 0);
+    }
+    for (unsigned i = 0; i < WORKERS; i++) {
+        cr_assert_eq(pthread_join(threads[i], NULL), 0);
+    }
+    want_peak_within(before_bytes, RECORD_BYTES_MAX);
+    for (unsigned i = 0; i < WORKERS; i++) {
+        faster_session_close(sessions[i]);
+    }
+}
+
+/* Takes the budget until there is no more, as sessions do whose results nobody collects. */
+static struct fst_io_account hoarder;
+
+static void hoard(void) {
+    struct fst_io_budget *budget = &rig.store->io;
+    ASSERT_OK(fst_io_account_init(&hoarder, rig.options.env));
+    fst_io_overdraw(budget, &hoarder, budget->limit_bytes);
+}
+
+static void hoard_end(void) {
+    fst_io_give(&rig.store->io, &hoarder, hoarder.held_bytes);
+    fst_io_account_finish(&hoarder, rig.options.env);
+    memset(&hoarder, 0, sizeof hoarder);
+}
+
+Test(io_budget, idle_session_with_undelivered_results_blocks_nobody) {
+    struct faster_session *idle;
+    struct reads held;
+    struct reads reads;
+    load(KEYS, VALUE_BYTES);
+    ASSERT_OK(faster_session_open(rig.store, &idle));
+    reads_start(&held, idle, 0, 100);
+    hoard();
+    reads_start(&reads, rig.session, 100, 100);
+    reads_end(&reads, VALUE_BYTES);
+    reads_start(&reads, rig.session, 200, 20);
+    while (faster_session_complete_pending(rig.session, false) == FASTER_PENDING) {
+    }
+    reads_check(&reads, VALUE_BYTES);
+    hoard_end();
+    reads_end(&held, VALUE_BYTES);
+    faster_session_close(idle);
+}
+
+Test(io_budget, what_is_freed_is_used_again) {
+    struct reads reads;
+    load(KEYS, SMALL_BYTES);
+    hoard();
+    reads_start(&reads, rig.session, 0, 50);
+    cr_assert_eq(rig.session->in_flight_count, 0);
+    hoard_end();
+    ASSERT_STATUS(faster_session_complete_pending(rig.session, false), FASTER_PENDING);
+    cr_assert(!rig.session->has_turn);
+    reads_end(&reads, SMALL_BYTES);
+    reads_start(&reads, rig.session, 0, 10);
+    cr_assert_eq(rig.session->in_flight_count, 10);
+    reads_end(&reads, SMALL_BYTES);
+}
+
+/* Operations that waited may need no read any more. The turn that was got for them is given back.
+ */
+Test(io_budget, turn_goes_back_if_nothing_needs_it) {
+    struct faster_op op = {.key = {"k1", 2}, .merge = add_one};
+    struct faster_session *other;
+    load(KEYS, SMALL_BYTES);
+    ASSERT_OK(faster_session_open(rig.store, &other));
+    hoard();
+    ASSERT_STATUS(faster_session_rmw(other, &op), FASTER_PENDING);
+    ASSERT_OK(put_sized("k1", "abc", 8));
+    ASSERT_OK(faster_session_complete_pending(other, true));
+    ASSERT_OK(op.status);
+    cr_assert_null(rig.store->io.holder);
+    cr_assert_eq(other->pool_count, 0);
+    hoard_end();
+    faster_session_close(other);
+}
+
+/* ---- old values ---- */
+
+/* The old value's number, and how long that was. */
+static enum faster_status note_size(void *context, const struct faster_bytes *old,
+                                    struct faster_buffer *value) {
+    (void)context;
+    uint32_t made[2] = {0, (uint32_t)old->size_bytes};
+    memcpy(made, old->data, sizeof made[0]);
+    return faster_buffer_assign(value, made, sizeof made);
+}
+
+/* Of values larger than a page, even than the whole share, one is held at a time. */
+Test(io_budget, batch_of_merges_holds_old_values_in_portions) {
+    enum { COUNT = 40, OLD_BYTES = 6 * RIG_PAGE_BYTES };
+    static struct faster_op ops[COUNT];
+    static char keys[COUNT][16];
+    static struct faster_buffer results[COUNT];
+    load(COUNT, OLD_BYTES);
+    const uint64_t before_bytes = measure();
+    for (unsigned i = 0; i < COUNT; i++) {
+        key_of(i, keys[i]);
+        ops[i] = (struct faster_op){
+            .key = {keys[i], strlen(keys[i])}, .kind = FASTER_OP_RMW, .merge = note_size};
+        results[i].env = faster_env_posix();
+        ops[i].result = &results[i];
+    }
+    ASSERT_STATUS(faster_session_batch(rig.session, ops, COUNT), FASTER_PENDING);
+    ASSERT_OK(faster_session_complete_pending(rig.session, true));
+    for (unsigned i = 0; i < COUNT; i++) {
+        uint32_t made[2];
+        ASSERT_OK(ops[i].status);
+        cr_assert_eq(results[i].size_bytes, sizeof made);
+        memcpy(made, results[i].data, sizeof made);
+        cr_assert(made[0] == i && made[1] == OLD_BYTES);
+        faster_buffer_finish(&results[i]);
+    }
+    want_peak_within(before_bytes, OLD_BYTES + RIG_PAGE_BYTES + 2048);
+}
+
+/* ---- failures ---- */
+
+/* Reads and merges, with whatever outcome; all that they took is given back. */
+static bool run_with_failures(void) {
+    enum { COUNT = 30 };
+    static struct faster_op ops[COUNT];
+    static char keys[COUNT][16];
+    struct faster_session *session;
+    bool all_done = faster_session_open(rig.store, &session) == FASTER_OK;
+    if (!all_done) {
+        return false;
+    }
+    for (unsigned i = 0; i < COUNT; i++) {
+        key_of(i, keys[i]);
+        ops[i] = (struct faster_op){.key = {keys[i], strlen(keys[i])},
+                                    .kind = FASTER_OP_COMPARE_AND_SET,
+                                    .expected = {"x", 1},
+                                    .value = {"y", 1}};
+        if (i % 2 == 0) {
+            ops[i].kind = FASTER_OP_RMW;
+            ops[i].merge = note_size;
+        }
+    }
+    (void)!faster_session_batch(session, ops, COUNT);
+    (void)faster_session_complete_pending(session, true);
+    for (unsigned i = 0; i < COUNT; i++) {
+        cr_assert(ops[i].status != FASTER_PENDING);
+        all_done = all_done && ops[i].status >= FASTER_OK;
+    }
+    faster_session_close(session);
+    cr_assert_eq(stat_of("io_buffer_bytes"), 0);
+    cr_assert_null(rig.store->io.holder);
+    return all_done;
+}
+
+static void fail_each(enum fst_test_operation operation, uint64_t times,
+                      enum faster_status status) {
+    faster_session_close(rig.session);
+    for (uint64_t nth = 1;; nth++) {
+        fst_test_env_fail(rig.test, operation, nth, times, status);
+        const bool all_done = run_with_failures();
+        const bool has_failed = fst_test_env_failed(rig.test, operation) > 0;
+        fst_test_env_heal_all(rig.test);
+        if (!has_failed) {
+            cr_assert(all_done);
+            break;
+        }
+    }
+    ASSERT_OK(faster_session_open(rig.store, &rig.session));
+}
+
+Test(io_budget, failed_allocations_give_everything_back) {
+    load(30, 3 * RIG_PAGE_BYTES);
+    fail_each(FST_TEST_ALLOCATE, 3, FASTER_NOMEM);
+    load(30, VALUE_BYTES);
+    fail_each(FST_TEST_ALLOCATE, 1, FASTER_NOMEM);
+}
+
+Test(io_budget, no_memory_at_all_ends_operations_that_wait) {
+    load(30, VALUE_BYTES);
+    hoard();
+    struct faster_op op = {.key = {"k1", 2}, .merge = note_size};
+    ASSERT_STATUS(faster_session_rmw(rig.session, &op), FASTER_PENDING);
+    fst_test_env_fail(rig.test, FST_TEST_ALLOCATE, 1, FST_TEST_FOR_EVER, FASTER_NOMEM);
+    ASSERT_OK(faster_session_complete_pending(rig.session, true));
+    fst_test_env_heal_all(rig.test);
+    ASSERT_STATUS(op.status, FASTER_NOMEM);
+    hoard_end();
+}
+
+Test(io_budget, failed_reads_give_everything_back) {
+    load(30, 3 * RIG_PAGE_BYTES);
+    fail_each(FST_TEST_FILE_READ, 2, FASTER_IO);
+    load(30, VALUE_BYTES);
+    fail_each(FST_TEST_FILE_READ, 1, FASTER_IO);
+}
