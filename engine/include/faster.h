@@ -221,7 +221,8 @@ struct faster_options {
     const char *directory;           /* the store's own directory; NULL: in memory only */
     uint8_t uuid[FASTER_UUID_BYTES]; /* create: all zero lets the store draw one;
                                         open: must match, all zero accepts any */
-    uint64_t memory_bytes;           /* budget for everything: index, log pages, I/O buffers
+    uint64_t memory_bytes;           /* budget for everything: index, log pages, I/O buffers of
+                                        all sessions; not what callers read into
                                         [256 MiB], at least FASTER_MEMORY_BYTES_MIN */
     uint64_t page_bytes;             /* create only: power of two [by budget, at most 1 MiB] */
     uint64_t segment_bytes;          /* create only: power of two >= page [64 MiB or page] */
@@ -351,7 +352,8 @@ FASTER_PUBLIC enum faster_writes faster_store_writes(const struct faster_store *
 FASTER_PUBLIC size_t faster_value_bytes_max(const struct faster_store *store, size_t key_bytes);
 
 /* The share of `memory` that is meant for the results of one batch of reads: a limit for
- * faster_arena_create(). Any thread. */
+ * faster_arena_create(). A thirty-second for a store's only session, half as much each time their
+ * number doubles, but at least 64 KiB (or that thirty-second). Any thread. */
 FASTER_PUBLIC size_t faster_result_bytes_max(const struct faster_store *store);
 
 /* -------------------------------------------------------------- sessions */
@@ -489,7 +491,8 @@ struct faster_op {
     struct faster_bytes expected; /* in: compare-and-set */
     faster_merge_fn *merge;       /* in: read-modify-write */
     void *context;                /* in: for merge, and for the caller */
-    struct faster_buffer *result; /* out: the value read, or the new value; may be NULL */
+    struct faster_buffer *result; /* out: the value read, or the new value; may be NULL. The
+                                     caller's memory, in no budget */
     enum faster_status status;    /* out: same as the call's result once complete */
 
     int32_t kind; /* in: batches, enum faster_op_kind; else set by the call */
@@ -522,8 +525,8 @@ FASTER_PUBLIC enum faster_status faster_snapshot_read(const struct faster_snapsh
  * delete   removes the key; OK also when it may not have existed (it reads nothing).
  *
  * A value larger than a page is written piece by piece, straight from the caller's memory. rmw of
- * one, and only that, needs memory of its size beyond the budget: for the old value, and for what
- * `merge` makes of it.
+ * one, and only that, needs memory of its size: for the old value, which is taken from the store's
+ * I/O buffers, and beyond the budget for what `merge` makes of it, of one operation at a time.
  *
  * OK, the outcomes above, PENDING (insert, cas, rmw), TOO_BIG, FULL (index or disk; the
  * session's message says which), FAILED, IO, CORRUPT, NOMEM, MISUSE. A failed write has
@@ -558,9 +561,10 @@ FASTER_PUBLIC enum faster_status faster_session_delete(struct faster_session *se
  * index and the records of a group of operations are prefetched before they are touched, and
  * reads from disk are under way together. Their order among each other is not defined. When
  * the call returns each op->status is final or PENDING: faster_session_complete_pending() ends
- * these. Reads see `snapshot`; the others are as the single calls. One that lacks something (an RMW
- * without `merge`, bytes with a size and no data) ends with MISUSE before anything is done for it;
- * the others are carried out. Any count. OK, PENDING (at least one is); or nothing was done: MISUSE
+ * these. As much of them is under way at a time as the store's I/O buffers allow. Reads see
+ * `snapshot`; the others are as the single calls. One that lacks something (an RMW without
+ * `merge`, bytes with a size and no data) ends with MISUSE before anything is done for it; the
+ * others are carried out. Any count. OK, PENDING (at least one is); or nothing was done: MISUSE
  * (a kind that does not fit), TOO_BIG, READ_ONLY, FAILED, or, from the first write after an open,
  * FULL, IO, CORRUPT, NOMEM. */
 FASTER_PUBLIC enum faster_status faster_snapshot_batch(const struct faster_snapshot *snapshot,
@@ -579,7 +583,13 @@ faster_session_commit(struct faster_session *session) FASTER_MUST_CHECK;
 /* Completes the session's pending operations: those whose I/O is done, or, with `wait`,
  * all of them. Each completed operation's status is set. OK: none is left. PENDING: some
  * are (only without `wait`). Never fails as a whole. A pending write whose transaction was
- * settled meanwhile, by another session's begin, completes with MISUSE. */
+ * settled meanwhile, by another session's begin, completes with MISUSE.
+ *
+ * Pending operations of all sessions share the store's I/O buffers, a thirty-second of `memory`
+ * (figures io_buffer_bytes, _peak, _max); what finds none waits, without any I/O, until this call.
+ * Results that no session collects take only a part of them. A session that has nothing under way
+ * and finds too little completes one operation beyond the limit, after others that wait for the
+ * same; without `wait`, too, this blocks for that one operation's reads then. */
 FASTER_PUBLIC enum faster_status faster_session_complete_pending(struct faster_session *session,
                                                                  bool wait);
 

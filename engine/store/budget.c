@@ -14,6 +14,7 @@
 #define FRAMES_MIN 4u
 #define IO_BUFFER_SHARE 32u /* of all memory: half of that eighth */
 #define RESULT_SHARE 32u    /* the other half */
+#define RESULT_BYTES_MIN (UINT64_C(64) << 10)
 #define IO_COUNT_MIN 64u
 #define IO_COUNT_MAX 128u
 #define IO_MEMORY_BYTES (UINT64_C(128) << 10) /* of the budget, for each read in flight */
@@ -108,6 +109,11 @@ size_t faster_value_bytes_max(const struct faster_store *store, size_t key_bytes
                                                                      : page - taken;
 }
 
+/* Halved each time the number of sessions doubles: a batch that is kept for the next one seldom has
+ * another limit then. */
 size_t faster_result_bytes_max(const struct faster_store *store) {
-    return (size_t)(store->budget.memory_bytes / RESULT_SHARE);
+    const uint64_t share = store->budget.memory_bytes / RESULT_SHARE;
+    const uint64_t sessions = fst_max_u64(fst_load_relaxed_u64(&store->session_count), 1);
+    const uint64_t mine = share >> (fst_log2_floor_u64(2 * sessions - 1));
+    return (size_t)fst_max_u64(mine, fst_min_u64(share, RESULT_BYTES_MIN));
 }

@@ -110,8 +110,8 @@ void fst_pool_give(struct fst_pending *slot) {
 
 void fst_pool_drop(struct fst_pending *slot, struct faster_buffer *buffer) {
     const size_t bytes = buffer->capacity_bytes;
-    faster_buffer_finish(buffer);
     if (bytes > 0) {
+        faster_buffer_finish(buffer);
         fst_io_give(&slot->session->store->io, &slot->session->io, bytes);
     }
 }
