@@ -28,6 +28,7 @@ struct fst_file_info {
     uint32_t mode; /* permission bits */
     uint32_t user;
     uint32_t group;
+    uint32_t link_count; /* names of the file, at least 1 */
 };
 
 /* Flags of file_open. */
@@ -136,6 +137,14 @@ struct faster_env {
     enum faster_status (*path_rename)(const struct faster_env *env, const char *from,
                                       const char *to);
     enum faster_status (*path_remove)(const struct faster_env *env, const char *path);
+
+    /* Sharing, for copies. Either may be NULL, and INVALID says that it cannot be done here: the
+     * caller copies the bytes. clone gives the empty file `to` the bytes of `from` without copying
+     * them; what is written to one later does not show in the other. link gives a file one name
+     * more. OK, INVALID, and what other files and names give. */
+    enum faster_status (*file_clone)(const struct faster_env *env, struct fst_file *from,
+                                     struct fst_file *to);
+    enum faster_status (*path_link)(const struct faster_env *env, const char *from, const char *to);
 };
 
 #endif

@@ -184,6 +184,8 @@ static const struct faster_env posix_env = {
     .directory_list = fst_posix_directory_list,
     .path_rename = fst_posix_path_rename,
     .path_remove = fst_posix_path_remove,
+    .file_clone = fst_posix_file_clone,
+    .path_link = fst_posix_path_link,
 };
 
 const struct faster_env *faster_env_posix(void) {

@@ -55,6 +55,9 @@ enum faster_status fst_posix_file_lock(const struct faster_env *env, struct fst_
 enum faster_status fst_posix_file_own(const struct faster_env *env, struct fst_file *file,
                                       uint32_t mode, uint32_t user, uint32_t group);
 
+enum faster_status fst_posix_file_clone(const struct faster_env *env, struct fst_file *from,
+                                        struct fst_file *to);
+
 int fst_posix_file_descriptor(const struct faster_env *env, const struct fst_file *file);
 
 enum faster_status fst_posix_path_info(const struct faster_env *env, const char *path,
@@ -72,5 +75,7 @@ enum faster_status fst_posix_directory_list(const struct faster_env *env, const 
 enum faster_status fst_posix_path_rename(const struct faster_env *env, const char *from,
                                          const char *to);
 enum faster_status fst_posix_path_remove(const struct faster_env *env, const char *path);
+enum faster_status fst_posix_path_link(const struct faster_env *env, const char *from,
+                                       const char *to);
 
 #endif

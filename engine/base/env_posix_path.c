@@ -28,6 +28,7 @@ static void fill_info(const struct stat *from, struct fst_file_info *info) {
     info->mode = (uint32_t)from->st_mode & 07777u;
     info->user = (uint32_t)from->st_uid;
     info->group = (uint32_t)from->st_gid;
+    info->link_count = (uint32_t)from->st_nlink;
 }
 
 enum faster_status fst_posix_path_info(const struct faster_env *env, const char *path,
@@ -130,4 +131,25 @@ enum faster_status fst_posix_path_rename(const struct faster_env *env, const cha
 enum faster_status fst_posix_path_remove(const struct faster_env *env, const char *path) {
     (void)env;
     return status_of_result(unlink(path));
+}
+
+/* Another file system, one without links, too many of them, a file of somebody else's: all mean
+ * that the bytes must be copied. */
+enum faster_status fst_posix_path_link(const struct faster_env *env, const char *from,
+                                       const char *to) {
+    (void)env;
+    if (link(from, to) == 0) {
+        return FASTER_OK;
+    }
+    switch (errno) {
+    case EXDEV:
+    case EPERM:
+    case EACCES:
+    case EMLINK:
+    case ENOSYS:
+    case EOPNOTSUPP:
+        return FASTER_INVALID;
+    default:
+        return fst_posix_status(errno);
+    }
 }

@@ -876,6 +876,40 @@ faster_store_salvage(const struct faster_env *env, const char *directory, faster
                      struct faster_salvage_report *report,
                      struct faster_error *error) FASTER_MUST_CHECK;
 
+/* ---------------------------------------------------------------- backup */
+
+struct faster_backup_request {
+    const char *directory; /* the copy's own directory: missing, or empty. Its parent is created */
+    /* Of a transactional store: the newest row of the decider's copy; NULL: it has none. */
+    const struct faster_commit_row *durable;
+    faster_interrupt_fn *interrupt;
+    void *interrupt_context;
+    uint64_t shared_bytes; /* out: of files that were cloned or linked */
+    uint64_t copied_bytes; /* out */
+};
+
+/* Copies the store while it is used: everything up to the row, or, of a direct store, up to a commit
+ * that it makes. Whoever opens the copy with the decider's copy has what a crash right after that
+ * commit would have left; with an older one open returns COPY. Copy the decider first: from then to
+ * the end of this call only a checkpoint in between spoils the pair (SNAPSHOT_GONE).
+ *
+ * What the log will not write again is shared with the copy where the file system can clone files,
+ * or else, in the same file system, by links: then the two have their own names for the same bytes,
+ * and a store that wants to write to such a file makes its own first. Links save space, and help
+ * against all but damage to the disk.
+ *
+ * Readers and writers go on, checkpoints wait. When it returns OK the copy is durable, and is the
+ * same UUID's: both may be open only in different processes. After a failure nothing is left of
+ * it; after a crash perhaps files without one named `store`. The session's own thread. Blocks; asks
+ * `interrupt`. OK; SNAPSHOT_GONE; EXISTS (the directory holds something); FOREIGN (it is a file or a
+ * link); COPY (the row is not the store's); BEHIND (the row is newer than what the store knows);
+ * INVALID (the path; or the store is in memory); BUSY (no session is left, or too many snapshots are
+ * open), READ_ONLY (the directory cannot be made), FULL, FAILED, IO, CORRUPT, NOMEM, INTERRUPTED,
+ * MISUSE. */
+FASTER_PUBLIC enum faster_status
+faster_session_backup(struct faster_session *session,
+                      struct faster_backup_request *request) FASTER_MUST_CHECK;
+
 /* One figure. The strings are constants. */
 struct faster_stat {
     const char *name;

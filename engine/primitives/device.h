@@ -77,6 +77,10 @@ struct fst_device_ops {
      * in the page cache when it was killed are not dirty for this one. Blocks. OK; as a sync's
      * FULL and NOMEM; or another failure, which is final. */
     enum faster_status (*sync_existing)(struct fst_device *device, fst_addr from);
+    /* Makes sure that segments at or above `from` are files of this store alone: one that has a
+     * second name, in a backup, is replaced by a copy. Before a life's first write; others may
+     * read meanwhile. Blocks. OK; FULL, NOMEM, READ_ONLY or IO: may be repeated. */
+    enum faster_status (*unshare)(struct fst_device *device, fst_addr from);
     /* Bytes this device holds on storage. */
     uint64_t (*stored_bytes)(struct fst_device *device);
     void (*close)(struct fst_device *device);

@@ -355,6 +355,10 @@ static enum faster_status file_sync_existing(struct fst_device *device, fst_addr
                                            from.raw >> device->segment_bits);
 }
 
+static enum faster_status file_unshare(struct fst_device *device, fst_addr from) {
+    return fst_segment_files_unshare(&file_of(device)->files, from.raw >> device->segment_bits);
+}
+
 static enum faster_status file_extent(struct fst_device *device, fst_addr *first, fst_addr *end) {
     return fst_segment_files_extent(&file_of(device)->files, first, end);
 }
@@ -399,6 +403,7 @@ static const struct fst_device_ops file_ops = {
     .truncate = file_truncate,
     .extent = file_extent,
     .sync_existing = file_sync_existing,
+    .unshare = file_unshare,
     .stored_bytes = file_stored_bytes,
     .close = file_close,
 };

@@ -328,6 +328,12 @@ static enum faster_status memory_sync_existing(struct fst_device *device, fst_ad
     return FASTER_OK;
 }
 
+static enum faster_status memory_unshare(struct fst_device *device, fst_addr from) {
+    (void)device;
+    (void)from;
+    return FASTER_OK;
+}
+
 static enum faster_status memory_extent(struct fst_device *device, fst_addr *first, fst_addr *end) {
     struct memory_device *memory = memory_of(device);
 
@@ -369,6 +375,7 @@ static const struct fst_device_ops memory_ops = {
     .truncate = memory_truncate,
     .extent = memory_extent,
     .sync_existing = memory_sync_existing,
+    .unshare = memory_unshare,
     .stored_bytes = memory_stored_bytes,
     .close = memory_close,
 };

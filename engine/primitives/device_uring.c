@@ -327,6 +327,11 @@ static enum faster_status uring_sync_existing(struct fst_device *device, fst_add
     return inner->ops->sync_existing(inner, from);
 }
 
+static enum faster_status uring_unshare(struct fst_device *device, fst_addr from) {
+    struct fst_device *inner = uring_of(device)->inner;
+    return inner->ops->unshare(inner, from);
+}
+
 static uint64_t uring_stored_bytes(struct fst_device *device) {
     struct fst_device *inner = uring_of(device)->inner;
     return inner->ops->stored_bytes(inner);
@@ -353,6 +358,7 @@ const struct fst_device_ops fst_uring_ops = {
     .truncate = uring_truncate,
     .extent = uring_extent,
     .sync_existing = uring_sync_existing,
+    .unshare = uring_unshare,
     .stored_bytes = uring_stored_bytes,
     .close = uring_close,
 };

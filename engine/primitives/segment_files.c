@@ -389,6 +389,27 @@ enum faster_status fst_segment_files_sync_existing(struct fst_segment_files *fil
     return fst_segment_files_sync(files);
 }
 
+/* ---- forget ---- */
+
+/* No segment has this index: nobody finds the slot any more, and it makes room like any other. */
+#define RETIRED_INDEX UINT64_MAX
+
+/* Its users may be waiting for their callers, even for this one: they are not waited for. */
+void fst_segment_files_forget(struct fst_segment_files *files, uint64_t index) {
+    struct fst_segment_file *slot;
+
+    lock(files);
+    while ((slot = find(files, index)) != NULL && slot->state == FST_SEGMENT_BUSY) {
+        wait_for_change(files);
+    }
+    if (slot != NULL && slot->user_count == 0) {
+        close_slot(files, slot);
+    } else if (slot != NULL) {
+        slot->index = RETIRED_INDEX;
+    }
+    unlock(files);
+}
+
 /* ---- truncate ---- */
 
 /* Waits for the users of files below first_index and closes them: an open file would keep

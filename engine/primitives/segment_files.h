@@ -106,6 +106,14 @@ void fst_segment_files_sync_cancel(struct fst_segment_files *files, struct fst_s
 enum faster_status fst_segment_files_sync_existing(struct fst_segment_files *files,
                                                    uint64_t first_index) FASTER_MUST_CHECK;
 
+/* The segment's name leads to another file now: whoever uses it next opens that one. Those who read
+ * the old one read on. */
+void fst_segment_files_forget(struct fst_segment_files *files, uint64_t index);
+
+/* In segment_unshare.c; see struct fst_device_ops. */
+enum faster_status fst_segment_files_unshare(struct fst_segment_files *files,
+                                             uint64_t first_index) FASTER_MUST_CHECK;
+
 enum faster_status fst_segment_files_truncate(struct fst_segment_files *files,
                                               uint64_t first_index) FASTER_MUST_CHECK;
 

@@ -40,6 +40,7 @@
 
 #include "base/bytes.h"
 #include "procedures/checkpoint_record.h"
+#include "procedures/commit_point.h"
 #include "procedures/cut.h"
 #include "procedures/first_live.h"
 #include "shapes/format_codec.h"
@@ -140,32 +141,9 @@ enum faster_status fst_checkpoint_prepare(struct fst_checkpoint *checkpoint) {
 
 /* A row that is not the newest one must have its control record in the log. */
 static enum faster_status check_older_point(struct fst_checkpoint *checkpoint) {
-    const struct fst_commit_point *point = &checkpoint->point;
-    const fst_addr begin = fst_log_begin(checkpoint->session->store->log);
-    struct fst_log_cursor cursor;
-    struct fst_log_item item;
-    struct fst_control control;
-    struct fst_range_list ranges;
-    if (point->control_address < begin.raw || point->control_address >= point->end) {
-        return refuse_row(checkpoint);
-    }
-    enum faster_status status =
-        fst_log_cursor_init(&cursor, checkpoint->session, fst_addr_of(point->control_address),
-                            fst_addr_of(point->end), false);
-    if (status == FASTER_OK) {
-        status = fst_log_cursor_next(&cursor, &item);
-        if (status == FASTER_CORRUPT || status == FASTER_END ||
-            (status == FASTER_OK &&
-             (fst_header_kind(item.header) != FST_KIND_CONTROL ||
-              !fst_control_decode(fst_log_item_value(&item), item.shape.value_bytes, &control,
-                                  &ranges) ||
-              control.number != point->number || control.nonce != point->nonce ||
-              control.start != point->start || control.end != point->end))) {
-            status = refuse_row(checkpoint);
-        }
-    }
-    fst_log_cursor_finish(&cursor);
-    return status;
+    const enum faster_status status =
+        fst_commit_point_check(checkpoint->session, &checkpoint->point);
+    return status == FASTER_COPY ? refuse_row(checkpoint) : status;
 }
 
 /* ---- the index ---- */

@@ -26,6 +26,7 @@
 #define FST_NAME_MANIFEST_1 "manifest.1"
 #define FST_NAME_UNSETTLED "unsettled" /* see faster_store_mark() */
 #define FST_NAME_TEMPORARY_SUFFIX ".tmp"
+#define FST_NAME_SEGMENT_TEMPORARY "segment.tmp"
 #define FST_NAME_SEGMENT_PREFIX "log." /* then 12 hexadecimal digits: the segment's index */
 
 /* Every segment file starts with this many bytes of header; log bytes follow. */

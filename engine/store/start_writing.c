@@ -173,6 +173,22 @@ static enum faster_status hide_uncommitted(struct faster_store *store, fst_addr 
     return fst_aborted_add(&store->aborted, store->committed.end, fst_max_u64(end.raw, linked_to));
 }
 
+/* Nothing below is written in this life: the log in memory begins at its head, and what is written
+ * once more is in the ranges. See primitives/segment_unshare.c. */
+uint64_t fst_first_written(const struct faster_store *store, uint64_t end) {
+    const struct fst_address_range ranges[2] = {store->redo_on_disk, store->prepared_on_disk};
+    uint64_t first = fst_min_u64(end, fst_log_head(store->log).raw);
+    for (int i = 0; i < 2; i++) {
+        first = ranges[i].end == 0 ? first : fst_min_u64(first, ranges[i].start);
+    }
+    return fst_align_down_u64(first, FST_WRITE_UNIT_BYTES);
+}
+
+static enum faster_status unshare(struct faster_store *store, fst_addr end) {
+    const fst_addr first = fst_addr_of(fst_first_written(store, end.raw));
+    return store->device->ops->unshare(store->device, first);
+}
+
 /* Where writing goes on, with all below durable. Rows that wait in memory come after what is
  * on disk: then no prepared transaction does. */
 static enum faster_status find_end(struct faster_session *session, fst_addr *end,
@@ -189,6 +205,9 @@ static enum faster_status find_end(struct faster_session *session, fst_addr *end
             fst_log_resume(store->log, fst_log_begin(store->log), *end);
             store->prepared_on_disk = (struct fst_address_range){tail.raw, end->raw};
         }
+    }
+    if (status == FASTER_OK) {
+        status = unshare(store, *end);
     }
     if (status == FASTER_OK) {
         status = rewrite_unsynced(store);

@@ -9,18 +9,6 @@
 
 #define OWNER_MODE_DEFAULT 0600u
 
-/* What this call made, and must undo if it fails. */
-struct creation {
-    const struct faster_env *env;
-    const char *directory;
-    char parent[FST_PATH_BYTES_MAX];
-    struct fst_store_owner owner;
-    bool has_owner;
-    bool made_parent;
-    bool made_directory;
-    bool began_files;
-};
-
 static const char *const created_names[] = {FST_NAME_MANIFEST_0, FST_NAME_LOCK, FST_NAME_IDENTITY};
 #define CREATED_COUNT (sizeof created_names / sizeof created_names[0])
 
@@ -28,7 +16,7 @@ static uint32_t directory_mode(uint32_t file_mode) {
     return file_mode | (file_mode & 0444u) >> 2;
 }
 
-static enum faster_status read_owner(struct creation *creation, const char *owner_path,
+static enum faster_status read_owner(struct fst_store_creation *creation, const char *owner_path,
                                      struct faster_error *error) {
     const struct faster_env *env = creation->env;
     struct fst_file_info info;
@@ -58,7 +46,7 @@ static bool note_entry(void *context, const char *name) {
     return false;
 }
 
-static enum faster_status check_empty(const struct creation *creation, struct faster_error *error) {
+static enum faster_status check_empty(const struct fst_store_creation *creation, struct faster_error *error) {
     const struct faster_env *env = creation->env;
     bool has_entry = false;
     const enum faster_status status =
@@ -75,7 +63,7 @@ static enum faster_status check_empty(const struct creation *creation, struct fa
     return FASTER_OK;
 }
 
-static enum faster_status make_one(const struct creation *creation, const char *path, bool *made) {
+static enum faster_status make_one(const struct fst_store_creation *creation, const char *path, bool *made) {
     const struct faster_env *env = creation->env;
     const uint32_t mode = directory_mode(creation->owner.mode);
     const enum faster_status status = env->directory_create(env, path, mode);
@@ -88,7 +76,7 @@ static enum faster_status make_one(const struct creation *creation, const char *
 }
 
 /* What is wrong with a parent that exists. */
-static const char *parent_fault(const struct creation *creation) {
+static const char *parent_fault(const struct fst_store_creation *creation) {
     const struct faster_env *env = creation->env;
     struct fst_file_info info;
 
@@ -99,7 +87,7 @@ static const char *parent_fault(const struct creation *creation) {
 }
 
 /* Says what is in the way of the directory. */
-static enum faster_status directory_failed(const struct creation *creation,
+static enum faster_status directory_failed(const struct fst_store_creation *creation,
                                            enum faster_status status, struct faster_error *error) {
     const struct faster_env *env = creation->env;
     struct fst_file_info info;
@@ -129,7 +117,7 @@ static enum faster_status directory_failed(const struct creation *creation,
                          creation->directory, creation->parent);
 }
 
-static enum faster_status make_directory(struct creation *creation, struct faster_error *error) {
+static enum faster_status make_directory(struct fst_store_creation *creation, struct faster_error *error) {
     enum faster_status status = make_one(creation, creation->directory, &creation->made_directory);
 
     if (status == FASTER_MISSING) {
@@ -146,7 +134,7 @@ static enum faster_status make_directory(struct creation *creation, struct faste
 }
 
 /* The process's own ids when no file sets the pattern. */
-static enum faster_status settle_owner(struct creation *creation, struct faster_error *error) {
+static enum faster_status settle_owner(struct fst_store_creation *creation, struct faster_error *error) {
     struct fst_file_info info;
 
     if (creation->has_owner) {
@@ -160,7 +148,7 @@ static enum faster_status settle_owner(struct creation *creation, struct faster_
     return FASTER_OK;
 }
 
-static enum faster_status write_files(struct creation *creation,
+static enum faster_status write_files(struct fst_store_creation *creation,
                                       const struct fst_store_files_create_config *config,
                                       struct faster_error *error) {
     struct fst_identity identity = *config->identity;
@@ -204,7 +192,7 @@ static enum faster_status sync_one(const struct faster_env *env, const char *pat
                : fst_error_set(error, FASTER_IO, "cannot sync the directory %s", path);
 }
 
-static enum faster_status sync_directories(const struct creation *creation,
+enum faster_status fst_store_creation_sync(const struct fst_store_creation *creation,
                                            struct faster_error *error) {
     char grandparent[FST_PATH_BYTES_MAX];
     enum faster_status status = sync_one(creation->env, creation->directory, error);
@@ -221,7 +209,7 @@ static enum faster_status sync_directories(const struct creation *creation,
     return status;
 }
 
-static void undo(const struct creation *creation) {
+void fst_store_creation_undo(const struct fst_store_creation *creation) {
     const struct faster_env *env = creation->env;
 
     for (size_t i = 0; creation->began_files && i < CREATED_COUNT; i++) {
@@ -238,18 +226,22 @@ static void undo(const struct creation *creation) {
     }
 }
 
-enum faster_status fst_store_files_create(const struct fst_store_files_create_config *config,
-                                          struct faster_error *error) {
-    struct creation creation = {.env = config->env, .directory = config->directory};
-    enum faster_status status =
-        fst_path_parent(creation.parent, sizeof creation.parent, config->directory);
-
-    if (status != FASTER_OK || strlen(config->directory) + 32 > FST_PATH_BYTES_MAX) {
+enum faster_status fst_store_creation_begin(struct fst_store_creation *creation,
+                                            struct faster_error *error) {
+    if (fst_path_parent(creation->parent, sizeof creation->parent, creation->directory) !=
+            FASTER_OK ||
+        strlen(creation->directory) + 32 > FST_PATH_BYTES_MAX) {
         return fst_error_set(error, FASTER_INVALID, "the path of the store is empty or too long");
     }
-    status = read_owner(&creation, config->owner_path, error);
+    return make_directory(creation, error);
+}
+
+enum faster_status fst_store_files_create(const struct fst_store_files_create_config *config,
+                                          struct faster_error *error) {
+    struct fst_store_creation creation = {.env = config->env, .directory = config->directory};
+    enum faster_status status = read_owner(&creation, config->owner_path, error);
     if (status == FASTER_OK) {
-        status = make_directory(&creation, error);
+        status = fst_store_creation_begin(&creation, error);
     }
     if (status == FASTER_OK) {
         status = settle_owner(&creation, error);
@@ -258,10 +250,10 @@ enum faster_status fst_store_files_create(const struct fst_store_files_create_co
         status = write_files(&creation, config, error);
     }
     if (status == FASTER_OK) {
-        status = sync_directories(&creation, error);
+        status = fst_store_creation_sync(&creation, error);
     }
     if (status != FASTER_OK) {
-        undo(&creation);
+        fst_store_creation_undo(&creation);
     }
     return status;
 }

@@ -18,6 +18,27 @@ struct fst_store_files {
     unsigned manifest_slot;       /* it is in manifest.<slot>; the next goes into the other */
 };
 
+/* store_files_create.c: a directory that is to become a store's, and what must be undone if it does
+ * not. Begin with env, directory and owner. */
+struct fst_store_creation {
+    const struct faster_env *env;
+    const char *directory;
+    char parent[FST_PATH_BYTES_MAX];
+    struct fst_store_owner owner;
+    bool has_owner; /* a file's; else the process's */
+    bool made_parent;
+    bool made_directory;
+    bool began_files; /* there may be a lock, a manifest, an identity */
+};
+
+/* Makes the directory, unless it is there and empty, and its parent. As fst_store_files_create(). */
+enum faster_status fst_store_creation_begin(struct fst_store_creation *creation,
+                                            struct faster_error *error) FASTER_MUST_CHECK;
+/* Syncs the directory and those in which names were made. OK or IO. */
+enum faster_status fst_store_creation_sync(const struct fst_store_creation *creation,
+                                           struct faster_error *error) FASTER_MUST_CHECK;
+void fst_store_creation_undo(const struct fst_store_creation *creation);
+
 /* Makes a new file with these bytes, and syncs it. A leftover of that name is replaced. On
  * failure nothing of that name is left. */
 enum faster_status fst_small_file_write(const struct faster_env *env, const char *directory,

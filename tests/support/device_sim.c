@@ -327,6 +327,10 @@ static enum faster_status sim_sync_existing(struct fst_device *device, fst_addr 
     return device_of(device)->inner->ops->sync_existing(device_of(device)->inner, from);
 }
 
+static enum faster_status sim_unshare(struct fst_device *device, fst_addr from) {
+    return device_of(device)->inner->ops->unshare(device_of(device)->inner, from);
+}
+
 static uint64_t sim_stored_bytes(struct fst_device *device) {
     return device_of(device)->inner->ops->stored_bytes(device_of(device)->inner);
 }
@@ -347,6 +351,7 @@ static const struct fst_device_ops sim_ops = {
     .truncate = sim_truncate_device,
     .extent = sim_extent,
     .sync_existing = sim_sync_existing,
+    .unshare = sim_unshare,
     .stored_bytes = sim_stored_bytes,
     .close = sim_device_close,
 };

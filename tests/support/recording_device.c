@@ -130,6 +130,11 @@ static enum faster_status sync_existing(struct fst_device *device, fst_addr from
     return inner->ops->sync_existing(inner, from);
 }
 
+static enum faster_status unshare(struct fst_device *device, fst_addr from) {
+    struct fst_device *inner = recording_of(device)->inner;
+    return inner->ops->unshare(inner, from);
+}
+
 static enum faster_status extent(struct fst_device *device, fst_addr *first, fst_addr *end) {
     struct fst_device *inner = recording_of(device)->inner;
     return inner->ops->extent(inner, first, end);
@@ -155,6 +160,7 @@ static const struct fst_device_ops recording_ops = {
     .truncate = truncate_device,
     .extent = extent,
     .sync_existing = sync_existing,
+    .unshare = unshare,
     .stored_bytes = stored_bytes,
     .close = close_device,
 };

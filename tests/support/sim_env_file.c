@@ -135,6 +135,7 @@ static enum faster_status sim_env_path_info(const struct faster_env *env, const 
             .mode = found.mode,
             .user = found.user,
             .group = found.group,
+            .link_count = 1,
         };
     }
     return status_of(result);

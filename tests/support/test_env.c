@@ -258,6 +258,18 @@ static enum faster_status test_path_remove(const struct faster_env *env, const c
     return status != FASTER_OK ? status : test_of(env)->system->path_remove(env, path);
 }
 
+static enum faster_status test_path_link(const struct faster_env *env, const char *from,
+                                         const char *to) {
+    enum faster_status status = enter(env, FST_TEST_PATH_LINK);
+    return status != FASTER_OK ? status : test_of(env)->system->path_link(env, from, to);
+}
+
+static enum faster_status test_file_clone(const struct faster_env *env, struct fst_file *from,
+                                          struct fst_file *to) {
+    enum faster_status status = enter(env, FST_TEST_FILE_CLONE);
+    return status != FASTER_OK ? status : test_of(env)->system->file_clone(env, from, to);
+}
+
 /* ------------------------------------------------------------ its control */
 
 /* Locks, waits and clocks are the system's own. */
@@ -290,6 +302,8 @@ static void wrap(struct fst_test_env *test) {
     test->env.directory_list = test_directory_list;
     test->env.path_rename = test_path_rename;
     test->env.path_remove = test_path_remove;
+    test->env.path_link = test_path_link;
+    test->env.file_clone = test_file_clone;
 }
 
 struct fst_test_env *fst_test_env_create(void) {
