@@ -35,6 +35,7 @@ enum faster_status fst_store_copy_begin(const struct fst_store_copy_config *conf
                                          .interrupt_context = config->interrupt_context}};
     const enum faster_status status = fst_store_creation_begin(&copy->creation, error);
     if (status != FASTER_OK) {
+        fst_store_creation_undo(&copy->creation); /* the parent may have been made */
         env->release(env, copy);
         return status;
     }

@@ -302,8 +302,8 @@ static void wrap(struct fst_test_env *test) {
     test->env.directory_list = test_directory_list;
     test->env.path_rename = test_path_rename;
     test->env.path_remove = test_path_remove;
-    test->env.path_link = test_path_link;
-    test->env.file_clone = test_file_clone;
+    test->env.path_link = test->system->path_link == NULL ? NULL : test_path_link;
+    test->env.file_clone = test->system->file_clone == NULL ? NULL : test_file_clone;
 }
 
 struct fst_test_env *fst_test_env_create(void) {
