@@ -43,3 +43,30 @@ enum faster_status faster_session_backup(struct faster_session *session,
     fst_backup_end(&backup);
     return status;
 }
+
+enum faster_status faster_store_adopt(const struct faster_options *options,
+                                      struct faster_error *error) {
+    struct fst_store_files *files;
+    fst_error_clear(error);
+    if (options == NULL || options->directory == NULL) {
+        return FASTER_MISUSE;
+    }
+    const struct fst_diagnostics diagnostics = {options->diagnostic, options->diagnostic_context};
+    struct fst_store_files_open_config config = {
+        .env = options->env != NULL ? options->env : faster_env_posix(),
+        .directory = options->directory,
+        .lock_wait_ns = options->lock_wait_ns,
+        .interrupt = options->interrupt,
+        .interrupt_context = options->interrupt_context,
+        .diagnostics = &diagnostics};
+    memcpy(config.uuid, options->uuid, sizeof config.uuid);
+    enum faster_status status = fst_store_files_open(&config, &files, error);
+    if (status != FASTER_OK) {
+        return status;
+    }
+    struct fst_manifest next = *fst_store_files_manifest(files);
+    fst_manifest_set_place(&next, &options->place);
+    status = fst_store_files_write_manifest(files, &next, error);
+    fst_store_files_close(files);
+    return status;
+}

@@ -910,6 +910,15 @@ FASTER_PUBLIC enum faster_status
 faster_session_backup(struct faster_session *session,
                       struct faster_backup_request *request) FASTER_MUST_CHECK;
 
+/* Makes the store at options->directory the pair of the decider's file at options->place, also if
+ * the one that it was the pair of is still there: that one is refused with COPY from then on.
+ * Durable when it returns. Whether database and store belong together is looked at when they are
+ * opened. Uses env, directory, uuid, place, the lock's waiting and diagnostics of the options. Any
+ * thread. Blocks. OK, MISSING, FOREIGN, VERSION_NEWER, CORRUPT, BUSY (it is open), READ_ONLY, FULL,
+ * INTERRUPTED, INVALID, NOMEM, IO, MISUSE. */
+FASTER_PUBLIC enum faster_status faster_store_adopt(const struct faster_options *options,
+                                                    struct faster_error *error) FASTER_MUST_CHECK;
+
 /* One figure. The strings are constants. */
 struct faster_stat {
     const char *name;

@@ -3,6 +3,7 @@
  * Reading functions go to the store directly; functions_write.c has those that write. */
 #include "sql/functions.h"
 
+#include "sql/backup.h"
 #include "sql/checkpoints.h"
 #include "sql/configure.h"
 #include "sql/findings.h"
@@ -164,6 +165,9 @@ static const struct function {
     {"faster_checkpoint", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY, checkpoint_function},
     {"faster_checkpoint", 2, SQLITE_UTF8 | SQLITE_DIRECTONLY, checkpoint_function},
     {"faster_checkpoint", 3, SQLITE_UTF8 | SQLITE_DIRECTONLY, checkpoint_function},
+    {"faster_backup", 2, SQLITE_UTF8 | SQLITE_DIRECTONLY, backup_function},
+    {"faster_backup", 3, SQLITE_UTF8 | SQLITE_DIRECTONLY, backup_function},
+    {"faster_adopt", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY, adopt_function},
     {"faster_config", 2, SQLITE_UTF8 | SQLITE_DIRECTONLY, function_config},
     {"faster_config", 3, SQLITE_UTF8 | SQLITE_DIRECTONLY, function_config},
     {"faster_salvage", 2, SQLITE_UTF8 | SQLITE_DIRECTONLY, salvage_function},
