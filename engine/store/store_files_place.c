@@ -69,7 +69,7 @@ enum faster_status fst_store_files_check_place(const struct fst_store_files *fil
     }
     return fst_error_set(error, FASTER_COPY,
                          "the store %s belongs to database %s, which still exists, and not to its "
-                         "copy %s. Open the original; or, to let the copy have the store, move "
-                         "the original away first",
+                         "copy %s. Open the original; or, to let the copy have the store, call "
+                         "faster_adopt() in it",
                          shown(files->directory), shown(recorded.path), shown(ours->path));
 }

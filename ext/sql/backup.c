@@ -116,6 +116,15 @@ static int run_backup(struct table *table, struct attachment *attachment, const 
                                             .interrupt = connection_interrupted,
                                             .interrupt_context = table->connection};
     enum faster_status status = faster_session_backup(attachment->session, &request);
+    if (status == FASTER_EXISTS) { /* not an outcome here */
+        status = FASTER_FOREIGN;
+    }
+    if (status == FASTER_BEHIND) {
+        return connection_error(table->connection, SQLITE_ERROR,
+                                "%s: the copied database has commit %llu, which this one does not "
+                                "have: it is no copy of it",
+                                table->name, (unsigned long long)newest->number);
+    }
     return status == FASTER_OK ? SQLITE_OK : table_engine_error(table, status);
 }
 
