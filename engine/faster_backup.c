@@ -52,13 +52,13 @@ enum faster_status faster_store_adopt(const struct faster_options *options,
         return FASTER_MISUSE;
     }
     const struct fst_diagnostics diagnostics = {options->diagnostic, options->diagnostic_context};
-    struct fst_store_files_open_config config = {
-        .env = options->env != NULL ? options->env : faster_env_posix(),
-        .directory = options->directory,
-        .lock_wait_ns = options->lock_wait_ns,
-        .interrupt = options->interrupt,
-        .interrupt_context = options->interrupt_context,
-        .diagnostics = &diagnostics};
+    struct fst_store_files_open_config config = {.env = options->env != NULL ? options->env
+                                                                             : faster_env_posix(),
+                                                 .directory = options->directory,
+                                                 .lock_wait_ns = options->lock_wait_ns,
+                                                 .interrupt = options->interrupt,
+                                                 .interrupt_context = options->interrupt_context,
+                                                 .diagnostics = &diagnostics};
     memcpy(config.uuid, options->uuid, sizeof config.uuid);
     enum faster_status status = fst_store_files_open(&config, &files, error);
     if (status != FASTER_OK) {

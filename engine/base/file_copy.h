@@ -10,8 +10,8 @@ struct fst_file_copy {
     const char *to;     /* does not exist */
     uint64_t bytes_max; /* of the copy; what lies beyond in `from` is left out */
     bool can_clone;     /* to be tried; false from the first time on that the system cannot */
-    bool may_link;      /* if not: `to` becomes another name of the file; with bytes_max UINT64_MAX */
-    uint32_t mode;      /* and owner of the copy, as env's file_own() gives them */
+    bool may_link; /* if not: `to` becomes another name of the file; with bytes_max UINT64_MAX */
+    uint32_t mode; /* and owner of the copy, as env's file_own() gives them */
     uint32_t user;
     uint32_t group;
     faster_interrupt_fn *interrupt; /* asked for each quarter of a megabyte; may be NULL */

@@ -888,10 +888,10 @@ struct faster_backup_request {
     uint64_t copied_bytes; /* out */
 };
 
-/* Copies the store while it is used: everything up to the row, or, of a direct store, up to a commit
- * that it makes. Whoever opens the copy with the decider's copy has what a crash right after that
- * commit would have left; with an older one open returns COPY. Copy the decider first: from then to
- * the end of this call only a checkpoint in between spoils the pair (SNAPSHOT_GONE).
+/* Copies the store while it is used: everything up to the row, or, of a direct store, up to a
+ * commit that it makes. Whoever opens the copy with the decider's copy has what a crash right after
+ * that commit would have left; with an older one open returns COPY. Copy the decider first: from
+ * then to the end of this call only a checkpoint in between spoils the pair (SNAPSHOT_GONE).
  *
  * What the log will not write again is shared with the copy where the file system can clone files,
  * or else, in the same file system, by links: then the two have their own names for the same bytes,
@@ -901,11 +901,11 @@ struct faster_backup_request {
  * Readers and writers go on, checkpoints wait. When it returns OK the copy is durable, and is the
  * same UUID's: both may be open only in different processes. After a failure nothing is left of
  * it; after a crash perhaps files without one named `store`. The session's own thread. Blocks; asks
- * `interrupt`. OK; SNAPSHOT_GONE; EXISTS (the directory holds something); FOREIGN (it is a file or a
- * link); COPY (the row is not the store's); BEHIND (the row is newer than what the store knows);
- * INVALID (the path; or the store is in memory); BUSY (no session is left, or too many snapshots are
- * open), READ_ONLY (the directory cannot be made), FULL, FAILED, IO, CORRUPT, NOMEM, INTERRUPTED,
- * MISUSE. */
+ * `interrupt`. OK; SNAPSHOT_GONE; EXISTS (the directory holds something); FOREIGN (it is a file or
+ * a link); COPY (the row is not the store's); BEHIND (the row is newer than what the store knows);
+ * INVALID (the path; or the store is in memory); BUSY (no session is left, or too many snapshots
+ * are open), READ_ONLY (the directory cannot be made), FULL, FAILED, IO, CORRUPT, NOMEM,
+ * INTERRUPTED, MISUSE. */
 FASTER_PUBLIC enum faster_status
 faster_session_backup(struct faster_session *session,
                       struct faster_backup_request *request) FASTER_MUST_CHECK;

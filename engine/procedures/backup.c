@@ -215,10 +215,10 @@ static struct fst_manifest manifest_of(const struct fst_backup *backup) {
     const struct fst_commit_point *point = &backup->point;
     const uint64_t begin = fst_log_begin(store->log).raw;
     /* What the log lacked when this life began may be in the rows only. */
-    const uint64_t whole_below =
-        backup->may_sync ? backup->until
-                         : fst_min_u64(fst_min_u64(backup->until, store->committed.end),
-                                       fst_log_head(store->log).raw);
+    const uint64_t whole_below = backup->may_sync
+                                     ? backup->until
+                                     : fst_min_u64(fst_min_u64(backup->until, store->committed.end),
+                                                   fst_log_head(store->log).raw);
     struct fst_manifest manifest = {.begin = begin,
                                     .durable_end = fst_max_u64(begin, whole_below),
                                     .index_bits_min = fst_hash_index_bits(store->index)};

@@ -22,9 +22,8 @@ enum faster_status fst_commit_point_check(struct faster_session *session,
         point->control_address >= point->end) {
         return FASTER_COPY;
     }
-    enum faster_status status =
-        fst_log_cursor_init(&cursor, session, fst_addr_of(point->control_address),
-                            fst_addr_of(point->end), false);
+    enum faster_status status = fst_log_cursor_init(
+        &cursor, session, fst_addr_of(point->control_address), fst_addr_of(point->end), false);
     if (status == FASTER_OK) {
         status = fst_log_cursor_next(&cursor, &item);
         if (status == FASTER_CORRUPT || status == FASTER_END ||

@@ -20,19 +20,18 @@ enum faster_status fst_store_copy_begin(const struct fst_store_copy_config *conf
     if (copy == NULL) {
         return fst_error_set(error, FASTER_NOMEM, "out of memory");
     }
-    *copy =
-        (struct fst_store_copy){.creation = {.env = env,
-                                             .directory = config->directory,
-                                             .owner = from->mode,
-                                             .has_owner = true},
-                                .from = from,
-                                .file = {.env = env,
-                                         .can_clone = true,
-                                         .mode = from->mode.mode,
-                                         .user = from->mode.user,
-                                         .group = from->mode.group,
-                                         .interrupt = config->interrupt,
-                                         .interrupt_context = config->interrupt_context}};
+    *copy = (struct fst_store_copy){.creation = {.env = env,
+                                                 .directory = config->directory,
+                                                 .owner = from->mode,
+                                                 .has_owner = true},
+                                    .from = from,
+                                    .file = {.env = env,
+                                             .can_clone = true,
+                                             .mode = from->mode.mode,
+                                             .user = from->mode.user,
+                                             .group = from->mode.group,
+                                             .interrupt = config->interrupt,
+                                             .interrupt_context = config->interrupt_context}};
     const enum faster_status status = fst_store_creation_begin(&copy->creation, error);
     if (status != FASTER_OK) {
         fst_store_creation_undo(&copy->creation); /* the parent may have been made */
@@ -104,8 +103,7 @@ enum faster_status fst_store_copy_finish(struct fst_store_copy *copy,
         status = fst_store_creation_sync(&copy->creation, error);
     }
     if (status == FASTER_OK) {
-        status = write_file(copy, FST_NAME_IDENTITY, &from->identity, sizeof from->identity,
-                            error);
+        status = write_file(copy, FST_NAME_IDENTITY, &from->identity, sizeof from->identity, error);
     }
     if (status == FASTER_OK) {
         status = fst_store_creation_sync(&copy->creation, error);

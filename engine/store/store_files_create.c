@@ -46,7 +46,8 @@ static bool note_entry(void *context, const char *name) {
     return false;
 }
 
-static enum faster_status check_empty(const struct fst_store_creation *creation, struct faster_error *error) {
+static enum faster_status check_empty(const struct fst_store_creation *creation,
+                                      struct faster_error *error) {
     const struct faster_env *env = creation->env;
     bool has_entry = false;
     const enum faster_status status =
@@ -63,7 +64,8 @@ static enum faster_status check_empty(const struct fst_store_creation *creation,
     return FASTER_OK;
 }
 
-static enum faster_status make_one(const struct fst_store_creation *creation, const char *path, bool *made) {
+static enum faster_status make_one(const struct fst_store_creation *creation, const char *path,
+                                   bool *made) {
     const struct faster_env *env = creation->env;
     const uint32_t mode = directory_mode(creation->owner.mode);
     const enum faster_status status = env->directory_create(env, path, mode);
@@ -117,7 +119,8 @@ static enum faster_status directory_failed(const struct fst_store_creation *crea
                          creation->directory, creation->parent);
 }
 
-static enum faster_status make_directory(struct fst_store_creation *creation, struct faster_error *error) {
+static enum faster_status make_directory(struct fst_store_creation *creation,
+                                         struct faster_error *error) {
     enum faster_status status = make_one(creation, creation->directory, &creation->made_directory);
 
     if (status == FASTER_MISSING) {
@@ -134,7 +137,8 @@ static enum faster_status make_directory(struct fst_store_creation *creation, st
 }
 
 /* The process's own ids when no file sets the pattern. */
-static enum faster_status settle_owner(struct fst_store_creation *creation, struct faster_error *error) {
+static enum faster_status settle_owner(struct fst_store_creation *creation,
+                                       struct faster_error *error) {
     struct fst_file_info info;
 
     if (creation->has_owner) {

@@ -31,8 +31,8 @@ struct fst_store_creation {
     bool began_files; /* there may be a lock, a manifest, an identity */
 };
 
-/* Makes the directory, unless it is there and empty, and its parent. As fst_store_files_create(), but
- * a failure is to be undone, too. */
+/* Makes the directory, unless it is there and empty, and its parent. As fst_store_files_create(),
+ * but a failure is to be undone, too. */
 enum faster_status fst_store_creation_begin(struct fst_store_creation *creation,
                                             struct faster_error *error) FASTER_MUST_CHECK;
 /* Syncs the directory and those in which names were made. OK or IO. */

@@ -183,9 +183,9 @@ static int adopt_at(struct table *table, const struct store_home *home, const ch
     options.directory = directory;
     memcpy(options.uuid, uuid, FASTER_UUID_BYTES);
     enum faster_status status = faster_store_adopt(&options, &error);
-    return status == FASTER_OK ? SQLITE_OK
-                               : connection_engine_error(table->connection, table->name, status,
-                                                         error.message);
+    return status == FASTER_OK
+               ? SQLITE_OK
+               : connection_engine_error(table->connection, table->name, status, error.message);
 }
 
 static int adopt(sqlite3_context *context, struct table *table, int argc, sqlite3_value **argv) {

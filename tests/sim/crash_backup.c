@@ -1,10 +1,10 @@
 /* crash_backup.c - a power cut or a kill at every moment of a backup (P1, P2, P3).
  *
- * A store of each kind is written, backed up while something is uncommitted, and written again, once,
- * on a disk that keeps a log. At every boundary of the log a crash leaves several things. In each of
- * them the store that was backed up is as if nothing had been: all that was acknowledged is there, and
- * it takes writes. Where the backup had returned OK, the copy opens, with the decider's copy, and
- * holds exactly what it was taken of; before, it is either no store or such a one.
+ * A store of each kind is written, backed up while something is uncommitted, and written again,
+ * once, on a disk that keeps a log. At every boundary of the log a crash leaves several things. In
+ * each of them the store that was backed up is as if nothing had been: all that was acknowledged is
+ * there, and it takes writes. Where the backup had returned OK, the copy opens, with the decider's
+ * copy, and holds exactly what it was taken of; before, it is either no store or such a one.
  *
  * Values are turns: in turn t each key gets the number t. The simulated disk neither clones nor
  * links: all is copied.
@@ -237,9 +237,9 @@ static void check_copy(const struct run *run, const struct crash_state *state) {
 static void check_state(void *context, const struct crash_state *state) {
     const struct run *run = context;
     cases_name("kind %s position %llu variant %s draw %llu",
-               run->direct                      ? "direct"
+               run->direct                     ? "direct"
                : run->inline_commit_bytes == 0 ? "inline"
-                                                : "synced",
+                                               : "synced",
                (unsigned long long)state->position, crash_variant_name(state->variant),
                (unsigned long long)state->draw);
     if (cases_newest_mark(run->disk, state->position, MARK_PHASE) == 0 ||
@@ -275,9 +275,8 @@ int main(int argc, char **argv) {
     struct cases cases = {.program = "crash_backup", .count = 6000};
     cases_begin(&cases, argc, argv);
     while (cases_next_slice(&cases)) {
-        struct run runs[] = {{.direct = true},
-                             {.inline_commit_bytes = 0},
-                             {.inline_commit_bytes = UINT64_MAX}};
+        struct run runs[] = {
+            {.direct = true}, {.inline_commit_bytes = 0}, {.inline_commit_bytes = UINT64_MAX}};
         sim_world_begin(cases.seed, SIM_IN_ORDER);
         for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
             go_through(&cases, &runs[i]);

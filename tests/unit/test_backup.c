@@ -700,11 +700,11 @@ Test(backup, any_call_that_fails_leaves_nothing_or_a_whole_copy) {
         enum fst_test_operation operation;
         enum faster_status status;
     } faults[] = {
-        {FST_TEST_ALLOCATE, FASTER_NOMEM},      {FST_TEST_FILE_OPEN, FASTER_FULL},
-        {FST_TEST_FILE_READ, FASTER_IO},        {FST_TEST_FILE_WRITE, FASTER_FULL},
-        {FST_TEST_FILE_WRITE, FASTER_IO},       {FST_TEST_FILE_SYNC, FASTER_IO},
-        {FST_TEST_FILE_SIZE, FASTER_IO},        {FST_TEST_FILE_OWN, FASTER_IO},
-        {FST_TEST_PATH_INFO, FASTER_IO},        {FST_TEST_PATH_LINK, FASTER_IO},
+        {FST_TEST_ALLOCATE, FASTER_NOMEM},        {FST_TEST_FILE_OPEN, FASTER_FULL},
+        {FST_TEST_FILE_READ, FASTER_IO},          {FST_TEST_FILE_WRITE, FASTER_FULL},
+        {FST_TEST_FILE_WRITE, FASTER_IO},         {FST_TEST_FILE_SYNC, FASTER_IO},
+        {FST_TEST_FILE_SIZE, FASTER_IO},          {FST_TEST_FILE_OWN, FASTER_IO},
+        {FST_TEST_PATH_INFO, FASTER_IO},          {FST_TEST_PATH_LINK, FASTER_IO},
         {FST_TEST_DIRECTORY_CREATE, FASTER_FULL}, {FST_TEST_DIRECTORY_SYNC, FASTER_IO},
         {FST_TEST_DIRECTORY_LIST, FASTER_IO},
     };
