@@ -898,8 +898,8 @@ struct faster_backup_request {
  * and a store that wants to write to such a file makes its own first. Links save space, and help
  * against all but damage to the disk.
  *
- * Readers and writers go on, checkpoints wait. When it returns OK the copy is durable, and is the
- * same UUID's: both may be open only in different processes. After a failure nothing is left of
+ * Readers and writers go on, checkpoints wait. When it returns OK the copy is durable; it has the
+ * original's UUID. After a failure nothing is left of
  * it; after a crash perhaps files without one named `store`. The session's own thread. Blocks; asks
  * `interrupt`. OK; SNAPSHOT_GONE; EXISTS (the directory holds something); FOREIGN (it is a file or
  * a link); COPY (the row is not the store's); BEHIND (the row is newer than what the store knows);
