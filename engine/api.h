@@ -9,6 +9,7 @@
 #define FST_API_H
 
 #include "faster.h"
+#include "procedures/maintenance.h"
 #include "store/store.h"
 
 static inline void fst_lock_writer(struct faster_store *store) {
@@ -24,6 +25,19 @@ static inline enum faster_status fst_locked_result(struct faster_store *store,
     fst_unlock_writer(store);
     return status;
 }
+
+/* After operations, without locks: one of them may have made a checkpoint due. */
+static inline void fst_look_after(struct faster_session *session) {
+    if (session->reached_due) {
+        session->reached_due = false;
+        fst_maintenance_reach(session->store);
+    }
+}
+
+/* A checkpoint for the store's own thread: a fst_triggers_take_fn. */
+enum faster_status fst_take_due(struct faster_session *session,
+                                const struct faster_checkpoint_request *request,
+                                enum fst_checkpoint_cause cause);
 
 static inline void fst_clear_message(struct faster_session *session) {
     session->message[0] = '\0';

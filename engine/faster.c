@@ -53,6 +53,9 @@ enum faster_status faster_store_open(const struct faster_options *options,
     }
     *store = NULL;
     enum faster_status status = fst_store_open(options, store, error);
+    if (status == FASTER_OK) {
+        (*store)->triggers.take = fst_take_due;
+    }
     if (status == FASTER_OK && (*store)->direct) {
         status = recover_direct(*store, options, error);
         if (status != FASTER_OK) {
@@ -67,6 +70,7 @@ void faster_store_close(struct faster_store *store) {
     if (store == NULL) {
         return;
     }
+    fst_maintenance_stop(store);
     enum faster_status status = fst_checkpoint_close(store);
     if (status != FASTER_OK) {
         fst_diagnose(&store->diagnostics, FASTER_DIAGNOSTIC_ERROR, "close",
@@ -84,6 +88,7 @@ enum faster_status faster_store_close_and_remove(struct faster_store *store,
     if (store == NULL) {
         return FASTER_OK;
     }
+    fst_maintenance_stop(store);
     fst_txn_forget(store);
     return fst_store_release(store, true, error);
 }

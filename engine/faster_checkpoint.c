@@ -3,6 +3,7 @@
 
 #include "api.h"
 #include "procedures/checkpoint.h"
+#include "procedures/maintenance.h"
 
 /* The steps of a transactional store's, of which some need the writer's role. */
 static enum faster_status take_transactional(struct fst_checkpoint *checkpoint,
@@ -21,10 +22,30 @@ static enum faster_status take_transactional(struct fst_checkpoint *checkpoint,
     return status;
 }
 
+static enum faster_status take(struct faster_session *session,
+                               const struct faster_checkpoint_request *request,
+                               enum fst_checkpoint_cause cause, struct faster_checkpoint *made) {
+    struct fst_checkpoint checkpoint;
+    enum faster_status status = fst_checkpoint_begin(&checkpoint, session, request);
+    if (status != FASTER_OK) {
+        return status;
+    }
+    checkpoint.cause = cause;
+    status = session->store->direct ? fst_checkpoint_run(&checkpoint, made)
+                                    : take_transactional(&checkpoint, made);
+    fst_checkpoint_end(&checkpoint);
+    return status;
+}
+
+enum faster_status fst_take_due(struct faster_session *session,
+                                const struct faster_checkpoint_request *request,
+                                enum fst_checkpoint_cause cause) {
+    return take(session, request, cause, NULL);
+}
+
 enum faster_status faster_session_take_checkpoint(struct faster_session *session,
                                                   const struct faster_checkpoint_request *request,
                                                   struct faster_checkpoint *made) {
-    struct fst_checkpoint checkpoint;
     if (session == NULL) {
         return FASTER_MISUSE;
     }
@@ -40,17 +61,7 @@ enum faster_status faster_session_take_checkpoint(struct faster_session *session
         return FASTER_MISUSE;
     }
     enum faster_status status = session->store->direct ? fst_make_writable(session) : FASTER_OK;
-    if (status != FASTER_OK) {
-        return status;
-    }
-    status = fst_checkpoint_begin(&checkpoint, session, request);
-    if (status != FASTER_OK) {
-        return status;
-    }
-    status = session->store->direct ? fst_checkpoint_run(&checkpoint, made)
-                                    : take_transactional(&checkpoint, made);
-    fst_checkpoint_end(&checkpoint);
-    return status;
+    return status == FASTER_OK ? take(session, request, FST_CAUSE_CALL, made) : status;
 }
 
 enum faster_status faster_session_checkpoint(struct faster_session *session,
@@ -105,4 +116,20 @@ bool faster_store_committed(struct faster_store *store, struct faster_commit_row
                                       .nonce = committed.nonce,
                                       .control_address = committed.control_address};
     return committed.number != 0;
+}
+
+bool faster_store_checkpoint_claim(struct faster_store *store) {
+    return fst_triggers_claim(store);
+}
+
+void faster_store_checkpoint_hand_over(struct faster_store *store,
+                                       const struct faster_commit_row *durable) {
+    fst_maintenance_hand_over(store, durable);
+}
+
+bool faster_store_checkpoint_pays(const struct faster_store *store) {
+    const uint64_t from = fst_load_relaxed_u64(&store->triggers.replay_from);
+    const uint64_t end = fst_load_relaxed_u64(&store->committed_end);
+    return !store->direct && store->checkpoint.has_files && from != 0 && end > from &&
+           end - from > store->budget.index_bytes;
 }

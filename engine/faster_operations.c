@@ -159,6 +159,7 @@ static void run(struct faster_session *session, struct faster_op *op,
     }
     release_large(&session->scratch);
     release_large(&session->merged.copy);
+    fst_look_after(session);
 }
 
 enum faster_status faster_snapshot_read(const struct faster_snapshot *snapshot,
@@ -268,6 +269,7 @@ static enum faster_status run_batch(struct faster_session *session, struct faste
         is_pending |= run_group(session, ops + done, group);
         done += group;
     }
+    fst_look_after(session);
     return is_pending ? FASTER_PENDING : FASTER_OK;
 }
 

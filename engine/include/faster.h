@@ -49,6 +49,7 @@ extern "C" {
 #define FASTER_KEY_BYTES_MAX 65536u
 #define FASTER_VALUE_BYTES_MAX 1000000000u
 #define FASTER_MEMORY_BYTES_MIN (1024u * 1024u)
+#define FASTER_CHECKPOINT_BYTES_MIN (64u * 1024u)
 #define FASTER_PAGE_BYTES_MIN (16u * 1024u)
 #define FASTER_PAGE_BYTES_MAX (64u * 1024u * 1024u)
 #define FASTER_SEGMENT_BYTES_MAX (UINT64_C(64) * 1024 * 1024 * 1024)
@@ -260,6 +261,12 @@ struct faster_options {
     uint32_t index_load_percent;     /* used entries per 100 places at which the index doubles
                                         [90]; FASTER_INDEX_LOAD_NEVER: by faster_session_grow() only */
     uint32_t keep_checkpoints;       /* how many are kept [2], 1 to 64 */
+    uint64_t checkpoint_bytes;       /* of log that recovery would read, after which a checkpoint is
+                                        due by itself [twice memory_bytes, at least 256 MiB], from
+                                        FASTER_CHECKPOINT_BYTES_MIN on; UINT64_MAX: never */
+    uint32_t checkpoint_interval_ms; /* the same by time, if anything was written [0: never] */
+    bool no_background;              /* no checkpoint is due by itself, and no thread of the store
+                                        takes one [false] */
     bool read_only;                  /* nothing on disk is created or changed */
     const char *owner_path;          /* create: mode and owner of new files follow this file */
     struct faster_place place;       /* the decider's file, or zeroes */
@@ -734,6 +741,31 @@ FASTER_PUBLIC size_t faster_store_checkpoints(struct faster_store *store,
  * checkpoint. Any thread; waits as faster_session_meet_row() does. */
 FASTER_PUBLIC bool faster_store_committed(struct faster_store *store,
                                           struct faster_commit_row *row);
+
+/* Checkpoints that are due by themselves (options checkpoint_bytes, checkpoint_interval_ms) are
+ * taken by a thread of the store's, which starts with the first. No operation waits for one, or
+ * fails with it: a failure is told by a diagnostic, the first of several in a row, and the
+ * checkpoint is tried again after 1 to 64 seconds. A direct store needs no help with it; what such
+ * a checkpoint holds is durable as after faster_session_commit(). A transactional store needs a
+ * commit that is safe in the decider, so that its callers take part:
+ *
+ *     if (faster_store_checkpoint_claim(store)) {      // after a commit, without the decider's
+ * lock struct faster_commit_row row; bool found = faster_store_committed(store, &row); bool safe =
+ * found && ...make the decider durable...; faster_store_checkpoint_hand_over(store, safe ? &row :
+ * NULL);
+ *     }
+ *
+ * True if one is due and no other caller was told so: this one must hand over. One relaxed load if
+ * none is due; else a short lock. Any thread. */
+FASTER_PUBLIC bool faster_store_checkpoint_claim(struct faster_store *store);
+/* `durable` is safe in the decider; NULL: there is none, and somebody is to try again later. Never
+ * blocks for longer than a short lock. Any thread. */
+FASTER_PUBLIC void faster_store_checkpoint_hand_over(struct faster_store *store,
+                                                     const struct faster_commit_row *durable);
+/* True if a checkpoint before close would pay: of a transactional store that was written to,
+ * recovery would read more log than the index may have. Close takes none by itself, for want of a
+ * durable commit (of a direct store it does). Any thread. */
+FASTER_PUBLIC bool faster_store_checkpoint_pays(const struct faster_store *store);
 
 /* Doubles the hash index, or carries a doubling that is under way to its end. The index also
  * grows by itself, as keys are added; this is for whoever knows that many will follow. Works

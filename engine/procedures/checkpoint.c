@@ -247,10 +247,32 @@ static enum faster_status fix_point(struct fst_checkpoint *checkpoint) {
                          : FASTER_OK;
 }
 
+/* A reader with a snapshot below `stable` must begin again. So a checkpoint that nobody has asked
+ * for looks first whether there is anything to give back. */
+static enum faster_status find_begin(struct fst_checkpoint *checkpoint) {
+    struct faster_store *store = checkpoint->session->store;
+    const struct faster_checkpoint_request *request = &checkpoint->request;
+    const uint32_t segment_bits = store->budget.segment_bits;
+    fst_addr begin;
+    if (checkpoint->cause == FST_CAUSE_BYTES || checkpoint->cause == FST_CAUSE_TIME) {
+        enum faster_status status = fst_find_first_live(
+            store, checkpoint->point.end, request->interrupt, request->interrupt_context, &begin);
+        if (status != FASTER_OK || begin.raw >> segment_bits == checkpoint->begin >> segment_bits) {
+            return status;
+        }
+    }
+    const uint64_t stable = fst_pins_raise_stable(&store->pins, checkpoint->point.end);
+    enum faster_status status =
+        fst_find_first_live(store, stable, request->interrupt, request->interrupt_context, &begin);
+    if (status == FASTER_OK) {
+        checkpoint->begin = begin.raw;
+    }
+    return status;
+}
+
 /* A direct store's cut has synced the log, and it never gives anything back. */
 static enum faster_status write_log(struct fst_checkpoint *checkpoint) {
     struct faster_store *store = checkpoint->session->store;
-    fst_addr begin;
     change_phase(store, FST_CHECKPOINT_WRITE);
     if (store->direct) {
         return FASTER_OK;
@@ -259,13 +281,7 @@ static enum faster_status write_log(struct fst_checkpoint *checkpoint) {
     if (status != FASTER_OK || checkpoint->request.kind == FASTER_CHECKPOINT_INDEX_ONLY) {
         return status;
     }
-    const uint64_t stable = fst_pins_raise_stable(&store->pins, checkpoint->point.end);
-    status = fst_find_first_live(store, stable, checkpoint->request.interrupt,
-                                 checkpoint->request.interrupt_context, &begin);
-    if (status == FASTER_OK) {
-        checkpoint->begin = begin.raw;
-    }
-    return status;
+    return find_begin(checkpoint);
 }
 
 /* ---- the whole ---- */
@@ -283,11 +299,14 @@ static void describe(const struct fst_checkpoint *checkpoint, struct faster_chec
 enum faster_status fst_checkpoint_run(struct fst_checkpoint *checkpoint,
                                       struct faster_checkpoint *made) {
     struct faster_store *store = checkpoint->session->store;
+    /* What a cut covers at least. */
+    const uint64_t news = store->direct ? fst_triggers_news(store) : checkpoint->point.number;
     checkpoint->begin = fst_log_begin(store->log).raw;
     if (checkpoint->is_overtaken) {
         describe(checkpoint, made);
         return FASTER_OK;
     }
+    fst_triggers_begun(store, checkpoint->cause);
     enum faster_status status =
         checkpoint->point_is_older ? check_older_point(checkpoint) : FASTER_OK;
     if (status == FASTER_OK && wants_index(checkpoint)) {
@@ -306,6 +325,7 @@ enum faster_status fst_checkpoint_run(struct fst_checkpoint *checkpoint,
     if (status != FASTER_OK) {
         fst_checkpoint_drop_index(checkpoint);
     } else {
+        fst_triggers_taken(store, checkpoint->cause, news);
         change_phase(store, FST_CHECKPOINT_TRIM);
         status = fst_checkpoint_trim(checkpoint);
         describe(checkpoint, made);
@@ -332,6 +352,7 @@ static enum faster_status close_direct(struct faster_store *store) {
     }
     status = fst_checkpoint_begin(&checkpoint, session, &request);
     if (status == FASTER_OK) {
+        checkpoint.cause = FST_CAUSE_CLOSE;
         status = fst_checkpoint_run(&checkpoint, NULL);
         fst_checkpoint_end(&checkpoint);
     }

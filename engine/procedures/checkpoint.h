@@ -17,7 +17,8 @@
 struct fst_checkpoint {
     struct faster_session *session;
     struct faster_checkpoint_request request;
-    bool may_fix_tail; /* the caller has the decider's write lock */
+    enum fst_checkpoint_cause cause; /* NONE: a call */
+    bool may_fix_tail;               /* the caller has the decider's write lock */
     struct fst_commit_point point;
     bool point_is_older; /* than the newest commit: its control record is to be looked at */
     bool is_overtaken;   /* a checkpoint of a later commit has been taken: there is nothing to do */

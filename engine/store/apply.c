@@ -260,7 +260,7 @@ static enum fst_attempt append(struct faster_session *session, struct faster_op 
                               fst_load_relaxed_u64(&record->header) | FST_HEADER_INVALID);
         return FST_ATTEMPT_AGAIN;
     }
-    fst_store_note_append(store, addr);
+    fst_store_note_append(session, addr);
     if (session->txn != NULL) {
         session->txn->record_count++;
     }

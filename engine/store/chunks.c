@@ -47,7 +47,7 @@ static bool append(struct faster_session *session, uint32_t count_bytes, fst_add
     fst_record_write_chunk(memory, &shape, fst_addr_of(large->list.last_address), &chunk,
                            sizeof chunk,
                            (const unsigned char *)large->value.data + large->done_bytes);
-    fst_store_note_append(session->store, *addr);
+    fst_store_note_append(session, *addr);
     *record_bytes = shape.whole_bytes;
     return true;
 }

@@ -143,7 +143,11 @@ void fst_store_index_before_rows(struct faster_session *session) {
 }
 
 /* Half of the frames: the rest of them takes as many writes as growing needs, and more. */
-void fst_store_note_append(struct faster_store *store, fst_addr addr) {
+void fst_store_note_append(struct faster_session *session, fst_addr addr) {
+    struct faster_store *store = session->store;
+    if (fst_triggers_note(&store->triggers, addr)) {
+        session->reached_due = true;
+    }
     const uint64_t filled = addr.raw >> store->budget.page_bits;
     if (filled >= store->budget.frame_count / 2 && store->index_grows) {
         fst_hash_index_grow_toward(store->index, FST_INDEX_BITS_MAX);

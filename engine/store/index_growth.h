@@ -16,6 +16,6 @@ enum faster_status fst_store_open_index(struct faster_store *store,
 void fst_store_index_before_rows(struct faster_session *session);
 
 /* A record was appended at `addr`. Inside or outside the epoch. */
-void fst_store_note_append(struct faster_store *store, fst_addr addr);
+void fst_store_note_append(struct faster_session *session, fst_addr addr);
 
 #endif

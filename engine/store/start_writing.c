@@ -246,6 +246,7 @@ enum faster_status fst_start_writing(struct faster_session *session) {
         fst_store_release_u64(&store->version, store->committed.number + (clean ? 1 : 2));
         store->jump_target = 0;
         store->obsolete_below = store->committed.number;
+        fst_triggers_start_writing(store);
     }
     return status;
 }

@@ -20,6 +20,7 @@
 #include "store/io_budget.h"
 #include "store/pins.h"
 #include "store/store_files.h"
+#include "store/triggers.h"
 #include "structures/hash_index.h"
 #include "structures/hybrid_log.h"
 
@@ -156,6 +157,8 @@ struct faster_store {
      * to which it has loaded a copy of the index; number 0: none. */
     struct fst_commit_point base;
     bool base_is_known;
+
+    struct fst_triggers triggers;
 };
 
 /* How long one poll of a device queue waits before its caller looks around. */
@@ -214,7 +217,8 @@ struct faster_session {
     struct faster_buffer scratch; /* merge results */
     struct fst_merged merged;
     struct fst_large_value large;
-    bool index_full; /* the last FULL came from the index */
+    bool index_full;  /* the last FULL came from the index */
+    bool reached_due; /* fst_maintenance_reach() is to be told, see store/triggers.h */
     char message[FASTER_MESSAGE_BYTES];
 };
 

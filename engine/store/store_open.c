@@ -200,6 +200,7 @@ static enum faster_status open_locks(struct faster_store *store, uint32_t keep_c
 
 static void close_locks(struct faster_store *store) {
     const struct faster_env *env = store->env;
+    fst_triggers_close(store);
     fst_checkpoints_close(store);
     fst_io_budget_finish(&store->io);
     if (store->cut.ended != NULL) {
@@ -274,7 +275,10 @@ static enum faster_status open_all(struct faster_store *store, const struct fast
     store->redo_bytes_max =
         (uint64_t)(store->budget.frame_count - 2) << store->budget.page_bits >> 1;
     status = open_structures(store, options, error);
-    return status == FASTER_OK ? open_locks(store, options->keep_checkpoints, error) : status;
+    if (status == FASTER_OK) {
+        status = open_locks(store, options->keep_checkpoints, error);
+    }
+    return status == FASTER_OK ? fst_triggers_open(store, options, error) : status;
 }
 
 enum faster_status fst_store_open(const struct faster_options *options, struct faster_store **out,

@@ -85,6 +85,26 @@ static void add_operations(struct figures *figures, const struct faster_store *s
         "since open");
 }
 
+static void add_checkpoints(struct figures *figures, const struct faster_store *store) {
+    const struct fst_triggers *triggers = &store->triggers;
+    add(figures, "checkpoint_bytes_max", triggers->bytes == FST_DUE_NEVER ? 0 : triggers->bytes,
+        "bytes", "of log, after which a checkpoint is due by itself; 0: never");
+    add(figures, "checkpoint_interval_ms", triggers->interval_ns / UINT64_C(1000000), "ms",
+        "after which one is due if anything was written; 0: never");
+    add(figures, "checkpoints", fst_load_relaxed_u64(&triggers->taken), "count",
+        "taken since open");
+    add(figures, "checkpoints_by_themselves", fst_load_relaxed_u64(&triggers->taken_alone), "count",
+        "of them, due by bytes or by time");
+    add(figures, "checkpoint_failures", fst_load_relaxed_u64(&triggers->failures), "count",
+        "of those that were due, since open");
+    add(figures, "checkpoint_cause", fst_load_relaxed_u32(&triggers->last_cause), "cause",
+        "of the newest since open: 0 none, 1 a call, 2 bytes, 3 time, 4 close");
+    add(figures, "checkpoint_begun_ns", fst_load_relaxed_u64(&triggers->last_begun_ns), "ns",
+        "since 1970, when the newest since open began");
+    add(figures, "replay_from", fst_load_relaxed_u64(&triggers->replay_from), "address",
+        "where recovery would begin to read the log; 0 until the first write since open");
+}
+
 static void add_events(struct figures *figures, const struct faster_store *store) {
     const struct fst_store_counters *counters = &store->counters;
     add(figures, "commits", fst_load_relaxed_u64(&counters->commits), "count", "since open");
@@ -98,6 +118,7 @@ static void add_events(struct figures *figures, const struct faster_store *store
     add(figures, "checkpoint_phase", fst_load_relaxed_u32(&store->checkpoint.phase), "phase",
         "of the checkpoint that is being taken: 0 none, 1 begun, 2 copies the index, 3 and 4 syncs "
         "the log, 5 is recorded, 6 removes what is old");
+    add_checkpoints(figures, store);
     add(figures, "recovered_records", fst_load_relaxed_u64(&counters->recovered_records), "count",
         "records read to rebuild the index");
 }

@@ -30,6 +30,7 @@ struct fst_test_env {
     fst_atomic_u64 live_allocations;
     fst_atomic_u64 live_bytes;
     fst_atomic_u64 peak_bytes;
+    fst_atomic_u64 advanced_ns;
 };
 
 static struct fst_test_env *test_of(const struct faster_env *env) {
@@ -270,9 +271,37 @@ static enum faster_status test_file_clone(const struct faster_env *env, struct f
     return status != FASTER_OK ? status : test_of(env)->system->file_clone(env, from, to);
 }
 
+/* ------------------------------------------------------------------ time */
+
+static uint64_t test_monotonic_ns(const struct faster_env *env) {
+    struct fst_test_env *test = test_of(env);
+    return test->system->monotonic_ns(test->system) + fst_load_relaxed_u64(&test->advanced_ns);
+}
+
+#define WAIT_SLICE_NS UINT64_C(2000000)
+
+/* In slices, between which the clock may have been advanced. */
+static bool test_condition_wait(const struct faster_env *env, struct fst_condition *condition,
+                                struct fst_mutex *mutex, uint64_t timeout_ns) {
+    const struct faster_env *system = test_of(env)->system;
+    if (timeout_ns == UINT64_MAX) {
+        return system->condition_wait(system, condition, mutex, timeout_ns);
+    }
+    const uint64_t start_ns = test_monotonic_ns(env);
+    bool is_woken = false;
+    uint64_t waited_ns = 0;
+    while (!is_woken && waited_ns < timeout_ns) {
+        const uint64_t left_ns = timeout_ns - waited_ns;
+        is_woken = system->condition_wait(system, condition, mutex,
+                                          left_ns < WAIT_SLICE_NS ? left_ns : WAIT_SLICE_NS);
+        waited_ns = test_monotonic_ns(env) - start_ns;
+    }
+    return is_woken;
+}
+
 /* ------------------------------------------------------------ its control */
 
-/* Locks, waits and clocks are the system's own. */
+/* Locks are the system's own. */
 static void wrap(struct fst_test_env *test) {
     test->env = *test->system;
     test->env.self = test;
@@ -283,6 +312,8 @@ static void wrap(struct fst_test_env *test) {
     test->env.advise_huge = test_advise_huge;
     test->env.fence_threads = test_fence_threads;
     test->env.random = test_random;
+    test->env.monotonic_ns = test_monotonic_ns;
+    test->env.condition_wait = test_condition_wait;
     test->env.thread_start = test_thread_start;
     test->env.file_open = test_file_open;
     test->env.file_read = test_file_read;
@@ -360,6 +391,10 @@ void fst_test_env_hook(struct fst_test_env *test, enum fst_test_operation operat
                        fst_test_hook *hook, void *context) {
     test->operations[operation].hook = hook;
     test->operations[operation].hook_context = context;
+}
+
+void fst_test_env_advance(struct fst_test_env *test, uint64_t duration_ns) {
+    (void)fst_add_relaxed_u64(&test->advanced_ns, duration_ns);
 }
 
 uint64_t fst_test_env_calls(const struct fst_test_env *test, enum fst_test_operation operation) {

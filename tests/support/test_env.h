@@ -80,6 +80,9 @@ typedef void fst_test_hook(void *context, enum fst_test_operation operation);
 void fst_test_env_hook(struct fst_test_env *test, enum fst_test_operation operation,
                        fst_test_hook *hook, void *context);
 
+/* The monotonic clock jumps ahead, and waits end whose time is over. */
+void fst_test_env_advance(struct fst_test_env *test, uint64_t duration_ns);
+
 /* How often the operation was called, failed calls included. */
 uint64_t fst_test_env_calls(const struct fst_test_env *test, enum fst_test_operation operation);
 /* How many calls the operation's present fault, or the last one, has failed. */
