@@ -33,23 +33,29 @@ static enum faster_status take(struct faster_store *store, enum fst_checkpoint_c
     return status;
 }
 
-/* With the mutex. Bytes may have made one due while another was taken because of the time. */
+/* With the mutex. The next may be due by now: by bytes while this one was taken because of the
+ * time, or because so much was written while it was taken. */
 static void settle(struct faster_store *store, enum fst_checkpoint_cause cause,
-                   enum faster_status status, const char *message) {
+                   uint64_t replayed_from, enum faster_status status, const char *message) {
     struct fst_triggers *triggers = &store->triggers;
     const bool is_over = fst_log_health(store->log) == FASTER_FAILED;
+    const bool has_helped = fst_load_relaxed_u64(&triggers->replay_from) > replayed_from;
     if (status == FASTER_INTERRUPTED && must_stop(store)) {
         return;
     }
-    if ((status == FASTER_OK && triggers->cause == cause) || is_over) {
+    if (status == FASTER_OK && has_helped && fst_triggers_log_is_long(store)) {
+        triggers->cause = FST_CAUSE_BYTES;
+    } else if (status == FASTER_OK && triggers->cause == cause) {
         triggers->cause = FST_CAUSE_NONE;
-    } else if (!store->direct) {
+    }
+    if (is_over) {
+        triggers->cause = FST_CAUSE_NONE;
+    } else if (!store->direct && triggers->cause != FST_CAUSE_NONE) {
         fst_store_relaxed_u32(&triggers->is_wanted, 1);
     }
     if (status == FASTER_OK) {
         triggers->failure_run = 0;
         triggers->retry_at_ns = 0;
-        fst_triggers_set_due(store);
     } else {
         fst_triggers_failed(store, status, message);
     }
@@ -61,12 +67,13 @@ static void take_due(struct faster_store *store) {
     struct fst_triggers *triggers = &store->triggers;
     const enum fst_checkpoint_cause cause = triggers->cause;
     const struct faster_commit_row row = triggers->row;
+    const uint64_t replayed_from = fst_load_relaxed_u64(&triggers->replay_from);
     char message[FASTER_MESSAGE_BYTES];
     triggers->has_row = false;
     env->mutex_unlock(env, triggers->mutex);
     const enum faster_status status = take(store, cause, store->direct ? NULL : &row, message);
     env->mutex_lock(env, triggers->mutex);
-    settle(store, cause, status, message);
+    settle(store, cause, replayed_from, status, message);
 }
 
 /* ---- the thread ---- */

@@ -60,13 +60,10 @@ void fst_triggers_postpone(struct faster_store *store) {
     fst_store_relaxed_u64(&triggers->due_at, fst_log_tail(store->log).raw + bytes / 4);
 }
 
-/* The log may be that long already: a checkpoint without an index does not change it. */
 void fst_triggers_set_due(struct faster_store *store) {
     struct fst_triggers *triggers = &store->triggers;
     if (triggers->bytes >= FST_ADDR_MAX) {
         fst_store_relaxed_u64(&triggers->due_at, FST_DUE_NEVER);
-    } else if (fst_triggers_log_is_long(store)) {
-        fst_triggers_postpone(store);
     } else {
         fst_store_relaxed_u64(&triggers->due_at,
                               fst_load_relaxed_u64(&triggers->replay_from) + triggers->bytes);
@@ -117,12 +114,19 @@ void fst_triggers_taken(struct faster_store *store, enum fst_checkpoint_cause ca
                         uint64_t news) {
     struct fst_triggers *triggers = &store->triggers;
     fst_store_relaxed_u64(&triggers->news_taken, news);
-    fst_store_relaxed_u64(&triggers->replay_from, find_replay_from(store));
+    const uint64_t before = fst_load_relaxed_u64(&triggers->replay_from);
+    const uint64_t from = find_replay_from(store);
+    fst_store_relaxed_u64(&triggers->replay_from, from);
     fst_add_relaxed_u64(&triggers->taken, 1);
     if (cause == FST_CAUSE_BYTES || cause == FST_CAUSE_TIME) {
         fst_add_relaxed_u64(&triggers->taken_alone, 1);
     }
-    fst_triggers_set_due(store);
+    /* One without an index leaves the log as long as it is, and so would the next. */
+    if (from == before && fst_triggers_log_is_long(store)) {
+        fst_triggers_postpone(store);
+    } else {
+        fst_triggers_set_due(store);
+    }
 }
 
 void fst_triggers_failed(struct faster_store *store, enum faster_status status, const char *what) {

@@ -72,7 +72,9 @@ struct schema_options {
     uint64_t page_bytes;          /* 0: not given; else a power of two */
     uint64_t segment_bytes;       /* 0: not given; else a power of two */
     uint64_t inline_commit_bytes; /* 0: not given; UINT64_MAX: never inline (inline_commit=0) */
-    enum faster_writes writes;    /* TRANSACTIONAL if not given */
+    uint64_t checkpoint_bytes;    /* 0: not given; UINT64_MAX: never (checkpoint_bytes=0) */
+    uint32_t checkpoint_interval_seconds; /* 0: never */
+    enum faster_writes writes;            /* TRANSACTIONAL if not given */
 };
 
 /* Owned by the caller of schema_parse(); immutable afterwards, so any thread may read it. */
@@ -98,7 +100,13 @@ int schema_parse(const char *table_name, int argument_count, const char *const *
                  struct table_schema *schema, char **error);
 
 /* Options that may change after CREATE. */
-enum schema_setting { SCHEMA_SETTING_MEMORY, SCHEMA_SETTING_INLINE_COMMIT, SCHEMA_SETTING_COUNT };
+enum schema_setting {
+    SCHEMA_SETTING_MEMORY,
+    SCHEMA_SETTING_INLINE_COMMIT,
+    SCHEMA_SETTING_CHECKPOINT_BYTES,
+    SCHEMA_SETTING_CHECKPOINT_INTERVAL, /* in seconds; the others are in bytes */
+    SCHEMA_SETTING_COUNT
+};
 
 /* Their names, as in a declaration. */
 const char *schema_setting_name(enum schema_setting setting);

@@ -13,25 +13,35 @@ enum option {
     OPTION_PAGE_SIZE,
     OPTION_SEGMENT_SIZE,
     OPTION_INLINE,
+    OPTION_CHECKPOINT_BYTES,
+    OPTION_CHECKPOINT_INTERVAL,
     OPTION_WRITES
 };
 
-#define ALLOWED_OPTIONS "path, memory, page_size, segment_size, inline_commit, writes"
+#define ALLOWED_OPTIONS                                                                            \
+    "path, memory, page_size, segment_size, inline_commit, checkpoint_bytes, "                     \
+    "checkpoint_interval, writes"
 
 static const struct {
     const char *name;
-    uint64_t min_bytes;
-    uint64_t max_bytes;
+    uint64_t min; /* bytes, or what it counts */
+    uint64_t max;
     bool power_of_two;
+    bool or_zero;
+    bool is_count;     /* a number without a unit */
     const char *range; /* for messages */
 } options[] = {
     [OPTION_PATH] = {.name = "path"},
-    [OPTION_MEMORY] = {"memory", MIB, 16384 * GIB, false, "1MiB to 16384GiB"},
-    [OPTION_PAGE_SIZE] = {"page_size", 16 * KIB, 64 * MIB, true,
-                          "a power of two from 16KiB to 64MiB"},
-    [OPTION_SEGMENT_SIZE] = {"segment_size", 16 * KIB, 64 * GIB, true,
-                             "a power of two from 16KiB to 64GiB, not below page_size"},
-    [OPTION_INLINE] = {"inline_commit", 0, 64 * MIB, false, "0 (never) to 64MiB"},
+    [OPTION_MEMORY] = {"memory", MIB, 16384 * GIB, .range = "1MiB to 16384GiB"},
+    [OPTION_PAGE_SIZE] = {"page_size", 16 * KIB, 64 * MIB, .power_of_two = true,
+                          .range = "a power of two from 16KiB to 64MiB"},
+    [OPTION_SEGMENT_SIZE] = {"segment_size", 16 * KIB, 64 * GIB, .power_of_two = true,
+                             .range = "a power of two from 16KiB to 64GiB, not below page_size"},
+    [OPTION_INLINE] = {"inline_commit", 0, 64 * MIB, .range = "0 (never) to 64MiB"},
+    [OPTION_CHECKPOINT_BYTES] = {"checkpoint_bytes", FASTER_CHECKPOINT_BYTES_MIN, 16384 * GIB,
+                                 .or_zero = true, .range = "0 (never), and 64KiB to 16384GiB"},
+    [OPTION_CHECKPOINT_INTERVAL] = {"checkpoint_interval", 0, 86400, .is_count = true,
+                                    .range = "0 (never) to 86400 seconds"},
     [OPTION_WRITES] = {.name = "writes", .range = "'transactional' or 'direct'"},
 };
 
@@ -70,8 +80,14 @@ static int fail_range(struct schema_parser *parser, enum option option, const ch
 
 /* False if the value is not allowed. */
 static bool read_size(enum option option, const char *value, uint64_t *size_bytes) {
-    return parse_size(value, size_bytes) && *size_bytes >= options[option].min_bytes &&
-           *size_bytes <= options[option].max_bytes &&
+    if (!parse_size(value, size_bytes) ||
+        (options[option].is_count && value[strspn(value, "0123456789")] != '\0')) {
+        return false;
+    }
+    if (options[option].or_zero && *size_bytes == 0) {
+        return true;
+    }
+    return *size_bytes >= options[option].min && *size_bytes <= options[option].max &&
            (!options[option].power_of_two || (*size_bytes & (*size_bytes - 1)) == 0);
 }
 
@@ -86,7 +102,12 @@ static int set_size(struct schema_parser *parser, enum option option, const char
 }
 
 static enum option option_of(enum schema_setting setting) {
-    return setting == SCHEMA_SETTING_MEMORY ? OPTION_MEMORY : OPTION_INLINE;
+    static const enum option of[SCHEMA_SETTING_COUNT] = {
+        [SCHEMA_SETTING_MEMORY] = OPTION_MEMORY,
+        [SCHEMA_SETTING_INLINE_COMMIT] = OPTION_INLINE,
+        [SCHEMA_SETTING_CHECKPOINT_BYTES] = OPTION_CHECKPOINT_BYTES,
+        [SCHEMA_SETTING_CHECKPOINT_INTERVAL] = OPTION_CHECKPOINT_INTERVAL};
+    return of[setting];
 }
 
 const char *schema_setting_name(enum schema_setting setting) {
@@ -113,10 +134,21 @@ bool schema_setting_parse(enum schema_setting setting, const char *value, uint64
 
 void schema_setting_apply(enum schema_setting setting, uint64_t size_bytes,
                           struct schema_options *given) {
-    if (setting == SCHEMA_SETTING_MEMORY) {
+    switch (setting) {
+    case SCHEMA_SETTING_MEMORY:
         given->memory_bytes = size_bytes;
-    } else {
+        break;
+    case SCHEMA_SETTING_INLINE_COMMIT:
         given->inline_commit_bytes = size_bytes == 0 ? UINT64_MAX : size_bytes;
+        break;
+    case SCHEMA_SETTING_CHECKPOINT_BYTES:
+        given->checkpoint_bytes = size_bytes == 0 ? UINT64_MAX : size_bytes;
+        break;
+    case SCHEMA_SETTING_CHECKPOINT_INTERVAL:
+        given->checkpoint_interval_seconds = (uint32_t)size_bytes;
+        break;
+    case SCHEMA_SETTING_COUNT:
+        break;
     }
 }
 
@@ -144,6 +176,17 @@ static int set_path(struct schema_parser *parser, char *value) {
     return SQLITE_OK;
 }
 
+/* One whose 0 means something. */
+static int set_setting(struct schema_parser *parser, enum option option, const char *value,
+                       enum schema_setting setting) {
+    uint64_t number = 0;
+    int rc = set_size(parser, option, value, &number);
+    if (rc == SQLITE_OK) {
+        schema_setting_apply(setting, number, &parser->schema->options);
+    }
+    return rc;
+}
+
 /* Takes ownership of value. */
 static int set_option(struct schema_parser *parser, enum option option, char *value) {
     struct schema_options *given = &parser->schema->options;
@@ -161,10 +204,13 @@ static int set_option(struct schema_parser *parser, enum option option, char *va
         rc = set_size(parser, option, value, &given->segment_bytes);
         break;
     case OPTION_INLINE:
-        rc = set_size(parser, option, value, &given->inline_commit_bytes);
-        if (rc == SQLITE_OK) {
-            schema_setting_apply(SCHEMA_SETTING_INLINE_COMMIT, given->inline_commit_bytes, given);
-        }
+        rc = set_setting(parser, option, value, SCHEMA_SETTING_INLINE_COMMIT);
+        break;
+    case OPTION_CHECKPOINT_BYTES:
+        rc = set_setting(parser, option, value, SCHEMA_SETTING_CHECKPOINT_BYTES);
+        break;
+    case OPTION_CHECKPOINT_INTERVAL:
+        rc = set_setting(parser, option, value, SCHEMA_SETTING_CHECKPOINT_INTERVAL);
         break;
     case OPTION_WRITES:
         rc = schema_writes_parse(value, &given->writes) ? SQLITE_OK

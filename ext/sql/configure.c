@@ -19,7 +19,7 @@ static int find_setting(struct table *table, const char *name, enum schema_setti
     }
     return connection_error(table->connection, SQLITE_ERROR,
                             "%s: unknown setting '%.40s'; allowed are memory, inline_commit, "
-                            "writes (which cannot be set)",
+                            "checkpoint_bytes, checkpoint_interval, writes (which cannot be set)",
                             table->name, name == NULL ? "" : name);
 }
 
@@ -36,9 +36,14 @@ static uint64_t figure(const struct faster_store *store, const char *name) {
 }
 
 int configure_get(struct table *table, const char *name, sqlite3_context *context) {
-    static const char *const figures[SCHEMA_SETTING_COUNT] = {
-        [SCHEMA_SETTING_MEMORY] = "memory_bytes_max",
-        [SCHEMA_SETTING_INLINE_COMMIT] = "inline_commit_bytes_max"};
+    static const struct {
+        const char *name;
+        uint64_t unit;
+    } figures[SCHEMA_SETTING_COUNT] = {
+        [SCHEMA_SETTING_MEMORY] = {"memory_bytes_max", 1},
+        [SCHEMA_SETTING_INLINE_COMMIT] = {"inline_commit_bytes_max", 1},
+        [SCHEMA_SETTING_CHECKPOINT_BYTES] = {"checkpoint_bytes_max", 1},
+        [SCHEMA_SETTING_CHECKPOINT_INTERVAL] = {"checkpoint_interval_ms", 1000}};
     struct attachment *attachment = NULL;
     enum schema_setting setting = SCHEMA_SETTING_MEMORY;
     bool is_writes = name != NULL && sqlite3_stricmp(name, WRITES) == 0;
@@ -48,7 +53,9 @@ int configure_get(struct table *table, const char *name, sqlite3_context *contex
         sqlite3_result_text(context, schema_writes_name(faster_store_writes(attachment->store)), -1,
                             SQLITE_STATIC);
     } else if (rc == SQLITE_OK) {
-        sqlite3_result_int64(context, (sqlite3_int64)figure(attachment->store, figures[setting]));
+        sqlite3_result_int64(context,
+                             (sqlite3_int64)(figure(attachment->store, figures[setting].name) /
+                                             figures[setting].unit));
     }
     return rc;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/shared_cache.h"
+#include "store/due_checkpoint.h"
 #include "store/store_changes.h"
 #include "store/store_home.h"
 
@@ -63,11 +64,24 @@ static bool is_over(const struct attachment *attachment) {
            (!registry_forked() && registry_is_dropped(attachment->entry));
 }
 
+/* Later, when the store is closed, the database may be closed already: this is the last moment at
+ * which a commit can be made safe. */
+static void take_last_checkpoint(struct attachment *attachment) {
+    if (!registry_forked() && registry_is_last(attachment->entry)) {
+        due_checkpoint_before_close(attachment->connection->db, attachment->schema_name,
+                                    attachment->table_name, attachment->store);
+    }
+}
+
 void attachment_release(struct attachment *attachment) {
     if (attachment == NULL) {
         return;
     }
     attachment->table_count--;
+    if (attachment->table_count == 0 && attachment->txn == NULL && attachment->views == NULL &&
+        !attachment->direct) {
+        take_last_checkpoint(attachment);
+    }
     if (attachment->table_count == 0 && attachment->txn == NULL && is_over(attachment)) {
         attachment->ended = true;
     }

@@ -288,6 +288,13 @@ struct faster_session *registry_keeper(const struct registry_entry *entry) {
     return entry->keeper;
 }
 
+bool registry_is_last(const struct registry_entry *entry) {
+    (void)pthread_mutex_lock(&registry_mutex);
+    bool is_last = entry->reference_count == 1 && !entry->dropped;
+    (void)pthread_mutex_unlock(&registry_mutex);
+    return is_last;
+}
+
 bool registry_is_dropped(const struct registry_entry *entry) {
     (void)pthread_mutex_lock(&registry_mutex);
     bool dropped = entry->dropped;

@@ -57,6 +57,9 @@ bool registry_is_crowded(const struct registry_entry *entry);
  * faster_snapshot_close() may use it on any thread. Nothing else may. */
 struct faster_session *registry_keeper(const struct registry_entry *entry);
 
+/* True if the caller's reference is the only one now, and the store is not dropped. */
+bool registry_is_last(const struct registry_entry *entry);
+
 /* True once the store's DROP has been committed: whoever needs it no more should let go. */
 bool registry_is_dropped(const struct registry_entry *entry);
 

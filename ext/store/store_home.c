@@ -79,6 +79,9 @@ struct faster_options store_home_options(struct connection *connection,
                                    .page_bytes = given->page_bytes,
                                    .segment_bytes = given->segment_bytes,
                                    .inline_commit_bytes = given->inline_commit_bytes,
+                                   .checkpoint_bytes = given->checkpoint_bytes,
+                                   .checkpoint_interval_ms =
+                                       given->checkpoint_interval_seconds * 1000u,
                                    /* A connection that only reads shares the store with others that
                                     * write, so the file decides and not the connection. */
                                    .read_only = has_file && !system_may_write(home->place.path),

@@ -48,6 +48,7 @@
 
 #include <string.h>
 
+#include "store/due_checkpoint.h"
 #include "store/garbage.h"
 #include "store/held.h"
 #include "store/registry.h"
@@ -334,10 +335,20 @@ static void end_transactions(struct connection *connection, bool committed) {
     }
 }
 
+static void take_due_checkpoints(struct connection *connection) {
+    for (struct attachment *attachment = connection->attachments; attachment != NULL;
+         attachment = attachment->next) {
+        if (!attachment->direct) {
+            due_checkpoint_after_commit(connection->db, attachment->schema_name, attachment->store);
+        }
+    }
+}
+
 void transaction_commit(struct connection *connection) {
     if (!registry_forked()) {
         end_transactions(connection, true);
         store_changes_settle(connection, true, attachment_end_of_store);
+        take_due_checkpoints(connection);
     }
 }
 

@@ -79,8 +79,9 @@ static unsigned run_cases(const struct test_options *options, const struct modul
 
 int main(int argc, char **argv) {
     static const struct module_case *const files[] = {
-        module_places,    module_process, module_backup,  module_commands, module_findings,
-        module_functions, module_queries, module_salvage, module_schema,   module_transactions,
+        module_places,   module_backup,   module_process,      module_checkpoints,
+        module_commands, module_findings, module_functions,    module_queries,
+        module_salvage,  module_schema,   module_transactions,
     };
     struct test_options options;
     unsigned count = 0;

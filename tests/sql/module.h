@@ -20,6 +20,7 @@ struct module_case {
 
 /* The cases of each file, ended by a NULL name. */
 extern const struct module_case module_backup[];
+extern const struct module_case module_checkpoints[];
 extern const struct module_case module_commands[];
 extern const struct module_case module_findings[];
 extern const struct module_case module_functions[];

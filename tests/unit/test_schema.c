@@ -197,7 +197,7 @@ Test(schema, options_are_read_and_wrong_values_refused) {
     struct table_schema schema;
     char *error;
     cr_assert_eq(parse("path = '/tmp/it''s'^MEMORY=\"64 MB\"^page_size=65536^segment_size='1MiB'^"
-                       "inline_commit=0^a",
+                       "inline_commit=0^checkpoint_bytes=0^checkpoint_interval=90^a",
                        &schema, &error),
                  SQLITE_OK, "%s", error);
     cr_expect_str_eq(schema.options.path, "/tmp/it's");
@@ -205,14 +205,18 @@ Test(schema, options_are_read_and_wrong_values_refused) {
     cr_expect_eq(schema.options.page_bytes, 65536);
     cr_expect_eq(schema.options.segment_bytes, 1048576);
     cr_expect_eq(schema.options.inline_commit_bytes, UINT64_MAX);
+    cr_expect_eq(schema.options.checkpoint_bytes, UINT64_MAX);
+    cr_expect_eq(schema.options.checkpoint_interval_seconds, 90);
     cr_expect_eq(schema.options.writes, FASTER_WRITES_TRANSACTIONAL);
     cr_expect_eq(schema.column_count, 1);
     schema_finish(&schema);
 
     expect_error("cache=5", "unknown option \"cache\"; allowed are path, memory, page_size, "
-                            "segment_size, inline_commit, writes");
+                            "segment_size, inline_commit, checkpoint_bytes, "
+                            "checkpoint_interval, writes");
     expect_error("path=a^path=b", "option \"path\" is given twice; allowed once are path, memory, "
-                                  "page_size, segment_size, inline_commit, writes");
+                                  "page_size, segment_size, inline_commit, checkpoint_bytes, "
+                                  "checkpoint_interval, writes");
     expect_error("path=''", "option \"path\" is ''; allowed is a directory's name");
     expect_error("path=/tmp/x",
                  "option \"path\": the value must be one word, number or quoted string");
@@ -236,6 +240,14 @@ Test(schema, options_are_read_and_wrong_values_refused) {
                  "commits in SQLite's journal");
     expect_error("inline_commit='65MiB'",
                  "option \"inline_commit\" is '65MiB'; allowed is 0 (never) to 64MiB");
+    expect_error("checkpoint_bytes='63KiB'",
+                 "option \"checkpoint_bytes\" is '63KiB'; allowed is 0 (never), and 64KiB to "
+                 "16384GiB");
+    expect_error("checkpoint_interval='1KiB'",
+                 "option \"checkpoint_interval\" is '1KiB'; allowed is 0 (never) to 86400 seconds");
+    expect_error("checkpoint_interval=86401",
+                 "option \"checkpoint_interval\" is '86401'; allowed is 0 (never) to 86400 "
+                 "seconds");
 }
 
 Test(schema, column_count_is_limited) {
