@@ -22,7 +22,7 @@ static const char *const STATEMENT_SQL[COMMIT_ROWS_STATEMENT_COUNT] = {
     [COMMIT_ROWS_DELETE_ONE] = "DELETE FROM \"%w\".\"%w_log\" WHERE number = ?1",
     [COMMIT_ROWS_CONFIG] = "SELECT name, value FROM \"%w\".\"%w_config\" "
                            "WHERE name IN ('uuid', 'version', 'path', 'writes', 'memory', "
-                           "'inline_commit')",
+                           "'inline_commit', 'checkpoint_bytes', 'checkpoint_interval')",
 };
 
 int commit_rows_init(struct commit_rows *rows, struct connection *connection,
