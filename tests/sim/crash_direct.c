@@ -3,7 +3,9 @@
  * Strategy and replay: crash_driver.h. Invariants, after each crash: the store opens; what it
  * holds is one of the versions that may be left, from the last acknowledged commit on, whole (P2,
  * P3); reads and a scan agree, verify finds nothing (P4); opening it again gives the same; it takes
- * further writes and commits, and keeps them; nothing is left open or allocated. After a kill the
+ * further writes and commits, and keeps them; nothing is left open or allocated. Half of what is
+ * recorded takes checkpoints by itself: their cuts may come between any two operations, so each
+ * operation makes a version that may be left. After a kill the
  * same holds once more for a power cut in the next life.
  */
 #include "crash_direct.h"
@@ -14,7 +16,7 @@
 #define ARRAY_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 const struct direct_config DIRECT_CONFIGS[] = {
-    {16u << 10, 1}, {16u << 10, 4}, {64u << 10, 1}, {64u << 10, 4}};
+    {16u << 10, 1, false}, {16u << 10, 4, true}, {64u << 10, 1, true}, {64u << 10, 4, false}};
 #define CONFIG_COUNT ARRAY_COUNT(DIRECT_CONFIGS)
 
 /* "wide" writes more segments between two commits than are kept open. */
@@ -87,7 +89,8 @@ static void record(const struct crash_workload *workload, struct crash_recording
     const uint32_t number = recording->config;
     struct direct direct = {.config = &DIRECT_CONFIGS[number],
                             .random = sim_mix(recording->seed, 2),
-                            .next_value = 1000};
+                            .next_value = 1000,
+                            .takes_due = DIRECT_CONFIGS[number].takes_due};
     if (bases[number].image == NULL) {
         make_base(number);
     }

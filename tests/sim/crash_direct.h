@@ -12,6 +12,7 @@
 struct direct_config {
     uint64_t segment_bytes; /* pages are as small as they may be */
     uint32_t io_threads;
+    bool takes_due; /* checkpoints, by themselves: in what is recorded */
 };
 
 enum direct_op {
@@ -40,6 +41,7 @@ struct direct {
     uint64_t random;
     uint32_t next_value;
     uint64_t tried; /* the version that a checkpoint has ended */
+    bool takes_due;
     struct model *model;
     struct faster_store *store;
     struct faster_session *sessions[DIRECT_SESSIONS];

@@ -2,9 +2,12 @@
  *
  * Keys have their purposes, so that short sequences meet what they are about: some are there from
  * the start, some are not, some hold values larger than a page. Versions of the model are the
- * commits, and the clean closes; MARK_TRY and MARK_ACK stand around each.
+ * commits, and the clean closes; MARK_TRY and MARK_ACK stand around each. Where checkpoints are
+ * taken by themselves each operation makes one, too, which nothing acknowledges.
  */
 #include "crash_direct.h"
+
+#include <string.h>
 
 #include "sim_run.h"
 #include "sim_world.h"
@@ -57,6 +60,7 @@ static enum faster_status open_store(struct direct *direct, struct faster_error 
     struct faster_options options = options_of(direct->config);
     options.page_bytes = 0;
     options.segment_bytes = 0;
+    options.checkpoint_bytes = direct->takes_due ? FASTER_CHECKPOINT_BYTES_MIN : UINT64_MAX;
     enum faster_status status = faster_store_open(&options, &direct->store, error);
     for (uint32_t i = 0; status == FASTER_OK && i < DIRECT_SESSIONS; i++) {
         status = faster_session_open(direct->store, &direct->sessions[i]);
@@ -83,7 +87,19 @@ enum faster_status direct_try_open(struct direct *direct) {
     return status;
 }
 
+/* That the workloads have them. */
+static void count_checkpoints(const struct direct *direct) {
+    struct faster_stat stats[128];
+    const size_t count = direct->store == NULL ? 0 : faster_store_stats(direct->store, stats, 128);
+    for (size_t i = 0; i < count && i < 128; i++) {
+        if (strcmp(stats[i].name, "checkpoints_by_themselves") == 0) {
+            cases_add("checkpoints due", stats[i].value);
+        }
+    }
+}
+
 void direct_close(struct direct *direct) {
+    count_checkpoints(direct);
     for (uint32_t i = 0; i < DIRECT_SESSIONS; i++) {
         faster_snapshot_close(&direct->views[i]);
         faster_session_close(direct->sessions[i]);
@@ -139,6 +155,9 @@ static void call(struct direct *direct, uint32_t number, enum faster_op_kind kin
     op.kind = (int32_t)kind;
     op.value = (struct faster_bytes){bytes, value != 0 ? model_bytes(value, bytes) : 0};
     op.expected = (struct faster_bytes){expected, guess != 0 ? model_bytes(guess, expected) : 0};
+    if (direct->takes_due) {
+        sim_mark(MARK_TRY, model_newest(direct->model) + 1);
+    }
     enum faster_status status = faster_session_batch(session, &op, 1);
     status = crash_complete(session, &op, status == FASTER_OK ? op.status : status);
     const enum faster_status wanted = model_expect(direct->model, kind, key, guess);
@@ -147,6 +166,9 @@ static void call(struct direct *direct, uint32_t number, enum faster_op_kind kin
                 faster_session_message(session));
     if (status == FASTER_OK) {
         model_put(direct->model, key, kind == FASTER_OP_DELETE ? 0 : value);
+    }
+    if (direct->takes_due) {
+        (void)model_commit(direct->model);
     }
 }
 

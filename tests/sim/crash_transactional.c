@@ -16,10 +16,12 @@
 
 #define ARRAY_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* The first half's rows carry small commits. */
-const struct txn_config TXN_CONFIGS[] = {{16u << 10, 4096, true},       {64u << 10, 4096, false},
-                                         {16u << 10, 4096, false},      {16u << 10, 1, false},
-                                         {64u << 10, UINT64_MAX, true}, {64u << 10, 1, true}};
+/* The first half's rows carry small commits. Two take checkpoints by themselves, while they are
+ * recorded. */
+const struct txn_config TXN_CONFIGS[] = {
+    {16u << 10, 4096, true, false},       {64u << 10, 4096, false, false},
+    {16u << 10, 4096, false, true},       {16u << 10, 1, false, false},
+    {64u << 10, UINT64_MAX, true, false}, {64u << 10, 1, true, true}};
 #define CONFIG_COUNT ARRAY_COUNT(TXN_CONFIGS)
 
 static const struct crash_script SCRIPTS[] = {
@@ -86,8 +88,10 @@ static void make_base(size_t number) {
 
 static void record(const struct crash_workload *workload, struct crash_recording *recording) {
     const uint32_t number = recording->config;
-    struct txn_store store = {
-        .config = &TXN_CONFIGS[number], .random = sim_mix(recording->seed, 2), .next_value = 1000};
+    struct txn_store store = {.config = &TXN_CONFIGS[number],
+                              .random = sim_mix(recording->seed, 2),
+                              .next_value = 1000,
+                              .takes_due = TXN_CONFIGS[number].takes_due};
     if (bases[number].image == NULL) {
         make_base(number);
     }

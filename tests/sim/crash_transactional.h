@@ -14,6 +14,7 @@ struct txn_config {
     uint64_t segment_bytes; /* pages are as small as they may be */
     uint64_t inline_commit_bytes;
     bool syncs; /* the decider, each commit; else it may lose what came after the last checkpoint */
+    bool takes_due; /* checkpoints, by themselves: in what is recorded */
 };
 
 enum txn_op {
@@ -58,6 +59,7 @@ struct txn_store {
     uint64_t random;
     uint32_t next_value;
     uint32_t turns; /* of TXN_REOPEN */
+    bool takes_due;
     struct model *model;
     struct decisions decisions;
     struct ledger ledger; /* what the decider holds */

@@ -118,7 +118,8 @@ enum faster_status txn_remove(void) {
 }
 
 static enum faster_status open_store(struct txn_store *store, struct faster_error *error) {
-    const struct faster_options options = options_of(store->config);
+    struct faster_options options = options_of(store->config);
+    options.checkpoint_bytes = store->takes_due ? FASTER_CHECKPOINT_BYTES_MIN : UINT64_MAX;
     enum faster_status status = faster_store_open(&options, &store->store, error);
     if (status == FASTER_OK) {
         status = faster_session_open(store->store, &store->session);
@@ -286,6 +287,17 @@ static void note_older(struct txn_store *store) {
     }
 }
 
+/* The decider is synced, and the store's own thread takes a checkpoint while life goes on. */
+static void hand_over_if_due(struct txn_store *store) {
+    struct faster_commit_row row;
+    if (faster_store_checkpoint_claim(store->store)) {
+        CASES_CHECK(faster_store_committed(store->store, &row), "P3", "due without a commit");
+        sim_mark(MARK_ROW_DURABLE, store->decisions.count - 1);
+        cases_add("checkpoints due", 1);
+        faster_store_checkpoint_hand_over(store->store, &row);
+    }
+}
+
 void txn_commit(struct txn_store *store) {
     struct faster_commit_row row;
     uint64_t obsolete_below;
@@ -299,6 +311,7 @@ void txn_commit(struct txn_store *store) {
     }
     faster_txn_commit(store->txn);
     store->txn = NULL;
+    hand_over_if_due(store);
 }
 
 /* The decider may have the row, and then it turns out that it has, or has not. */

@@ -2,7 +2,8 @@
  *
  * The store has so little memory that most keys are on disk. Each thread opens and closes
  * sessions and calls every operation: alone, several left pending, and in batches; in between
- * scans, verifies and commits. Kinds of keys, by the first byte:
+ * scans, verifies and commits. The store takes checkpoints by itself all the time. Kinds of keys,
+ * by the first byte:
  *
  *   n  numbers, raised by read-modify-write: the sum of what was added is exact
  *   c  numbers, raised by compare-and-set: each success took the number one up
@@ -412,7 +413,9 @@ int main(int argc, char **argv) {
     struct faster_options options = {.writes = FASTER_WRITES_DIRECT,
                                      .memory_bytes = (1 + stress.seed % 4) << 20,
                                      .page_bytes = 16 << 10,
-                                     .segment_bytes = 256 << 10};
+                                     .segment_bytes = 256 << 10,
+                                     .checkpoint_bytes = 512 << 10,
+                                     .checkpoint_interval_ms = 50};
     stress_store_run(&stress, &options);
     printf("stress_direct: %llu operations in %llu sessions, %llu commits, %llu scans: "
            "0 differences\n",
