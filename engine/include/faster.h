@@ -292,7 +292,9 @@ FASTER_PUBLIC enum faster_status faster_store_create(const struct faster_options
 
 /* Opens a store and takes its lock (one process at a time). Writes nothing else.
  * A transactional store knows no commit yet: the first faster_session_meet_row() reads them. A
- * direct store is recovered to its last commit. Blocks up to lock_wait_ns. Any thread. On OK the
+ * direct store is recovered to its last commit; if that lasts, a diagnostic (INFO) tells every 5
+ * seconds how far it is, and `interrupt` is asked all the time. Else blocks up to lock_wait_ns. Any
+ * thread. On OK the
  * caller owns *store. OK, MISSING, FOREIGN, VERSION_NEWER, CORRUPT, COPY, BUSY, INVALID, NOMEM, IO,
  * FULL, READ_ONLY (may not be written here, and read_only is not set), INTERRUPTED, MISUSE. */
 FASTER_PUBLIC enum faster_status faster_store_open(const struct faster_options *options,
@@ -419,7 +421,8 @@ faster_session_meet_row(struct faster_session *session,
 
 /* Reads all rows of the caller's snapshot and makes memory know every commit up to
  * the newest: redo bytes are applied, the log above the last known commit is read and
- * its committed ranges are indexed. Writes nothing to disk. Blocks; asks `interrupt`.
+ * its committed ranges are indexed. Writes nothing to disk. Blocks; asks `interrupt`. The figures
+ * work, work_done_bytes and work_total_bytes tell how far it is, and diagnostics as in open.
  * OK, CORRUPT (a gap or a damaged byte below the newest end), COPY, FULL (index or redo
  * does not fit `memory`), NOMEM, IO, INTERRUPTED. After a failure the store keeps what
  * it knew and the call may be repeated. */

@@ -101,6 +101,9 @@ static enum faster_status take_block(struct reader *reader) {
     struct faster_store *store = reader->store;
     const uint64_t at = FST_INDEX_FILE_HEADER_BYTES + work->block_count * sizeof reader->bytes;
     size_t count;
+    if (work->is_recovery) {
+        fst_progress_reach(store, at);
+    }
     if (work->interrupt != NULL && work->interrupt(work->interrupt_context)) {
         return FASTER_INTERRUPTED;
     }
@@ -178,6 +181,11 @@ static enum faster_status read_file(struct fst_index_read *work, bool loads) {
     enum faster_status status = fst_checkpoint_file_open(store->files, FST_CHECKPOINT_FILE_INDEX,
                                                          work->number, &reader->file);
     if (status == FASTER_OK) {
+        if (work->is_recovery) {
+            fst_progress_begin(
+                store, FST_WORK_LOAD_INDEX,
+                fst_checkpoint_file_bytes(store->files, FST_CHECKPOINT_FILE_INDEX, work->number));
+        }
         status = take_header(reader);
         if (status == FASTER_OK) {
             status = take_blocks(reader);

@@ -9,6 +9,7 @@ struct fst_index_read {
     struct faster_session *session;
     uint64_t number;
     uint64_t nonce;                 /* as the root says */
+    bool is_recovery;               /* its progress is told */
     faster_interrupt_fn *interrupt; /* NULL, or asked for each block */
     void *interrupt_context;
     struct fst_index_file header; /* out, as what follows */

@@ -27,6 +27,7 @@ struct catch_up {
     struct faster_store *store;
     struct fst_recovery_pass pass;
     struct fst_log_cursor cursor;
+    fst_addr from;                 /* where it began */
     fst_addr at;                   /* records below have been passed */
     bool in_memory;                /* the disk's valid part has ended: redo only */
     struct fst_commit_point known; /* where it began: the last known commit, or the checkpoint's */
@@ -65,8 +66,11 @@ static enum faster_status pass_until(struct catch_up *work, fst_addr until) {
     cursor->loaded_from = cursor->loaded_to = fst_addr_of(0);
     enum faster_status status = FASTER_OK;
     while (status == FASTER_OK) {
-        if (fst_log_cursor_at_stretch_end(cursor) && interrupted(work)) {
-            return FASTER_INTERRUPTED;
+        if (fst_log_cursor_at_stretch_end(cursor)) {
+            fst_progress_reach(work->store, cursor->at.raw - work->from.raw);
+            if (interrupted(work)) {
+                return FASTER_INTERRUPTED;
+            }
         }
         status = fst_log_cursor_next(cursor, &item);
         if (status == FASTER_OK) {
@@ -388,6 +392,16 @@ static enum faster_status begin_with_checkpoint(struct catch_up *work) {
     return status;
 }
 
+/* What is on disk: the rows may tell of more, or of less. */
+static void note_length(const struct catch_up *work) {
+    struct fst_device *device = work->store->device;
+    fst_addr first;
+    fst_addr end;
+    const bool is_known =
+        device->ops->extent(device, &first, &end) == FASTER_OK && fst_addr_below(work->from, end);
+    fst_progress_begin(work->store, FST_WORK_READ_LOG, is_known ? end.raw - work->from.raw : 0);
+}
+
 static enum faster_status run(struct catch_up *work, faster_row_source_fn *next, void *context) {
     struct faster_store *store = work->store;
     enum faster_status status = begin_with_checkpoint(work);
@@ -398,7 +412,9 @@ static enum faster_status run(struct catch_up *work, faster_row_source_fn *next,
     work->newest = work->known;
     work->at =
         fst_addr_of(work->known.number == 0 ? fst_log_begin(store->log).raw : work->known.end);
+    work->from = work->at;
     work->in_memory = fst_addr_below(fst_log_head(store->log), fst_log_tail(store->log));
+    note_length(work);
     fst_aborted_forget_from(&store->aborted, work->at.raw);
     fst_pass_init(&work->pass, work->session, &work->known);
     status = fst_log_cursor_init(&work->cursor, work->session, work->at, work->at, true);
@@ -421,6 +437,7 @@ enum faster_status fst_catch_up(struct faster_session *session, faster_row_sourc
                             .interrupt = interrupt,
                             .interrupt_context = interrupt_context};
     enum faster_status status = run(&work, next, context);
+    fst_progress_end(store);
     if (status == FASTER_FULL && session->index_full) {
         status = fst_session_fail(session, FASTER_FULL,
                                   "the index of the store's keys does not fit `memory` = %llu "

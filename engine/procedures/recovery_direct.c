@@ -174,9 +174,14 @@ static enum faster_status follow(struct pass *pass, fst_addr from, fst_addr unti
     struct fst_log_cursor *cursor = &pass->cursor;
     struct fst_log_item item;
     enum faster_status status = fst_log_cursor_init(cursor, pass->session, from, until, true);
+    fst_progress_begin(pass->store, pass->index_records ? FST_WORK_READ_LOG : FST_WORK_FIND_END,
+                       until.raw > from.raw ? until.raw - from.raw : 0);
     while (status == FASTER_OK) {
-        if (fst_log_cursor_at_stretch_end(cursor) && asks_to_stop(pass)) {
-            return FASTER_INTERRUPTED;
+        if (fst_log_cursor_at_stretch_end(cursor)) {
+            fst_progress_reach(pass->store, cursor->at.raw - from.raw);
+            if (asks_to_stop(pass)) {
+                return FASTER_INTERRUPTED;
+            }
         }
         status = fst_log_cursor_next(cursor, &item);
         if (status == FASTER_OK) {
@@ -367,6 +372,7 @@ enum faster_status fst_recover_direct(struct faster_session *session,
             status = run_second_pass(&run, &end, has_index ? &index.header : NULL);
         }
     }
+    fst_progress_end(store);
     if (status == FASTER_OK) {
         store->last_cut = end;
         fst_publish_commit(store, &end);

@@ -101,8 +101,10 @@ enum faster_status fst_roots_load(struct faster_session *session, faster_interru
                                   bool *found) {
     const struct fst_checkpoint_state *state = &session->store->checkpoint;
     enum faster_status status = FASTER_OK;
-    *chosen = (struct fst_index_read){
-        .session = session, .interrupt = interrupt, .interrupt_context = interrupt_context};
+    *chosen = (struct fst_index_read){.session = session,
+                                      .is_recovery = true,
+                                      .interrupt = interrupt,
+                                      .interrupt_context = interrupt_context};
     *found = false;
     if (state->entry_count > 0) {
         fst_store_index_before_rows(session);

@@ -19,6 +19,7 @@
 #include "store/checkpoint_state.h"
 #include "store/io_budget.h"
 #include "store/pins.h"
+#include "store/progress.h"
 #include "store/store_files.h"
 #include "store/triggers.h"
 #include "structures/hash_index.h"
@@ -159,6 +160,7 @@ struct faster_store {
     bool base_is_known;
 
     struct fst_triggers triggers;
+    struct fst_progress progress;
 };
 
 /* How long one poll of a device queue waits before its caller looks around. */

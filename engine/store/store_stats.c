@@ -85,6 +85,19 @@ static void add_operations(struct figures *figures, const struct faster_store *s
         "since open");
 }
 
+static void add_recovery(struct figures *figures, const struct faster_store *store) {
+    const struct fst_progress *progress = &store->progress;
+    add(figures, "work", fst_load_relaxed_u32(&progress->work), "work",
+        "what recovery does now: 0 nothing, 1 looks for the log's end, 2 reads the copy of the "
+        "index, 3 reads the log");
+    add(figures, "work_done_bytes", fst_load_relaxed_u64(&progress->done_bytes), "bytes",
+        "of that, done");
+    add(figures, "work_total_bytes", fst_load_relaxed_u64(&progress->total_bytes), "bytes",
+        "of that, in all");
+    add(figures, "recovery_ns", fst_load_relaxed_u64(&progress->recovery_ns), "ns",
+        "that recovery has taken since open");
+}
+
 static void add_checkpoints(struct figures *figures, const struct faster_store *store) {
     const struct fst_triggers *triggers = &store->triggers;
     add(figures, "checkpoint_bytes_max", triggers->bytes == FST_DUE_NEVER ? 0 : triggers->bytes,
@@ -121,6 +134,7 @@ static void add_events(struct figures *figures, const struct faster_store *store
     add_checkpoints(figures, store);
     add(figures, "recovered_records", fst_load_relaxed_u64(&counters->recovered_records), "count",
         "records read to rebuild the index");
+    add_recovery(figures, store);
 }
 
 size_t faster_store_stats(const struct faster_store *store, struct faster_stat *stats,
