@@ -2,7 +2,7 @@
  *
  * Old versions, tombstones, ranges undone by a savepoint, a value in chunks, records of exactly one
  * sector at a sector's begin, a jump over what a failed write left, rows with and without redo, two
- * manifests, and, of a store that was closed, a copy of the index.
+ * manifests, and, of a direct store that was closed, a copy of the index.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -206,12 +206,11 @@ static void write_manifest(struct maker *maker) {
     remember(maker);
 }
 
-/* Recovery begins with it, and reads the log from here on. */
+/* Recovery begins with it, and reads the log from here on. In one store only: its file is larger
+ * than all others. */
 static void copy_index(struct maker *maker) {
-    const struct faster_checkpoint_request request = {
-        .kind = FASTER_CHECKPOINT_INDEX_ONLY,
-        .durable = maker->made->is_direct ? NULL : ledger_newest(&maker->made->ledger)};
-    if (!maker->made->is_killed) {
+    const struct faster_checkpoint_request request = {.kind = FASTER_CHECKPOINT_INDEX_ONLY};
+    if (maker->made->is_direct && !maker->made->is_killed) {
         MUST(faster_session_take_checkpoint(maker->session, &request, NULL));
     }
 }

@@ -351,7 +351,7 @@ static void replay(const char *words) {
 }
 
 int main(int argc, char **argv) {
-    struct cases cases = {.program = "faults_engine", .count = 35000};
+    struct cases cases = {.program = "faults_engine", .count = 30000};
     cases_begin(&cases, argc, argv);
     sim_world_begin(1, SIM_IN_ORDER);
     faults_make_images();

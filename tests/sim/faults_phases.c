@@ -319,8 +319,6 @@ static void run_index(struct faults_life *life) {
     (void)faults_take_checkpoint(life, FASTER_INDEX_COPY);
     faults_put(life, 23, MODEL_SMALL);
     (void)faults_take_checkpoint(life, FASTER_INDEX_LEAVE);
-    faults_write(life, 4, 0);
-    (void)faults_take_checkpoint(life, FASTER_INDEX_COPY);
     faults_commit(life);
 }
 
