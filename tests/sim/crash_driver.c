@@ -251,7 +251,11 @@ static const char *next_word(char **at) {
     return word != NULL ? word : "";
 }
 
+/* Of a regression: the workload takes another course than it did. */
 static _Noreturn void no_such_case(const char *words) {
+    if (driver.cases->replay == NULL) {
+        cases_fail("replay", "there is no case \"%s\" any more", words);
+    }
     fprintf(stderr, "%s: there is no case \"%s\"\n", driver.kind->program, words);
     exit(2);
 }
