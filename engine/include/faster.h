@@ -934,13 +934,12 @@ struct faster_backup_request {
  * against all but damage to the disk.
  *
  * Readers and writers go on, checkpoints wait. When it returns OK the copy is durable; it has the
- * original's UUID. After a failure nothing is left of
- * it; after a crash perhaps files without one named `store`. The session's own thread. Blocks; asks
- * `interrupt`. OK; SNAPSHOT_GONE; EXISTS (the directory holds something); FOREIGN (it is a file or
- * a link); COPY (the row is not the store's); BEHIND (the row is newer than what the store knows);
- * INVALID (the path; or the store is in memory); BUSY (no session is left, or too many snapshots
- * are open), READ_ONLY (the directory cannot be made), FULL, FAILED, IO, CORRUPT, NOMEM,
- * INTERRUPTED, MISUSE. */
+ * original's UUID. After a failure nothing is left of it; after a crash perhaps files without one
+ * named `store`. The session's own thread. Blocks; asks `interrupt`. OK; SNAPSHOT_GONE; EXISTS (the
+ * directory holds something); FOREIGN (it is a file or a link); COPY (the row is not the store's);
+ * BEHIND (the row is newer than what the store knows); INVALID (the path; or the store is in
+ * memory); BUSY (no session is left, or too many snapshots are open), READ_ONLY (the directory
+ * cannot be made), FULL, FAILED, IO, CORRUPT, NOMEM, INTERRUPTED, MISUSE. */
 FASTER_PUBLIC enum faster_status
 faster_session_backup(struct faster_session *session,
                       struct faster_backup_request *request) FASTER_MUST_CHECK;

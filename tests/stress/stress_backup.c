@@ -25,8 +25,9 @@
 #define SMALL_BYTES 400u
 #define LARGE_BYTES 40000u
 #define LARGE_ONE_IN 97u
-#define BACKUPS 12u
-#define PACE 32u
+#define BACKUPS 6u
+#define PACE 8u /* writes at a time, once there are enough: the log is to stay small */
+#define PACE_US 20000u
 
 #define CHECK(condition, what, status)                                                             \
     do {                                                                                           \
@@ -68,7 +69,7 @@ static void write_numbers(uint32_t thread) {
     for (uint64_t number = 1; number <= stress.steps || fst_load_relaxed_u64(&backups) < BACKUPS;
          number++) {
         if (number > stress.steps && number % PACE == 0) {
-            (void)usleep(1000);
+            (void)usleep(PACE_US);
         }
         const struct key key = {thread, (uint32_t)(number % KEYS)};
         struct faster_op op = {.key = {&key, sizeof key}, .value = {value, size_of(number)}};
