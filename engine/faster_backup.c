@@ -21,6 +21,9 @@ static enum faster_status prepare(struct fst_backup *backup) {
 enum faster_status faster_session_backup(struct faster_session *session,
                                          struct faster_backup_request *request) {
     struct fst_backup backup;
+    if (session == NULL) {
+        return FASTER_MISUSE;
+    }
     fst_clear_message(session);
     if (request == NULL || request->directory == NULL ||
         (session->store->direct && request->durable != NULL)) {

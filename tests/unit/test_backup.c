@@ -434,6 +434,8 @@ Test(backup, target_that_is_in_the_way_is_left_alone) {
     cr_assert(exists(path));
     request.directory = NULL;
     ASSERT_STATUS(faster_session_backup(rig.session, &request), FASTER_MISUSE);
+    ASSERT_STATUS(faster_session_backup(rig.session, NULL), FASTER_MISUSE);
+    ASSERT_STATUS(faster_session_backup(NULL, &request), FASTER_MISUSE);
     stop();
 }
 
