@@ -203,6 +203,7 @@ Test(misuse, store_calls_need_their_pointers, .init = start, .fini = stop) {
     ASSERT_STATUS(
         faster_store_salvage(NULL, rig.directory, no_record, NULL, NULL, NULL, NULL, NULL),
         FASTER_MISUSE);
+    ASSERT_STATUS(faster_store_adopt(NULL, NULL), FASTER_MISUSE);
     ASSERT_STATUS(faster_session_open(NULL, &session), FASTER_MISUSE);
     ASSERT_STATUS(faster_session_open(rig.store, NULL), FASTER_MISUSE);
     cr_assert_eq(faster_store_checkpoints(NULL, NULL, 0), 0);
@@ -230,6 +231,8 @@ Test(misuse, sessions_and_their_operations_need_their_pointers, .init = start, .
     ASSERT_STATUS(faster_session_grow(NULL), FASTER_MISUSE);
     ASSERT_STATUS(faster_session_take_checkpoint(NULL, NULL, NULL), FASTER_MISUSE);
     ASSERT_STATUS(faster_session_take_checkpoint(session, NULL, NULL), FASTER_MISUSE);
+    ASSERT_STATUS(faster_session_backup(NULL, NULL), FASTER_MISUSE);
+    ASSERT_STATUS(faster_session_backup(session, NULL), FASTER_MISUSE);
     ASSERT_STATUS(faster_session_checkpoint(session, NULL, NULL, NULL, NULL), FASTER_MISUSE);
     ASSERT_STATUS(faster_session_verify(session, NULL, NULL, NULL, NULL, NULL), FASTER_MISUSE);
     uint64_t count;
