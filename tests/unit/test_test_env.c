@@ -146,6 +146,12 @@ static enum faster_status call(enum fst_test_operation operation, const char *ot
         return env->path_rename(env, path, path);
     case FST_TEST_PATH_REMOVE:
         return symlink("nowhere", other) == 0 ? env->path_remove(env, other) : FASTER_IO;
+    case FST_TEST_PATH_LINK:
+        status = env->path_link(env, path, other);
+        return status == FASTER_OK ? env->path_remove(env, other) : status;
+    case FST_TEST_FILE_CLONE: /* which few file systems can */
+        status = env->file_clone(env, file, file);
+        return status == FASTER_INVALID ? FASTER_OK : status;
     case FST_TEST_DIRECTORY_CREATE:
         status = env->directory_create(env, other, 0700);
         (void)rmdir(other);
