@@ -119,15 +119,20 @@ bool faster_store_committed(struct faster_store *store, struct faster_commit_row
 }
 
 bool faster_store_checkpoint_claim(struct faster_store *store) {
-    return fst_triggers_claim(store);
+    return store != NULL && fst_triggers_claim(store);
 }
 
 void faster_store_checkpoint_hand_over(struct faster_store *store,
                                        const struct faster_commit_row *durable) {
-    fst_maintenance_hand_over(store, durable);
+    if (store != NULL) {
+        fst_maintenance_hand_over(store, durable);
+    }
 }
 
 bool faster_store_checkpoint_pays(const struct faster_store *store) {
+    if (store == NULL) {
+        return false;
+    }
     const uint64_t from = fst_load_relaxed_u64(&store->triggers.replay_from);
     const uint64_t end = fst_load_relaxed_u64(&store->committed_end);
     return !store->direct && store->checkpoint.has_files && from != 0 && end > from &&

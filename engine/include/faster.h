@@ -294,9 +294,9 @@ FASTER_PUBLIC enum faster_status faster_store_create(const struct faster_options
  * A transactional store knows no commit yet: the first faster_session_meet_row() reads them. A
  * direct store is recovered to its last commit; if that lasts, a diagnostic (INFO) tells every 5
  * seconds how far it is, and `interrupt` is asked all the time. Else blocks up to lock_wait_ns. Any
- * thread. On OK the
- * caller owns *store. OK, MISSING, FOREIGN, VERSION_NEWER, CORRUPT, COPY, BUSY, INVALID, NOMEM, IO,
- * FULL, READ_ONLY (may not be written here, and read_only is not set), INTERRUPTED, MISUSE. */
+ * thread. On OK the caller owns *store. OK, MISSING, FOREIGN, VERSION_NEWER, CORRUPT, COPY, BUSY,
+ * INVALID, NOMEM, IO, FULL, READ_ONLY (may not be written here, and read_only is not set),
+ * INTERRUPTED, MISUSE. */
 FASTER_PUBLIC enum faster_status faster_store_open(const struct faster_options *options,
                                                    struct faster_store **store,
                                                    struct faster_error *error) FASTER_MUST_CHECK;

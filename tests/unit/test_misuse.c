@@ -209,6 +209,9 @@ Test(misuse, store_calls_need_their_pointers, .init = start, .fini = stop) {
     cr_assert_eq(faster_store_checkpoints(NULL, NULL, 0), 0);
     cr_assert(!faster_store_committed(NULL, &row));
     cr_assert(!faster_store_committed(rig.store, NULL));
+    cr_assert(!faster_store_checkpoint_claim(NULL));
+    cr_assert(!faster_store_checkpoint_pays(NULL));
+    faster_store_checkpoint_hand_over(NULL, NULL);
     want("k", NULL);
 }
 
