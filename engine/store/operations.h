@@ -117,8 +117,8 @@ enum fst_attempt fst_find_for_write(struct faster_session *session, struct faste
                                     const struct fst_pending *walk, struct fst_index_slot *slot,
                                     struct fst_found *found, bool *exists);
 
-/* Copies the found value to `out` as it is at one moment. FOUND; BUSY, it is changing; or DONE, with
- * what the buffer says. (One that may change needs room for all that it may become.) */
+/* Copies the found value to `out` as it is at one moment. FOUND; BUSY, it is changing; or DONE,
+ * with what the buffer says. (One that may change needs room for all that it may become.) */
 enum fst_attempt fst_copy_version(const struct faster_store *store, struct faster_op *op,
                                   const struct fst_found *found,
                                   struct faster_buffer *out) FASTER_MUST_CHECK;

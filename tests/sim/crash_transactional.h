@@ -62,7 +62,7 @@ struct txn_store {
     bool takes_due;
     struct model *model;
     struct decisions decisions;
-    struct ledger ledger; /* what the decider holds */
+    struct ledger ledger;           /* what the decider holds */
     struct faster_commit_row older; /* of this life, before the last commit; number 0: none */
     struct faster_store *store;
     struct faster_session *session;
