@@ -209,6 +209,7 @@ enum faster_status fst_write(struct faster_session *session, struct faster_op *o
                              enum faster_op_kind kind) {
     const struct faster_store *store = session->store;
     op->kind = (int32_t)kind;
+    op->serial = 0;
     /* What is done at once has a record that it fits. */
     if (store->direct && fst_log_health(store->log) != FASTER_FAILED &&
         fst_op_try_at_once(session, op)) {
@@ -300,6 +301,7 @@ enum faster_status faster_session_batch(struct faster_session *session, struct f
             return FASTER_MISUSE;
         }
         ops[i].upper = FST_UPPER_ALL;
+        ops[i].serial = 0;
         enum faster_status status = check_sizes(session, &ops[i]);
         if (status != FASTER_OK) {
             return status;

@@ -57,6 +57,9 @@ extern "C" {
 #define FASTER_UUID_TEXT_BYTES 37u /* 36 characters and the terminating zero */
 #define FASTER_SAVEPOINTS_MAX 65536
 #define FASTER_SESSIONS_MAX 1023
+#define FASTER_SESSION_NAME_BYTES 32u  /* with the terminating zero */
+#define FASTER_SESSION_NAMES_MAX 1023u /* known to a store */
+#define FASTER_NAMED_SESSIONS_MAX 255u /* open at a time */
 #define FASTER_MESSAGE_BYTES 512u
 
 #if defined(__GNUC__)
@@ -379,6 +382,48 @@ faster_session_open(struct faster_store *store, struct faster_session **session)
  * scans must be closed; an open transaction is rolled back. */
 FASTER_PUBLIC void faster_session_close(struct faster_session *session);
 
+/* Opens a session of a direct store that numbers its operations, from 1 on: each one that changes
+ * something gets the next number when it takes effect (faster_op.serial), so one that is PENDING
+ * later than others that were begun after it. A commit makes a session's operations durable up to
+ * some number, whatever other sessions do. After a crash those up to the last durable number are
+ * there, and none beyond; the numbers go on from it. So whoever keeps its own operations in order
+ * knows which to repeat.
+ *
+ * `name` has 1 to 31 bytes, any but zero; one session has it at a time. It is known from its first
+ * operation that is committed on, until it is forgotten. `serial` (may be NULL) gets the number of
+ * its last operation that is there, 0: none. May make a commit; blocks. Any thread. OK; BUSY (a
+ * session has the name, or FASTER_NAMED_SESSIONS_MAX are open, or FASTER_SESSION_NAMES_MAX are
+ * known, or no session is left); INVALID (the name); MISUSE (a transactional store, or one that an
+ * earlier version created); READ_ONLY; NOMEM; and what faster_session_commit() returns. Source: CPR
+ * (SIGMOD 2019), section 2. */
+FASTER_PUBLIC enum faster_status
+faster_session_open_named(struct faster_store *store, const char *name, uint64_t *serial,
+                          struct faster_session **session) FASTER_MUST_CHECK;
+
+/* The number of the session's last operation that has taken effect, and of the last that is
+ * durable; 0: none, or the session has no name. The session's own thread. */
+FASTER_PUBLIC uint64_t faster_session_serial(const struct faster_session *session);
+FASTER_PUBLIC uint64_t faster_session_durable_serial(const struct faster_session *session);
+
+/* Forgets a name that no session has, durably with the next commit: should it be used again, it
+ * begins with 1. `session` is any of the store's, used by its own thread. May make a commit;
+ * blocks. OK; NOT_FOUND (it is not known); BUSY (a session has it); INVALID, MISUSE, READ_ONLY, and
+ * what faster_session_commit() returns. */
+FASTER_PUBLIC enum faster_status faster_session_forget(struct faster_session *session,
+                                                       const char *name) FASTER_MUST_CHECK;
+
+struct faster_session_info {
+    char name[FASTER_SESSION_NAME_BYTES];
+    uint64_t serial;         /* of the last operation that has taken effect */
+    uint64_t durable_serial; /* of the last one that a commit or checkpoint has made durable */
+    bool is_open;
+};
+
+/* Fills at most `count_max`, ascending by name, and returns how many there are: names that are
+ * open, or have done something. Any thread. */
+FASTER_PUBLIC size_t faster_store_sessions(struct faster_store *store,
+                                           struct faster_session_info *infos, size_t count_max);
+
 /* What a person should read about the session's last failure; "" if the status says
  * it all. Valid until the session's next call. */
 FASTER_PUBLIC const char *faster_session_message(const struct faster_session *session);
@@ -506,6 +551,9 @@ struct faster_op {
     enum faster_status status;    /* out: same as the call's result once complete */
 
     int32_t kind; /* in: batches, enum faster_op_kind; else set by the call */
+
+    uint64_t
+        serial; /* out, of a write: its number in a named session if it has taken effect; else 0 */
 
     /* Private to the engine while PENDING. */
     uint64_t hash;

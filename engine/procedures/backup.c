@@ -114,7 +114,7 @@ static enum faster_status fix_point(struct fst_backup *backup) {
     enum faster_status status = FASTER_OK;
     if (store->direct && !store->read_only) {
         backup->may_sync = true;
-        status = fst_cut_for_checkpoint(backup->session, false, &backup->point);
+        status = fst_cut_for_checkpoint(backup->session, false, &backup->point, NULL);
     } else if (store->direct) {
         backup->point = store->committed;
         backup->final_below = FST_ADDR_MAX; /* nobody writes to it */

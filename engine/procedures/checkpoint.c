@@ -90,6 +90,7 @@ enum faster_status fst_checkpoint_begin(struct fst_checkpoint *checkpoint,
 
 void fst_checkpoint_end(struct fst_checkpoint *checkpoint) {
     struct faster_store *store = checkpoint->session->store;
+    fst_told_names_release(store->env, &checkpoint->names);
     change_phase(store, FST_CHECKPOINT_REST);
     fst_checkpoints_leave(store);
 }
@@ -243,7 +244,7 @@ static enum faster_status fix_point(struct fst_checkpoint *checkpoint) {
     struct faster_store *store = checkpoint->session->store;
     change_phase(store, FST_CHECKPOINT_CUT);
     return store->direct ? fst_cut_for_checkpoint(checkpoint->session, checkpoint->has_index,
-                                                  &checkpoint->point)
+                                                  &checkpoint->point, &checkpoint->names)
                          : FASTER_OK;
 }
 

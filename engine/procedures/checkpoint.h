@@ -20,8 +20,9 @@ struct fst_checkpoint {
     enum fst_checkpoint_cause cause; /* NONE: a call */
     bool may_fix_tail;               /* the caller has the decider's write lock */
     struct fst_commit_point point;
-    bool point_is_older; /* than the newest commit: its control record is to be looked at */
-    bool is_overtaken;   /* a checkpoint of a later commit has been taken: there is nothing to do */
+    struct fst_told_names names; /* of a direct store, as of the point */
+    bool point_is_older;         /* than the newest commit: its control record is to be looked at */
+    bool is_overtaken; /* a checkpoint of a later commit has been taken: there is nothing to do */
     struct fst_index_write index;
     bool has_index;  /* a copy was made by this checkpoint */
     bool is_named;   /* a root may name it */

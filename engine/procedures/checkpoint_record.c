@@ -40,7 +40,8 @@ static struct fst_root root_of(const struct fst_checkpoint *checkpoint) {
                                         : FST_ROOT_FOLD_OVER,
                             .created_ns = store->env->wall_clock_ns(store->env),
                             .begin = checkpoint->begin,
-                            .log_end = fst_log_durable(store->log).raw};
+                            .log_end = fst_log_durable(store->log).raw,
+                            .session_count = checkpoint->names.count};
     if (point->number != 0) {
         root.point_number = point->number;
         root.point_nonce = point->nonce;
@@ -69,7 +70,9 @@ static bool is_repeated(const struct fst_checkpoint_state *state, const struct f
 static void note_root(struct fst_checkpoint *checkpoint, const struct fst_root *root) {
     struct faster_store *store = checkpoint->session->store;
     struct fst_checkpoint_state *state = &store->checkpoint;
-    struct fst_checkpoint_entry entry = {.root = *root, .bytes = sizeof *root};
+    struct fst_checkpoint_entry entry = {
+        .root = *root,
+        .bytes = sizeof *root + root->session_count * sizeof(struct fst_named_serial)};
     if (checkpoint->has_index) {
         state->index_number = root->index_number;
         state->index_nonce = root->index_nonce;
@@ -100,7 +103,8 @@ static enum faster_status write_root(struct fst_checkpoint *checkpoint) {
     }
     root.number = checkpoint->number;
     checkpoint->is_named = true;
-    enum faster_status status = fst_checkpoint_root_write(store->files, &root);
+    enum faster_status status =
+        fst_checkpoint_root_write(store->files, &root, checkpoint->names.sessions);
     if (status == FASTER_OK) {
         note_root(checkpoint, &root);
     }

@@ -21,7 +21,8 @@ static uint64_t count_changes(struct faster_store *store) {
 /* The tail does not tell: records of the next version may lie before the last control record, or
  * behind it where else its unit were padded. */
 static bool has_nothing_new(struct faster_store *store) {
-    return store->committed.number != 0 && count_changes(store) == store->covered_changes;
+    return store->committed.number != 0 && count_changes(store) == store->covered_changes &&
+           !fst_names_have_news(store);
 }
 
 static void raise_version(struct faster_store *store) {
@@ -36,26 +37,32 @@ static void raise_version(struct faster_store *store) {
 static enum faster_status append_control(struct faster_session *session) {
     struct faster_store *store = session->store;
     const uint64_t version = store->uncut_version;
-    struct fst_cut value = {.kind = FST_CONTROL_CUT,
-                            .version = version,
-                            .start = store->last_cut.end,
-                            .previous_control_address = store->last_cut.control_address,
-                            .previous_version = store->last_cut.number,
-                            .durable_control_address = store->committed.control_address};
+    struct fst_cut plain;
+    struct fst_cut *value = fst_names_fill(store, &plain);
+    *value = (struct fst_cut){.kind = FST_CONTROL_CUT,
+                              .version = version,
+                              .start = store->last_cut.end,
+                              .previous_control_address = store->last_cut.control_address,
+                              .previous_version = store->last_cut.number,
+                              .durable_control_address = store->committed.control_address,
+                              .session_count = value->session_count};
+    const size_t value_bytes =
+        sizeof *value + value->session_count * sizeof(struct fst_named_serial);
     /* Records of the next version may lie below this one, linked by an index that has grown
      * meanwhile: its bits are read when the place is taken. */
-    const struct fst_late_fields late = {&value.end, &value.index_bits};
+    const struct fst_late_fields late = {&value->end, &value->index_bits};
     fst_addr addr;
-    enum faster_status status = fst_draw_nonce(store->env, &value.nonce);
+    enum faster_status status = fst_draw_nonce(store->env, &value->nonce);
     if (status == FASTER_OK) {
-        status =
-            fst_append_unchained(session, FST_KIND_CONTROL, &value, sizeof value, &late, &addr);
+        status = fst_append_unchained(session, FST_KIND_CONTROL, value, (uint32_t)value_bytes,
+                                      &late, &addr);
     }
     if (status == FASTER_OK) {
         store->last_cut =
-            (struct fst_commit_point){version, value.nonce, value.start, value.end, addr.raw};
+            (struct fst_commit_point){version, value->nonce, value->start, value->end, addr.raw};
         store->uncut_version = 0;
-        fst_log_freeze(store->log, fst_addr_of(value.end));
+        fst_names_appended(store);
+        fst_log_freeze(store->log, fst_addr_of(value->end));
     }
     return status;
 }
@@ -74,6 +81,7 @@ static enum faster_status end_version(struct faster_session *session) {
     store->uncut_version = fst_load_relaxed_u64(&store->version);
     raise_version(store);
     fst_epoch_await(store->epoch);
+    fst_names_collect(store, store->uncut_version);
     return append_control(session);
 }
 
@@ -117,11 +125,15 @@ static void lead(struct faster_session *session) {
     gate->done = number;
     gate->status = status;
     gate->point = store->committed;
+    if (status == FASTER_OK) {
+        fst_names_synced(store); /* as of the point, for whoever has the mutex */
+    }
     env->condition_broadcast(env, gate->ended);
 }
 
 enum faster_status fst_cut_for_checkpoint(struct faster_session *session, bool must_cut,
-                                          struct fst_commit_point *point) {
+                                          struct fst_commit_point *point,
+                                          struct fst_told_names *names) {
     struct faster_store *store = session->store;
     const struct faster_env *env = store->env;
     struct fst_cut_gate *gate = &store->cut;
@@ -138,13 +150,16 @@ enum faster_status fst_cut_for_checkpoint(struct faster_session *session, bool m
     /* A later cut than the wanted one covers no less. */
     enum faster_status status = gate->status;
     *point = gate->point;
+    if (status == FASTER_OK && names != NULL) {
+        status = fst_names_copy(store, names);
+    }
     env->mutex_unlock(env, gate->mutex);
     return status;
 }
 
 enum faster_status fst_cut(struct faster_session *session) {
     struct fst_commit_point point;
-    return fst_cut_for_checkpoint(session, false, &point);
+    return fst_cut_for_checkpoint(session, false, &point, NULL);
 }
 
 /* Nobody raises the version meanwhile, so whoever is inside works in the present one: the last cut

@@ -36,10 +36,12 @@
  * share one cut. Outside the epoch. Blocks. OK, FULL, FAILED, IO, NOMEM. */
 enum faster_status fst_cut(struct faster_session *session) FASTER_MUST_CHECK;
 
-/* The same for a checkpoint: *point becomes the cut that covers it. With `must_cut` there is a new
- * one even if nothing has changed since the last. */
+/* The same for a checkpoint: *point becomes the cut that covers it, and `names` (may be NULL) what
+ * is durable of named sessions then. With `must_cut` there is a new one even if nothing has changed
+ * since the last. */
 enum faster_status fst_cut_for_checkpoint(struct faster_session *session, bool must_cut,
-                                          struct fst_commit_point *point) FASTER_MUST_CHECK;
+                                          struct fst_commit_point *point,
+                                          struct fst_told_names *names) FASTER_MUST_CHECK;
 
 /* A moment at which no cut is being made, for a copy of the index. */
 struct fst_cut_look {

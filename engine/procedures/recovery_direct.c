@@ -18,6 +18,9 @@
  * record, some of v + 2 (procedures/cut.h). What stands before the control record of v and is of
  * v + 1 counts if the next control record ends v + 1. If a jump follows, or nothing, it never
  * counted: its ranges go to the aborted list, and writing goes on in version v + 2.
+ *
+ * Named sessions get back what the newest root has of them, and then what the cuts say that the
+ * second pass meets (store/names.c).
  */
 #include "procedures/recovery_direct.h"
 
@@ -120,7 +123,9 @@ static enum faster_status check_index_bits(struct pass *pass, uint64_t bits) {
 
 static enum faster_status take_cut(struct pass *pass, const struct fst_log_item *item) {
     struct fst_cut cut;
-    if (!fst_cut_decode(fst_log_item_value(item), item->shape.value_bytes, &cut) ||
+    const void *sessions;
+    if (!fst_cut_decode(fst_log_item_value(item), item->shape.value_bytes, &cut, &sessions) ||
+        (cut.session_count != 0 && !fst_store_has_names(pass->store)) ||
         cut.end != item->addr.raw + item->shape.whole_bytes || cut.version != pass->version ||
         cut.previous_control_address != pass->last.control_address ||
         cut.previous_version != pass->last.number) {
@@ -133,7 +138,10 @@ static enum faster_status take_cut(struct pass *pass, const struct fst_log_item 
         (struct fst_commit_point){cut.version, cut.nonce, cut.start, cut.end, item->addr.raw};
     pass->version++;
     confirm_before(pass);
-    return check_index_bits(pass, cut.index_bits);
+    enum faster_status status = check_index_bits(pass, cut.index_bits);
+    return status == FASTER_OK && pass->index_records
+               ? fst_names_apply(pass->store, sessions, cut.session_count)
+               : status;
 }
 
 static enum faster_status take_jump(struct pass *pass, const struct fst_log_item *item) {
@@ -214,11 +222,12 @@ static bool knows_more(const struct pass *pass, const unsigned char *bytes, size
                        uint64_t addr) {
     struct fst_record_shape shape;
     struct fst_cut cut;
+    const void *sessions;
     return available >= FST_RECORD_SMALL_HEADER_BYTES &&
            fst_header_kind(fst_raw_header(bytes)) == FST_KIND_CONTROL &&
            fst_record_is_intact(bytes, available, fst_addr_of(addr), pass->store->checksum_seed,
                                 &shape) &&
-           fst_cut_decode(bytes + shape.key_offset_bytes, shape.value_bytes, &cut) &&
+           fst_cut_decode(bytes + shape.key_offset_bytes, shape.value_bytes, &cut, &sessions) &&
            cut.durable_control_address > pass->last.control_address;
 }
 
@@ -369,10 +378,17 @@ enum faster_status fst_recover_direct(struct faster_session *session,
     if (status == FASTER_OK && end.number != 0) {
         status = fst_roots_load(session, interrupt, interrupt_context, &index, &has_index);
         if (status == FASTER_OK) {
+            status = fst_roots_load_names(store);
+        }
+        if (status == FASTER_OK) {
             status = run_second_pass(&run, &end, has_index ? &index.header : NULL);
         }
     }
     fst_progress_end(store);
+    if (status == FASTER_OK && store->names.count > FASTER_SESSION_NAMES_MAX) {
+        status = fst_session_fail(session, FASTER_CORRUPT, "more than %u sessions have names",
+                                  FASTER_SESSION_NAMES_MAX);
+    }
     if (status == FASTER_OK) {
         store->last_cut = end;
         fst_publish_commit(store, &end);

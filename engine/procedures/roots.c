@@ -129,3 +129,10 @@ struct fst_commit_point fst_roots_newest_point(const struct faster_store *store)
     }
     return newest;
 }
+
+enum faster_status fst_roots_load_names(struct faster_store *store) {
+    const struct fst_checkpoint_state *state = &store->checkpoint;
+    return state->entry_count > 0
+               ? fst_names_apply(store, state->sessions, state->entries[0].root.session_count)
+               : FASTER_OK;
+}

@@ -13,6 +13,9 @@ enum faster_status fst_roots_load(struct faster_session *session, faster_interru
                                   void *interrupt_context, struct fst_index_read *chosen,
                                   bool *found) FASTER_MUST_CHECK;
 
+/* What the newest root has of named sessions. Before any record is read. OK, NOMEM. */
+enum faster_status fst_roots_load_names(struct faster_store *store) FASTER_MUST_CHECK;
+
 /* The newest point that a root vouches for; number 0: none. */
 struct fst_commit_point fst_roots_newest_point(const struct faster_store *store);
 

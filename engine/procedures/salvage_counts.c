@@ -187,8 +187,9 @@ static enum faster_status note_open(struct fst_salvage_counts *counts,
 static enum faster_status take_cut(struct fst_salvage_counts *counts,
                                    const struct fst_log_item *item) {
     struct fst_cut cut;
+    const void *sessions;
     size_t kept = 0;
-    if (!fst_cut_decode(fst_log_item_value(item), item->shape.value_bytes, &cut)) {
+    if (!fst_cut_decode(fst_log_item_value(item), item->shape.value_bytes, &cut, &sessions)) {
         return FASTER_OK;
     }
     for (size_t i = 0; i < counts->open_count; i++) {
@@ -235,10 +236,12 @@ static enum faster_status take_jump(struct fst_salvage_counts *counts,
 static enum faster_status take_end(struct fst_salvage_counts *counts,
                                    const struct fst_log_item *item) {
     struct fst_cut cut;
+    const void *sessions;
     if (counts->writes == 0) {
-        counts->writes = fst_cut_decode(fst_log_item_value(item), item->shape.value_bytes, &cut)
-                             ? FST_WRITES_DIRECT
-                             : FST_WRITES_TRANSACTIONAL;
+        counts->writes =
+            fst_cut_decode(fst_log_item_value(item), item->shape.value_bytes, &cut, &sessions)
+                ? FST_WRITES_DIRECT
+                : FST_WRITES_TRANSACTIONAL;
     }
     return counts->writes == FST_WRITES_DIRECT ? take_cut(counts, item)
                                                : take_control(counts, item);

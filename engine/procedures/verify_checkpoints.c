@@ -41,7 +41,8 @@ static enum faster_status check_index(struct fst_findings *findings, struct fst_
 static enum faster_status check_root(struct fst_findings *findings, struct fst_index_read *index,
                                      uint64_t number) {
     struct fst_root root;
-    enum faster_status status = fst_checkpoint_root_read(findings->store->files, number, &root);
+    enum faster_status status =
+        fst_checkpoint_root_read(findings->store->files, number, &root, NULL);
     if (is_damage(status)) {
         find(findings, "the checkpoint is damaged", number, FST_CHECKPOINT_FILE_ROOT, number);
         return FASTER_OK;

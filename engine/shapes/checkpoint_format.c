@@ -53,11 +53,11 @@ static uint64_t root_checksum(const struct fst_root *root, const void *sessions,
 
     return root->session_count == 0
                ? sum
-               : fst_checksum64(sessions, root->session_count * sizeof(struct fst_root_session),
+               : fst_checksum64(sessions, root->session_count * sizeof(struct fst_named_serial),
                                 sum);
 }
 
-void fst_root_seal(struct fst_root *root, const struct fst_root_session *sessions,
+void fst_root_seal(struct fst_root *root, const struct fst_named_serial *sessions,
                    const struct fst_format_owner *owner) {
     memcpy(root->magic, root_magic, FST_MAGIC_BYTES);
     root->format_version = FST_FORMAT_VERSION;
@@ -105,30 +105,6 @@ static bool root_makes_sense(const struct fst_root *root) {
            fst_format_is_zero(root->reserved, sizeof root->reserved);
 }
 
-static bool session_makes_sense(const struct fst_root_session *session) {
-    const char *end = memchr(session->name, '\0', sizeof session->name);
-
-    return end != NULL && end != session->name &&
-           fst_format_is_zero(end, (size_t)(session->name + sizeof session->name - end));
-}
-
-/* Names ascend, so none is there twice. */
-static bool sessions_make_sense(const uint8_t *bytes, uint32_t count) {
-    struct fst_root_session before = {{0}, 0};
-
-    for (uint32_t i = 0; i < count; i++) {
-        struct fst_root_session session;
-
-        memcpy(&session, bytes + i * sizeof session, sizeof session);
-        if (!session_makes_sense(&session) ||
-            memcmp(before.name, session.name, sizeof session.name) >= 0) {
-            return false;
-        }
-        before = session;
-    }
-    return true;
-}
-
 enum faster_status fst_root_check(const void *bytes, size_t count_bytes,
                                   const struct fst_format_owner *owner, uint64_t number,
                                   struct fst_root *root) {
@@ -144,9 +120,9 @@ enum faster_status fst_root_check(const void *bytes, size_t count_bytes,
         return FASTER_FOREIGN;
     }
     if (root->session_count > FST_ROOT_SESSIONS_MAX ||
-        count_bytes != sizeof *root + root->session_count * sizeof(struct fst_root_session) ||
+        count_bytes != sizeof *root + root->session_count * sizeof(struct fst_named_serial) ||
         root->checksum != root_checksum(root, sessions, owner) || root->number != number ||
-        !root_makes_sense(root) || !sessions_make_sense(sessions, root->session_count)) {
+        !root_makes_sense(root) || !fst_named_serials_make_sense(sessions, root->session_count)) {
         return FASTER_CORRUPT;
     }
     return FASTER_OK;

@@ -61,7 +61,7 @@ struct fst_root {
     uint64_t changed_below;        /* of a delta: below are single records, above all */
     uint64_t data_nonce;
     uint64_t resume_at; /* beyond the point the log counts from here on only; 0: from the point */
-    uint32_t session_count; /* struct fst_root_session that follow */
+    uint32_t session_count; /* struct fst_named_serial that follow; names ascend */
     uint32_t reserved_0;    /* zero */
     uint64_t data_number;   /* data.<n>, 0: none */
     uint64_t reserved[7];   /* zero */
@@ -69,19 +69,13 @@ struct fst_root {
                                that as seed, of the sessions, if there are any */
 };
 
-#define FST_ROOT_NAME_BYTES 32u
 #define FST_ROOT_SESSIONS_MAX 1023u
 
-struct fst_root_session {
-    char name[FST_ROOT_NAME_BYTES]; /* not empty, zero-terminated, padded with zeroes */
-    uint64_t serial;
-};
-
 #define FST_ROOT_BYTES_MAX                                                                         \
-    (sizeof(struct fst_root) + FST_ROOT_SESSIONS_MAX * sizeof(struct fst_root_session))
+    (sizeof(struct fst_root) + FST_ROOT_SESSIONS_MAX * sizeof(struct fst_named_serial))
 
 /* Seals the root in place; its sessions (may be NULL if there are none) are not copied. */
-void fst_root_seal(struct fst_root *root, const struct fst_root_session *sessions,
+void fst_root_seal(struct fst_root *root, const struct fst_named_serial *sessions,
                    const struct fst_format_owner *owner);
 /* The bytes are a whole file. `number` is that of the file's name. */
 enum faster_status fst_root_check(const void *bytes, size_t count_bytes,

@@ -28,12 +28,14 @@ struct fst_format_owner fst_format_owner_of(const struct fst_identity *identity)
 
 /* ---- identity ---- */
 
-/* Before values could be larger than a page, each discipline had a version of its own. */
+/* Before values could be larger than a page, each discipline had a version of its own; names are
+ * for sessions of direct stores. */
 static bool version_fits_discipline(const struct fst_identity *identity) {
     switch (identity->write_discipline) {
     case FST_WRITES_TRANSACTIONAL:
         return identity->format_version == FST_FORMAT_VERSION ||
-               identity->format_version >= FST_FORMAT_VERSION_CHUNKS;
+               (identity->format_version >= FST_FORMAT_VERSION_CHUNKS &&
+                identity->format_version <= FST_FORMAT_VERSION_CHECKPOINTS);
     case FST_WRITES_DIRECT:
         return identity->format_version == FST_FORMAT_VERSION_DIRECT ||
                identity->format_version >= FST_FORMAT_VERSION_CHUNKS;
@@ -48,7 +50,7 @@ static uint64_t identity_checksum(const struct fst_identity *identity) {
 
 void fst_identity_seal(struct fst_identity *identity) {
     memcpy(identity->magic, identity_magic, FST_MAGIC_BYTES);
-    identity->format_version = FST_FORMAT_VERSION_CHECKPOINTS;
+    identity->format_version = fst_format_version_for(identity->write_discipline);
     identity->reserved_0 = 0;
     memset(identity->reserved, 0, sizeof identity->reserved);
     identity->checksum = identity_checksum(identity);
@@ -67,7 +69,7 @@ static bool identity_makes_sense(const struct fst_identity *identity) {
 enum faster_status fst_identity_check(const void *bytes, size_t count_bytes,
                                       struct fst_identity *identity) {
     const enum faster_status status = fst_format_check_start(
-        bytes, count_bytes, identity_magic, sizeof *identity, FST_FORMAT_VERSION_CHECKPOINTS);
+        bytes, count_bytes, identity_magic, sizeof *identity, FST_FORMAT_VERSION_NEWEST);
 
     if (status != FASTER_OK) {
         return status;
@@ -258,11 +260,29 @@ bool fst_abort_list_decode(const void *value, size_t value_bytes, const struct f
                        list->range_count, control, ranges);
 }
 
-bool fst_cut_decode(const void *value, size_t value_bytes, struct fst_cut *cut) {
-    if (value_bytes != sizeof *cut) {
-        return false;
+static bool name_makes_sense(const char name[FASTER_SESSION_NAME_BYTES]) {
+    const char *end = memchr(name, '\0', FASTER_SESSION_NAME_BYTES);
+
+    return end != NULL && end != name &&
+           fst_format_is_zero(end, (size_t)(name + FASTER_SESSION_NAME_BYTES - end));
+}
+
+bool fst_named_serials_make_sense(const uint8_t *bytes, uint32_t count) {
+    struct fst_named_serial before = {{0}, 0};
+
+    for (uint32_t i = 0; i < count; i++) {
+        const struct fst_named_serial session = fst_named_serial_at(bytes, i);
+
+        if (!name_makes_sense(session.name) ||
+            memcmp(before.name, session.name, sizeof session.name) >= 0) {
+            return false;
+        }
+        before = session;
     }
-    memcpy(cut, value, sizeof *cut);
+    return true;
+}
+
+static bool cut_makes_sense(const struct fst_cut *cut) {
     return cut->kind == FST_CONTROL_CUT && cut->version != 0 && cut->nonce != 0 &&
            cut->previous_version < cut->version &&
            (cut->start == 0 || fst_is_record_addr(cut->start)) && fst_is_record_addr(cut->end) &&
@@ -271,7 +291,19 @@ bool fst_cut_decode(const void *value, size_t value_bytes, struct fst_cut *cut) 
            cut->previous_control_address < cut->end &&
            fst_is_record_addr_or_zero(cut->durable_control_address) &&
            cut->durable_control_address <= cut->previous_control_address &&
-           cut->index_bits <= FST_FORMAT_INDEX_BITS_MAX && cut->session_count == 0;
+           cut->index_bits <= FST_FORMAT_INDEX_BITS_MAX;
+}
+
+bool fst_cut_decode(const void *value, size_t value_bytes, struct fst_cut *cut,
+                    const void **sessions) {
+    if (value_bytes < sizeof *cut) {
+        return false;
+    }
+    memcpy(cut, value, sizeof *cut);
+    *sessions = (const uint8_t *)value + sizeof *cut;
+    return cut->session_count <= FST_CUT_SESSIONS_MAX &&
+           value_bytes == sizeof *cut + cut->session_count * sizeof(struct fst_named_serial) &&
+           cut_makes_sense(cut) && fst_named_serials_make_sense(*sessions, cut->session_count);
 }
 
 /* True if a record of `record_bytes` at `addr` lies whole in its page, below `end`. */

@@ -18,6 +18,8 @@
 #define FST_FORMAT_VERSION_DIRECT 2u      /* a direct store whose values fit a page */
 #define FST_FORMAT_VERSION_CHUNKS 3u      /* of either discipline, with values larger than a page */
 #define FST_FORMAT_VERSION_CHECKPOINTS 4u /* ... and the files of checkpoint_format.h */
+#define FST_FORMAT_VERSION_NAMES 5u       /* a direct store with those, and named sessions */
+#define FST_FORMAT_VERSION_NEWEST FST_FORMAT_VERSION_NAMES
 
 /* Names inside a store's directory. */
 #define FST_NAME_IDENTITY "store"
@@ -93,6 +95,12 @@ struct fst_address_range {
     uint64_t end; /* exclusive */
 };
 
+/* How many operations of a named session have taken effect. */
+struct fst_named_serial {
+    char name[FASTER_SESSION_NAME_BYTES]; /* not empty, zero-terminated, padded with zeroes */
+    uint64_t serial;                      /* 0: the name is forgotten */
+};
+
 /* The value of a CONTROL record; its key is empty; the header's previous address is 0.
  * Bytes [start, end) belong to the transaction except the aborted ranges; end is the
  * address just past this record. */
@@ -114,6 +122,7 @@ struct fst_control {
  * versions before, lie below this record; what lies below it and is of the next version is
  * covered by the next one. */
 #define FST_CONTROL_CUT UINT64_C(1)
+#define FST_CUT_SESSIONS_MAX 256u /* so that the record fits the smallest page */
 struct fst_cut {
     uint64_t kind;    /* FST_CONTROL_CUT; tells control records of a direct store apart */
     uint64_t version; /* from 1 */
@@ -124,7 +133,8 @@ struct fst_cut {
     uint64_t previous_version;
     uint64_t durable_control_address; /* the last cut known to be synced, 0: none */
     uint32_t index_bits;
-    uint32_t session_count; /* entries that follow this structure in the value; zero */
+    uint32_t session_count; /* entries that follow; zero before FST_FORMAT_VERSION_NAMES */
+    /* struct fst_named_serial sessions[session_count]; names ascend */
 };
 
 /* The value of an ABORT_LIST record: more ranges of the transaction it stands in. */

@@ -45,6 +45,10 @@ static inline bool fst_format_is_owners(const uint8_t *uuid, uint64_t generation
     return fst_uuid_equal(uuid, owner->uuid) && generation == owner->generation;
 }
 
+/* format.c. `bytes` holds that many struct fst_named_serial, not aligned: names are whole and
+ * ascend, so none is there twice. */
+bool fst_named_serials_make_sense(const uint8_t *bytes, uint32_t count) FASTER_MUST_CHECK;
+
 static inline bool fst_is_record_addr(uint64_t addr) {
     return addr >= FST_ADDR_FIRST_RAW && addr <= FST_ADDR_MAX && addr % FST_RECORD_ALIGN == 0;
 }

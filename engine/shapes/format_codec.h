@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "shapes/format.h"
 
@@ -28,6 +29,12 @@ struct fst_format_owner {
     uint64_t checksum_seed;
 };
 struct fst_format_owner fst_format_owner_of(const struct fst_identity *identity);
+
+/* Of new stores of that discipline. */
+static inline uint32_t fst_format_version_for(uint32_t write_discipline) {
+    return write_discipline == FST_WRITES_DIRECT ? FST_FORMAT_VERSION_NAMES
+                                                 : FST_FORMAT_VERSION_CHECKPOINTS;
+}
 
 /* generation, seeds, bits and the like are the caller's. */
 void fst_identity_seal(struct fst_identity *identity);
@@ -66,7 +73,14 @@ bool fst_control_decode(const void *value, size_t value_bytes, struct fst_contro
 bool fst_abort_list_decode(const void *value, size_t value_bytes, const struct fst_control *control,
                            struct fst_abort_list *list,
                            struct fst_range_list *ranges) FASTER_MUST_CHECK;
-bool fst_cut_decode(const void *value, size_t value_bytes, struct fst_cut *cut) FASTER_MUST_CHECK;
+/* `sessions` borrows cut->session_count struct fst_named_serial, not aligned. */
+bool fst_cut_decode(const void *value, size_t value_bytes, struct fst_cut *cut,
+                    const void **sessions) FASTER_MUST_CHECK;
+static inline struct fst_named_serial fst_named_serial_at(const void *sessions, size_t index) {
+    struct fst_named_serial session;
+    memcpy(&session, (const uint8_t *)sessions + index * sizeof session, sizeof session);
+    return session;
+}
 /* The list of a record at `addr`. Also false if the last chunk does not lie whole in its page,
  * below the record. */
 bool fst_chunk_list_decode(const void *value, size_t value_bytes, fst_addr addr, uint32_t page_bits,

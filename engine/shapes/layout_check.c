@@ -144,9 +144,9 @@ AT(fst_root, reserved, 192);
 AT(fst_root, checksum, 248);
 SIZE(fst_root, 256);
 
-AT(fst_root_session, name, 0);
-AT(fst_root_session, serial, 32);
-SIZE(fst_root_session, 40);
+AT(fst_named_serial, name, 0);
+AT(fst_named_serial, serial, 32);
+SIZE(fst_named_serial, 40);
 
 AT(fst_index_file, magic, 0);
 AT(fst_index_file, format_version, 8);

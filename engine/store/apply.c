@@ -221,13 +221,13 @@ static void release_overtaken(const struct faster_session *session, struct fst_h
     fst_release_version(held);
 }
 
-static void change_in_place(struct faster_session *session, struct fst_held *held,
-                            const struct faster_bytes *value) {
+static void change_in_place(struct faster_session *session, struct faster_op *op,
+                            struct fst_held *held, const struct faster_bytes *value) {
     struct fst_found *found = held->found;
     fst_guard_write(found->record, &found->shape, value->data, (uint32_t)value->size_bytes);
     fst_guard_give(found->record, true);
     held->has_guard = false;
-    fst_session_count(&session->counters.in_place_updates, 1);
+    fst_op_took_effect(session, op, &session->counters.in_place_updates);
 }
 
 /* ---- appending ---- */
@@ -264,7 +264,7 @@ static enum fst_attempt append(struct faster_session *session, struct faster_op 
     if (session->txn != NULL) {
         session->txn->record_count++;
     }
-    fst_session_count(&session->counters.appended_records, 1);
+    fst_op_took_effect(session, op, &session->counters.appended_records);
     return fst_op_done(op, FASTER_OK);
 }
 
@@ -273,7 +273,7 @@ enum fst_attempt fst_apply_value(struct faster_session *session, struct faster_o
                                  const struct faster_bytes *value) {
     if (held->may_change && held->has_guard &&
         value->size_bytes <= held->found->shape.value_capacity_bytes) {
-        change_in_place(session, held, value);
+        change_in_place(session, op, held, value);
         return fst_op_done(op, FASTER_OK);
     }
     if (value->size_bytes > faster_value_bytes_max(session->store, op->key.size_bytes)) {

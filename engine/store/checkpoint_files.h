@@ -41,16 +41,20 @@ struct fst_checkpoint_names {
 enum faster_status fst_checkpoint_names_list(const struct fst_store_files *files,
                                              struct fst_checkpoint_names *names) FASTER_MUST_CHECK;
 
-/* Reads and checks checkpoint.<number>. OK, MISSING, CORRUPT, FOREIGN, VERSION_NEWER, READ_ONLY,
- * FULL (no descriptor), NOMEM, IO. */
+/* Reads and checks checkpoint.<number>. `sessions` (may be NULL) gets its sessions, allocated;
+ * NULL: there are none. OK, MISSING, CORRUPT, FOREIGN, VERSION_NEWER, READ_ONLY, FULL (no
+ * descriptor), NOMEM, IO. */
 enum faster_status fst_checkpoint_root_read(const struct fst_store_files *files, uint64_t number,
-                                            struct fst_root *root) FASTER_MUST_CHECK;
+                                            struct fst_root *root,
+                                            struct fst_named_serial **sessions) FASTER_MUST_CHECK;
 
-/* Seals the root and writes checkpoint.<its number>: to a temporary name, synced, renamed, the
- * directory synced. OK: durable. After a failure it may be there: that does no harm, as all that it
- * names is durable. OK, FULL, NOMEM, READ_ONLY, MISUSE (it makes no sense), IO. */
-enum faster_status fst_checkpoint_root_write(const struct fst_store_files *files,
-                                             struct fst_root *root) FASTER_MUST_CHECK;
+/* Seals the root, whose sessions `sessions` are, and writes checkpoint.<its number>: to a temporary
+ * name, synced, renamed, the directory synced. OK: durable. After a failure it may be there: that
+ * does no harm, as all that it names is durable. OK, FULL, NOMEM, READ_ONLY, MISUSE (it makes no
+ * sense), IO. */
+enum faster_status
+fst_checkpoint_root_write(const struct fst_store_files *files, struct fst_root *root,
+                          const struct fst_named_serial *sessions) FASTER_MUST_CHECK;
 
 /* A root that stays, and the numbers of the files it needs; 0: none. */
 struct fst_checkpoint_kept {

@@ -41,12 +41,15 @@ static enum faster_status read_index_header(struct faster_store *store,
 
 static enum faster_status read_entry(struct faster_store *store, uint64_t number,
                                      struct fst_checkpoint_entry *entry) {
+    struct fst_checkpoint_state *state = &store->checkpoint;
     *entry = (struct fst_checkpoint_entry){0};
-    enum faster_status status = fst_checkpoint_root_read(store->files, number, &entry->root);
+    enum faster_status status = fst_checkpoint_root_read(
+        store->files, number, &entry->root, state->entry_count == 0 ? &state->sessions : NULL);
     if (status != FASTER_OK) {
         return status;
     }
-    if (entry->root.data_number != 0 || entry->root.session_count != 0) {
+    if (entry->root.data_number != 0 ||
+        (entry->root.session_count != 0 && !fst_store_has_names(store))) {
         return FASTER_VERSION_NEWER;
     }
     entry->bytes = fst_checkpoint_file_bytes(store->files, FST_CHECKPOINT_FILE_ROOT, number);
@@ -124,6 +127,7 @@ void fst_checkpoints_close(struct faster_store *store) {
         env->mutex_destroy(env, state->mutex);
     }
     env->release(env, state->entries);
+    env->release(env, state->sessions);
 }
 
 /* ---- the role ---- */

@@ -43,6 +43,7 @@ struct fst_checkpoint_state {
     uint64_t last_number;                 /* of any checkpoint there was */
     struct fst_checkpoint_entry *entries; /* newest first; room for kept_max + 1 */
     uint32_t entry_count;
+    struct fst_named_serial *sessions; /* of the newest root there was at open; for recovery */
     /* The index copy that a root without one of its own may name; number 0: none. */
     uint64_t index_number;
     uint64_t index_nonce;

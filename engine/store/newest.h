@@ -96,12 +96,13 @@ static inline bool fst_newest_take(struct fst_found *found) {
 }
 
 /* Ends it. True if the value has room there and was set; else nothing has changed. */
-static inline bool fst_newest_give(struct faster_session *session, const struct fst_found *found,
+static inline bool fst_newest_give(struct faster_session *session, struct faster_op *op,
+                                   const struct fst_found *found,
                                    const struct faster_bytes *value) {
     const bool has_room = value->size_bytes <= found->shape.value_capacity_bytes;
     if (has_room) {
         fst_guard_write(found->record, &found->shape, value->data, (uint32_t)value->size_bytes);
-        fst_session_count(&session->counters.in_place_updates, 1);
+        fst_op_took_effect(session, op, &session->counters.in_place_updates);
     }
     fst_guard_give(found->record, has_room);
     return has_room;
@@ -112,7 +113,7 @@ static inline bool fst_newest_upsert(struct faster_session *session, struct fast
                                      fst_addr addr) {
     struct fst_found found;
     if (!fst_newest_find_mutable(session, op, addr, &found) || !fst_newest_take(&found) ||
-        !fst_newest_give(session, &found, &op->value)) {
+        !fst_newest_give(session, op, &found, &op->value)) {
         return false;
     }
     op->status = FASTER_OK;
@@ -139,7 +140,8 @@ static inline bool fst_newest_look(struct faster_session *session, const struct 
 
 /* In a later stay: sets what was made of the copy, if the value is still the same, there is room,
  * and the record may still be changed in place. If so it is still in memory, and where it was. */
-static inline bool fst_newest_set_made(struct faster_session *session, struct fst_found *found) {
+static inline bool fst_newest_set_made(struct faster_session *session, struct faster_op *op,
+                                       struct fst_found *found) {
     const struct fst_merged *merged = &session->merged;
     if (merged->removes || /* which needs a record of its own */
         fst_addr_below(found->addr, fst_log_read_only(session->store->log)) ||
@@ -152,7 +154,7 @@ static inline bool fst_newest_set_made(struct faster_session *session, struct fs
         fst_guard_give(found->record, false);
         return false;
     }
-    return fst_newest_give(session, found, &value);
+    return fst_newest_give(session, op, found, &value);
 }
 
 /* An RMW. True: it is done, with OK or what merge says. Else what merge has made is kept for the
@@ -168,7 +170,7 @@ static inline bool fst_newest_rmw(struct faster_session *session, struct faster_
     const enum faster_status status = fst_rmw_merge(session, op);
     fst_epoch_enter(epoch, session->slot);
     fst_session_note_version(session);
-    if (status == FASTER_OK && !fst_newest_set_made(session, &found)) {
+    if (status == FASTER_OK && !fst_newest_set_made(session, op, &found)) {
         return false;
     }
     session->merged.op = NULL;

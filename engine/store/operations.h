@@ -89,6 +89,15 @@ static inline enum fst_attempt fst_op_done(struct faster_op *op, enum faster_sta
     return FST_ATTEMPT_DONE;
 }
 
+/* An operation has taken effect, in this stay in the epoch; `counter` is one of the session's. */
+static inline void fst_op_took_effect(struct faster_session *session, struct faster_op *op,
+                                      fst_atomic_u64 *counter) {
+    fst_session_count(counter, 1);
+    if (session->name != NULL) {
+        op->serial = fst_name_number(session->name);
+    }
+}
+
 /* TOO_BIG, with the sizes and the limits in the session's message. */
 enum faster_status fst_fail_too_big(struct faster_session *session, size_t key_bytes,
                                     size_t value_bytes);

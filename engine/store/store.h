@@ -18,6 +18,7 @@
 #include "store/aborted.h"
 #include "store/checkpoint_state.h"
 #include "store/io_budget.h"
+#include "store/names.h"
 #include "store/pins.h"
 #include "store/progress.h"
 #include "store/store_files.h"
@@ -161,7 +162,13 @@ struct faster_store {
 
     struct fst_triggers triggers;
     struct fst_progress progress;
+    struct fst_names names; /* of a direct store; sessions_lock */
 };
+
+/* Its sessions may have names. */
+static inline bool fst_store_has_names(const struct faster_store *store) {
+    return store->direct && store->identity.format_version >= FST_FORMAT_VERSION_NAMES;
+}
 
 /* How long one poll of a device queue waits before its caller looks around. */
 #define FST_POLL_NS UINT64_C(50000000)
@@ -194,7 +201,8 @@ struct fst_merged {
 
 struct faster_session {
     struct faster_store *store;
-    uint64_t version; /* of a direct store, as of the present stay in the epoch */
+    uint64_t version;      /* of a direct store, as of the present stay in the epoch */
+    struct fst_name *name; /* NULL: it has none */
     struct fst_session_counters counters;
     struct faster_session *newer; /* the store's list */
     struct faster_session *older;
@@ -233,7 +241,11 @@ static inline uint64_t fst_key_hash(const struct faster_store *store,
 static inline void fst_session_note_version(struct faster_session *session) {
     if (session->store->direct) {
         /* acquire: pairs with the release in raise_version() of cut.c */
-        session->version = fst_load_acquire_u64(&session->store->version);
+        const uint64_t version = fst_load_acquire_u64(&session->store->version);
+        if (session->name != NULL && session->version != version) {
+            fst_name_note_version(session->name, version);
+        }
+        session->version = version;
     }
 }
 

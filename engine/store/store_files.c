@@ -127,7 +127,7 @@ static enum faster_status identity_refused(struct faster_error *error, enum fast
         return fst_error_set(error, status,
                              "the store %s was written by a newer version; this one reads format "
                              "%u and older",
-                             directory, FST_FORMAT_VERSION_CHECKPOINTS);
+                             directory, FST_FORMAT_VERSION_NEWEST);
     }
     return fst_error_set(error, status, "%s/%s is damaged: the store cannot be identified",
                          directory, FST_NAME_IDENTITY);

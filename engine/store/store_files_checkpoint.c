@@ -101,8 +101,23 @@ enum faster_status fst_checkpoint_names_list(const struct fst_store_files *files
 
 /* ---- roots ---- */
 
+static enum faster_status copy_sessions(const struct faster_env *env, const struct fst_root *root,
+                                        const void *bytes, struct fst_named_serial **sessions) {
+    const size_t count_bytes = root->session_count * sizeof **sessions;
+    if (count_bytes == 0) {
+        return FASTER_OK;
+    }
+    *sessions = env->allocate(env, count_bytes);
+    if (*sessions == NULL) {
+        return FASTER_NOMEM;
+    }
+    memcpy(*sessions, (const unsigned char *)bytes + sizeof *root, count_bytes);
+    return FASTER_OK;
+}
+
 enum faster_status fst_checkpoint_root_read(const struct fst_store_files *files, uint64_t number,
-                                            struct fst_root *root) {
+                                            struct fst_root *root,
+                                            struct fst_named_serial **sessions) {
     const struct faster_env *env = files->env;
     char name[FST_CHECKPOINT_NAME_BYTES];
     const size_t capacity = FST_ROOT_BYTES_MAX + 1; /* one more, to see that the file ends */
@@ -116,6 +131,12 @@ enum faster_status fst_checkpoint_root_read(const struct fst_store_files *files,
         fst_small_file_read(env, files->directory, name, bytes, capacity, &count, NULL);
     if (status == FASTER_OK) {
         status = fst_root_check(bytes, count, &files->owner, number, root);
+    }
+    if (sessions != NULL) {
+        *sessions = NULL;
+    }
+    if (status == FASTER_OK && sessions != NULL) {
+        status = copy_sessions(env, root, bytes, sessions);
     }
     env->release(env, bytes);
     return status;
@@ -136,18 +157,37 @@ static enum faster_status rename_and_sync(const struct fst_store_files *files, u
     return status == FASTER_OK ? env->directory_sync(env, files->directory) : status;
 }
 
-enum faster_status fst_checkpoint_root_write(const struct fst_store_files *files,
-                                             struct fst_root *root) {
+static enum faster_status write_root(const struct fst_store_files *files,
+                                     const struct fst_root *root, const void *bytes,
+                                     size_t count_bytes) {
     struct fst_root checked;
-    fst_root_seal(root, NULL, &files->owner);
     /* What could not be read again is not written. */
-    if (fst_root_check(root, sizeof *root, &files->owner, root->number, &checked) != FASTER_OK) {
+    if (fst_root_check(bytes, count_bytes, &files->owner, root->number, &checked) != FASTER_OK) {
         return FASTER_MISUSE;
     }
     enum faster_status status =
-        fst_small_file_write(files->env, files->directory, FST_NAME_CHECKPOINT_TEMPORARY, root,
-                             sizeof *root, &files->mode, NULL);
+        fst_small_file_write(files->env, files->directory, FST_NAME_CHECKPOINT_TEMPORARY, bytes,
+                             count_bytes, &files->mode, NULL);
     return status == FASTER_OK ? rename_and_sync(files, root->number) : status;
+}
+
+enum faster_status fst_checkpoint_root_write(const struct fst_store_files *files,
+                                             struct fst_root *root,
+                                             const struct fst_named_serial *sessions) {
+    const struct faster_env *env = files->env;
+    const size_t sessions_bytes = root->session_count * sizeof *sessions;
+    unsigned char *bytes = env->allocate(env, sizeof *root + sessions_bytes);
+    if (bytes == NULL) {
+        return FASTER_NOMEM;
+    }
+    fst_root_seal(root, sessions, &files->owner);
+    memcpy(bytes, root, sizeof *root);
+    if (sessions_bytes > 0) {
+        memcpy(bytes + sizeof *root, sessions, sessions_bytes);
+    }
+    const enum faster_status status = write_root(files, root, bytes, sizeof *root + sessions_bytes);
+    env->release(env, bytes);
+    return status;
 }
 
 /* ---- retention ---- */

@@ -31,7 +31,7 @@ static enum faster_status draw_identity(const struct faster_options *options,
     }
     identity->write_discipline =
         options->writes == FASTER_WRITES_DIRECT ? FST_WRITES_DIRECT : FST_WRITES_TRANSACTIONAL;
-    identity->format_version = FST_FORMAT_VERSION_CHECKPOINTS;
+    identity->format_version = fst_format_version_for(identity->write_discipline);
     identity->generation = 1;
     identity->created_ns = env->wall_clock_ns(env);
     identity->tier_count = 1;
@@ -203,6 +203,7 @@ static void close_locks(struct faster_store *store) {
     fst_triggers_close(store);
     fst_checkpoints_close(store);
     fst_io_budget_finish(&store->io);
+    fst_names_finish(store);
     if (store->cut.ended != NULL) {
         env->condition_destroy(env, store->cut.ended);
     }

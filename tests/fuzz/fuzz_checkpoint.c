@@ -64,9 +64,9 @@ static void check_accepted_root(unsigned char *bytes, size_t count, const struct
                                 size_t bit) {
     struct fst_root again = *read;
     struct fst_root other;
-    FUZZ_CHECK(count == sizeof again + read->session_count * sizeof(struct fst_root_session),
+    FUZZ_CHECK(count == sizeof again + read->session_count * sizeof(struct fst_named_serial),
                "size");
-    fst_root_seal(&again, (const struct fst_root_session *)(const void *)(bytes + sizeof again),
+    fst_root_seal(&again, (const struct fst_named_serial *)(const void *)(bytes + sizeof again),
                   &owner);
     FUZZ_CHECK(memcmp(&again, bytes, sizeof again) == 0, "accepted, but never written so");
     FUZZ_CHECK(is_refusal(fst_root_check(bytes, count, &owner, NUMBER + 1, &other)), "number");

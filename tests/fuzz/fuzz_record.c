@@ -51,6 +51,7 @@ static void decode_values(const void *value, size_t count, uint64_t previous) {
     struct fst_range_list ranges;
     struct fst_abort_list list;
     struct fst_cut cut;
+    const void *sessions;
     struct fst_jump jump;
     struct fst_chunk_list chunks;
     struct fst_chunk chunk;
@@ -61,8 +62,12 @@ static void decode_values(const void *value, size_t count, uint64_t previous) {
     if (fst_abort_list_decode(value, count, &control, &list, &ranges)) {
         check_ranges(&ranges, control.start, control.end);
     }
-    if (fst_cut_decode(value, count, &cut)) {
+    if (fst_cut_decode(value, count, &cut, &sessions)) {
         FUZZ_CHECK(cut.kind == FST_CONTROL_CUT && cut.start < cut.end, "cut");
+        for (uint32_t i = 0; i < cut.session_count; i++) {
+            const struct fst_named_serial session = fst_named_serial_at(sessions, i);
+            FUZZ_CHECK(strnlen(session.name, sizeof session.name) < sizeof session.name, "name");
+        }
     }
     if (fst_jump_decode(value, count, 14, &jump)) {
         FUZZ_CHECK(jump.target % (1u << 14) == 0, "jump");

@@ -98,6 +98,11 @@ static void make_records(void) {
                                 .end = 8192,
                                 .previous_control_address = 4104,
                                 .previous_version = 1};
+    struct {
+        struct fst_cut cut;
+        struct fst_named_serial sessions[2];
+    } named = {cut, {{"a", 9}, {"worker-2", 0}}};
+    named.cut.session_count = 2;
     const struct {
         struct fst_control control;
         struct fst_address_range range;
@@ -114,6 +119,8 @@ static void make_records(void) {
     end_seed("record", "large");
     add_record(FST_KIND_CONTROL, 0, &cut, sizeof cut, "");
     end_seed("record", "cut");
+    add_record(FST_KIND_CONTROL, 0, &named, sizeof named, "");
+    end_seed("record", "cut-named");
     add_record(FST_KIND_CONTROL, 0, &control, sizeof control, "");
     end_seed("record", "control");
     add_record(FST_KIND_JUMP, 0, &jump, sizeof jump, "");
@@ -186,7 +193,7 @@ static void make_roots(void) {
                             .index_number = 6,
                             .index_nonce = 8,
                             .session_count = 2};
-    const struct fst_root_session sessions[2] = {{"a", 9}, {"worker-2", 1}};
+    const struct fst_named_serial sessions[2] = {{"a", 9}, {"worker-2", 1}};
     fst_root_seal(&root, sessions, &checkpoint_owner);
     add_byte(1 + 4);
     add_byte(0);

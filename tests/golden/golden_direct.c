@@ -7,9 +7,10 @@
  * and writes that no commit covers; a life that ends the same way after one more commit; a life
  * that ends with a clean close. So the log has cuts, records without one, and jumps; and, from
  * version 3 on, values larger than a page on all sides of them; from version 4 on, a copy of the
- * index in each of the first two lives, which what is lost follows. `check` copies each version,
- * since opening may write, and looks at every key, at what a scan sees, and at verify, before and
- * after some more writes.
+ * index in each of the first two lives, which what is lost follows; from version 5 on, sessions
+ * with names, some of whose operations are lost. `check` copies each version, since opening may
+ * write, and looks at every key, at what a scan sees, and at verify, before and after some more
+ * writes.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@
 #define VERSION_FIRST 2
 #define VERSION_CHUNKS 3 /* the first with values larger than a page */
 #define VERSION_CHECKPOINTS 4
+#define VERSION_NAMES 5
 #define LARGE_COUNT 4u
 #define LARGE_BYTES_MAX 80000u
 #define VERSION_MAX 100
@@ -126,6 +128,16 @@ static void write_what_is_lost(struct faster_session *session) {
     put_large(session, '0');
 }
 
+/* As many operations of a session of that name. */
+static void work_as(struct faster_store *store, const char *name, unsigned count) {
+    struct faster_session *session;
+    must(faster_session_open_named(store, name, NULL, &session) == FASTER_OK, "no named session");
+    for (unsigned i = 0; i < count; i++) {
+        put(session, "worked", "yes");
+    }
+    faster_session_close(session);
+}
+
 static void make(const char *directory) {
     char life[PATH_BYTES];
     char next[PATH_BYTES];
@@ -135,13 +147,17 @@ static void make(const char *directory) {
     must(faster_store_create(&options, NULL, NULL) == FASTER_OK, "cannot create");
     for (unsigned i = 0; i < 2; i++) {
         struct faster_store *store = open_store(life, &session);
+        work_as(store, "worker", 3);
         if (i == 0) {
+            work_as(store, "first life's", 7);
             first_life(session);
         } else {
             put(session, "second life", "yes");
             copy_index(session);
         }
         write_what_is_lost(session);
+        work_as(store, "worker", 5);
+        work_as(store, "lost", 1);
         snprintf(next, sizeof next, "%s-%u", directory, i + 1);
         run_command("cp -r --sparse=always", life, next);
         close_store(store, session);
@@ -149,6 +165,7 @@ static void make(const char *directory) {
     }
     struct faster_store *store = open_store(life, &session);
     put(session, "third life", "yes");
+    work_as(store, "third life's", 1);
     close_store(store, session);
     run_command("mv", life, directory);
 }
@@ -192,6 +209,22 @@ static uint64_t count_keys(struct faster_session *session) {
     return count;
 }
 
+static void check_names(struct faster_store *store, int version) {
+    struct faster_session_info infos[4];
+    struct faster_session *session;
+    if (version < VERSION_NAMES) {
+        must(faster_session_open_named(store, "worker", NULL, &session) == FASTER_MISUSE,
+             "an earlier version's store has a named session");
+        must(faster_store_sessions(store, infos, 4) == 0, "there are names");
+        return;
+    }
+    must(faster_store_sessions(store, infos, 4) == 3, "there are other names");
+    must(strcmp(infos[0].name, "first life's") == 0 && infos[0].durable_serial == 7 &&
+             strcmp(infos[1].name, "third life's") == 0 && infos[1].durable_serial == 1 &&
+             strcmp(infos[2].name, "worker") == 0 && infos[2].durable_serial == 6,
+         "named sessions have other numbers");
+}
+
 static void check_keys(struct faster_session *session, int version, uint64_t more) {
     const unsigned large_count = version >= VERSION_CHUNKS ? LARGE_COUNT : 0;
     uint64_t findings = 1;
@@ -209,6 +242,10 @@ static void check_keys(struct faster_session *session, int version, uint64_t mor
     want(session, "deleted", NULL);
     want(session, "second life", "yes");
     want(session, "third life", "yes");
+    if (version >= VERSION_NAMES) {
+        want(session, "worked", "yes");
+        more++;
+    }
     must(count_keys(session) == KEY_COUNT + 2 + large_count + more, "the scan shows other keys");
     must(faster_session_verify(session, NULL, NULL, NULL, NULL, &findings) == FASTER_OK &&
              findings == 0,
@@ -232,6 +269,7 @@ static bool check_version(const char *golden, int version) {
         struct faster_store *store = open_store(path, &session);
         must((faster_store_checkpoints(store, NULL, 0) > 0) == (version >= VERSION_CHECKPOINTS),
              "there are other checkpoints");
+        check_names(store, version);
         check_keys(session, version, life);
         put_number(session, "new", (unsigned)life, "one more");
         check_keys(session, version, life + 1);

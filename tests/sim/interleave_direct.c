@@ -302,8 +302,9 @@ static void finish_cut(void) {
         &cursor, world.sessions[3], fst_log_begin(store->log), fst_log_tail(store->log), false);
     while (status == FASTER_OK && (status = fst_log_cursor_next(&cursor, &item)) == FASTER_OK) {
         struct fst_cut cut;
+        const void *sessions;
         if (fst_header_kind(item.header) == FST_KIND_CONTROL &&
-            fst_cut_decode(fst_log_item_value(&item), item.shape.value_bytes, &cut)) {
+            fst_cut_decode(fst_log_item_value(&item), item.shape.value_bytes, &cut, &sessions)) {
             ended = cut.version;
         } else if (fst_header_kind(item.header) == FST_KIND_DATA) {
             sched_expect(fst_header_version(item.header) > ended,

@@ -72,7 +72,7 @@ Test(checkpoint_format, root_with_sessions_passes_and_damage_is_noticed) {
     const struct fst_format_owner owner = good_owner();
     struct {
         struct fst_root root;
-        struct fst_root_session sessions[2];
+        struct fst_named_serial sessions[2];
     } file = {good_root(), {{"a", 9}, {"worker-2", 1}}};
     file.root.session_count = 2;
     fst_root_seal(&file.root, file.sessions, &owner);

@@ -116,7 +116,7 @@ Test(format, segment_header_damage_is_noticed) {
 
 Test(format, wrong_magic_is_foreign_and_newer_version_is_named) {
     struct fst_identity identity = good_identity();
-    identity.format_version = FST_FORMAT_VERSION_CHECKPOINTS + 1;
+    identity.format_version = FST_FORMAT_VERSION_NEWEST + 1;
     cr_expect_eq(check_identity(&identity, sizeof identity), FASTER_VERSION_NEWER);
     identity.magic[0] = 'f';
     cr_expect_eq(check_identity(&identity, sizeof identity), FASTER_FOREIGN);
@@ -137,6 +137,9 @@ Test(format, old_versions_of_an_identity_go_with_one_discipline_each) {
     struct fst_identity identity = good_identity();
     fst_identity_seal(&identity);
     cr_expect_eq(identity.format_version, 4);
+    identity.write_discipline = FST_WRITES_DIRECT;
+    fst_identity_seal(&identity);
+    cr_expect_eq(identity.format_version, 5);
     cr_expect_eq(check_version(1, FST_WRITES_TRANSACTIONAL), FASTER_OK);
     cr_expect_eq(check_version(1, FST_WRITES_DIRECT), FASTER_CORRUPT);
     cr_expect_eq(check_version(2, FST_WRITES_TRANSACTIONAL), FASTER_CORRUPT);
@@ -145,7 +148,9 @@ Test(format, old_versions_of_an_identity_go_with_one_discipline_each) {
     cr_expect_eq(check_version(3, FST_WRITES_DIRECT), FASTER_OK);
     cr_expect_eq(check_version(4, FST_WRITES_TRANSACTIONAL), FASTER_OK);
     cr_expect_eq(check_version(4, FST_WRITES_DIRECT), FASTER_OK);
-    cr_expect_eq(check_version(5, FST_WRITES_DIRECT), FASTER_VERSION_NEWER);
+    cr_expect_eq(check_version(5, FST_WRITES_TRANSACTIONAL), FASTER_CORRUPT);
+    cr_expect_eq(check_version(5, FST_WRITES_DIRECT), FASTER_OK);
+    cr_expect_eq(check_version(6, FST_WRITES_DIRECT), FASTER_VERSION_NEWER);
 }
 
 static const struct fst_chunk_list good_list = {.value_bytes = 32000,
