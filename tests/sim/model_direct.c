@@ -1,20 +1,22 @@
 /* model_direct.c - random operations on a direct store against a plain map (P1-P6).
  *
  * Strategy: several sessions on one thread run every operation; some stay pending for a while.
- * Commits, faults of disk and memory, scans, verifies; ends of life that are clean, or a crash at
- * any moment: the directory is copied between two operations, or in the middle of one when it
- * writes or syncs, and then loses sectors that were not synced. During a commit, between the end
- * of a version and its control record, another session goes on writing.
+ * Commits, checkpoints, faults of disk and memory, scans, verifies; ends of life that are clean, or
+ * a crash at any moment: the directory is copied between two operations, or in the middle of one
+ * when it writes or syncs, and then loses sectors that were not synced. During a commit, between
+ * the end of a version and its control record, another session goes on writing.
  *
  * As one thread runs everything, all operations have one order, and a cut of the store is a
  * prefix of it. So the model remembers its map at each beginning of a commit since the last one
  * that was acknowledged.
  *
- * Invariants: each operation comes out as the map says; after an end the store holds exactly one
- * of the remembered maps, the last one after a clean close (so each session keeps a prefix, no
- * deleted key comes back, nothing is torn); an operation that met a fault did nothing; a full
- * disk is over when there is room; no memory is left over; nothing hangs (alarm).
- * Replay: model_direct SEED 1.
+ * The sessions have names, and number what they do.
+ *
+ * Invariants: each operation comes out as the map says, and has the next number if it took effect;
+ * after an end the store holds exactly one of the remembered maps, the last one after a clean close
+ * (so each session keeps a prefix, no deleted key comes back, nothing is torn), and of each name
+ * the number that it had then; an operation that met a fault did nothing; a full disk is over when
+ * there is room; no memory is left over; nothing hangs (alarm). Replay: model_direct SEED 1.
  *
  *     model_direct [first seed] [number of seeds]
  */
@@ -88,7 +90,7 @@ static void check_now(struct run *run) {
     model_map map;
     complete(run);
     read_map(run, map);
-    CHECK(run, memcmp(map, run->now, sizeof map) == 0, "the store is not what the model is", 0);
+    CHECK(run, memcmp(map, run->now.map, sizeof map) == 0, "the store is not what the model is", 0);
     check_scan(run, map);
 }
 
@@ -106,7 +108,10 @@ static void open_store(struct run *run, bool read_only) {
     enum faster_status status = faster_store_open(&options, &run->store, &error);
     CHECK(run, status == FASTER_OK, error.message, status);
     for (uint32_t i = 0; i < SESSIONS; i++) {
-        status = faster_session_open(run->store, &run->sessions[i]);
+        char name[16];
+        snprintf(name, sizeof name, "session %u", i);
+        status = read_only ? faster_session_open(run->store, &run->sessions[i])
+                           : faster_session_open_named(run->store, name, NULL, &run->sessions[i]);
         CHECK(run, status == FASTER_OK, "session", status);
         status = faster_snapshot_open_newest(run->sessions[i], &run->now_seen[i]);
         CHECK(run, status == FASTER_OK, "snapshot", status);
@@ -158,18 +163,30 @@ static void copy_in_the_middle(void *context, enum fst_test_operation operation)
     }
 }
 
+static void read_serials(const struct run *run, uint64_t serials[SESSIONS]) {
+    struct faster_session_info infos[SESSIONS];
+    const size_t count = faster_store_sessions(run->store, infos, SESSIONS);
+    CHECK(run, count <= SESSIONS, "there are other names", FASTER_OK);
+    memset(serials, 0, SESSIONS * sizeof *serials);
+    for (size_t i = 0; i < count; i++) {
+        serials[strtoul(infos[i].name + strlen("session "), NULL, 10) % SESSIONS] =
+            infos[i].durable_serial;
+    }
+}
+
 /* The store must be what it was at one of the cuts. */
 static void find_cut(struct run *run) {
-    model_map map;
+    struct model_state state = {{0}, {0}};
     uint32_t at = run->cut_count;
-    read_map(run, map);
-    while (at > 0 && memcmp(run->cuts[at - 1], map, sizeof map) != 0) {
+    read_map(run, state.map);
+    read_serials(run, state.serials);
+    while (at > 0 && memcmp(&run->cuts[at - 1], &state, sizeof state) != 0) {
         at--;
     }
     CHECK(run, at > 0, "what was recovered is no cut", 0);
-    check_scan(run, map);
-    memcpy(run->now, map, sizeof map);
-    memcpy(run->cuts[0], map, sizeof map);
+    check_scan(run, state.map);
+    run->now = state;
+    run->cuts[0] = state;
     run->cut_count = 1;
 }
 
@@ -206,7 +223,7 @@ static void crash(struct run *run) {
 static void end_life(struct run *run) {
     complete(run);
     if (!run->cut_is_open) {
-        memcpy(run->cuts[0], run->now, sizeof run->now);
+        run->cuts[0] = run->now;
         run->cut_count = 1;
     }
     close_store(run);
@@ -323,7 +340,7 @@ static void run_seed(struct run *run, uint64_t seed, const char *base) {
     run->test = fst_test_env_create();
     run->cuts = calloc(CUTS_MAX, sizeof *run->cuts);
     run->cut_count = 1;
-    memset(run->now, 0, sizeof run->now);
+    memset(&run->now, 0, sizeof run->now);
     snprintf(run->directory, sizeof run->directory, "%s/s%llu.0", base, (unsigned long long)seed);
     struct faster_options options = {.env = fst_test_env_get(run->test),
                                      .directory = run->directory,
@@ -362,13 +379,15 @@ int main(int argc, char **argv) {
     }
     fst_test_directory_remove(base);
     printf("model_direct: %llu seeds, %llu operations (%llu left pending, %llu during a cut), "
-           "%llu commits, %llu crashes (%llu in the middle), %llu torn sectors, %llu closes, %llu "
+           "%llu commits (%llu checkpoints asked for), %llu crashes (%llu in the middle), %llu "
+           "torn sectors, %llu closes, %llu "
            "faults: 0 differences\n",
            (unsigned long long)count, (unsigned long long)run->operations,
            (unsigned long long)run->left_pending, (unsigned long long)run->early,
-           (unsigned long long)run->commits, (unsigned long long)run->crashes,
-           (unsigned long long)run->middle, (unsigned long long)run->torn,
-           (unsigned long long)run->closes, (unsigned long long)run->faults);
+           (unsigned long long)run->commits, (unsigned long long)run->checkpoints,
+           (unsigned long long)run->crashes, (unsigned long long)run->middle,
+           (unsigned long long)run->torn, (unsigned long long)run->closes,
+           (unsigned long long)run->faults);
     free(run);
     return 0;
 }

@@ -15,6 +15,12 @@
 /* A value is a number; its bytes are derived from it. 0: absent. */
 typedef uint32_t model_map[KEY_COUNT];
 
+/* All there is at one moment. */
+struct model_state {
+    model_map map;
+    uint64_t serials[SESSIONS]; /* of the last operation of each named session */
+};
+
 struct model_op {
     struct faster_op op;
     struct faster_buffer result;
@@ -38,10 +44,12 @@ struct run {
     struct faster_store *store;
     struct faster_session *sessions[SESSIONS];
     struct faster_snapshot now_seen[SESSIONS];
-    model_map now;
-    model_map *cuts; /* what an end may leave; the first was acknowledged */
+    struct model_state now;
+    struct model_state *cuts; /* what an end may leave; the first was acknowledged */
     uint32_t cut_count;
     uint32_t next_value;
+    uint64_t excess[SESSIONS]; /* of the numbers of operations that have ended; zero, unless some
+                                  are pending */
     struct model_op pending[PENDING_MAX];
     uint32_t pending_count;
     bool has_written; /* in this life */
@@ -53,7 +61,8 @@ struct run {
     bool has_copied;
     uint64_t copied_durable;
     uint64_t copied_tail;
-    uint64_t operations, commits, early, crashes, middle, closes, faults, torn, left_pending;
+    uint64_t operations, commits, checkpoints, early, crashes, middle, closes, faults, torn,
+        left_pending;
 };
 
 /* ---- model_direct_operations.c ---- */

@@ -53,7 +53,7 @@ static void draw_op(struct run *run, struct model_op *call) {
         FASTER_OP_INSERT, FASTER_OP_COMPARE_AND_SET, FASTER_OP_RMW,    FASTER_OP_READ};
     call->index = run_draw(run, run_draw(run, 2) == 0 ? 10 : KEY_COUNT);
     call->value = run->next_value++;
-    call->guess = run_draw(run, 3) == 0 ? 1 : run->now[call->index];
+    call->guess = run_draw(run, 3) == 0 ? 1 : run->now.map[call->index];
     snprintf(call->key, sizeof call->key, "key-%05u", call->index);
     call->op = (struct faster_op){.key = {call->key, strlen(call->key)},
                                   .kind = (int32_t)KINDS[run_draw(run, 8)],
@@ -91,7 +91,7 @@ static enum faster_status start(struct run *run, struct model_op *call) {
 }
 
 static enum faster_status wanted(const struct run *run, const struct model_op *call) {
-    uint32_t now = run->now[call->index];
+    uint32_t now = run->now.map[call->index];
     if (call->reads) {
         return now == 0 ? FASTER_NOT_FOUND : FASTER_OK;
     }
@@ -105,19 +105,33 @@ static enum faster_status wanted(const struct run *run, const struct model_op *c
     return FASTER_OK;
 }
 
+/* Operations that were pending together take effect in any order: only the sum of their numbers is
+ * known. A delete of what is not there may write nothing. */
+static void check_serial(struct run *run, const struct model_op *call) {
+    uint64_t *last = &run->now.serials[call->session];
+    const bool took_effect = !call->reads && call->op.status == FASTER_OK;
+    if (took_effect && (call->op.serial != 0 || call->op.kind != FASTER_OP_DELETE)) {
+        run->excess[call->session] += call->op.serial - ++*last;
+    } else if (!call->reads) {
+        CHECK(run, call->op.serial == 0, "an operation without effect has a number",
+              call->op.status);
+    }
+}
+
 /* The operation has ended: it did what the map says, or nothing. */
 static void settle(struct run *run, struct model_op *call) {
     enum faster_status status = call->op.status;
     run->operations++;
+    check_serial(run, call);
     if (status >= FASTER_OK || !run->with_faults) {
         CHECK(run, status == wanted(run, call), "an operation's outcome", status);
         if (call->reads) {
             CHECK(run,
-                  status != FASTER_OK ||
-                      is_value(run->now[call->index], call->result.data, call->result.size_bytes),
+                  status != FASTER_OK || is_value(run->now.map[call->index], call->result.data,
+                                                  call->result.size_bytes),
                   "a wrong value", status);
         } else if (status == FASTER_OK) {
-            run->now[call->index] = call->op.kind == FASTER_OP_DELETE ? 0 : call->value;
+            run->now.map[call->index] = call->op.kind == FASTER_OP_DELETE ? 0 : call->value;
         }
     }
     faster_buffer_finish(&call->result);
@@ -130,6 +144,9 @@ void complete(struct run *run) {
         settle(run, &run->pending[i]);
     }
     run->pending_count = 0;
+    for (uint32_t i = 0; i < SESSIONS; i++) {
+        CHECK(run, run->excess[i] == 0, "operations have other numbers", FASTER_OK);
+    }
 }
 
 static bool is_pending(const struct run *run, uint32_t index) {
@@ -171,7 +188,7 @@ void operate(struct run *run) {
 
 static void remember_cut(struct run *run) {
     CHECK(run, run->cut_count < CUTS_MAX, "too many commits that failed", 0);
-    memcpy(run->cuts[run->cut_count++], run->now, sizeof run->now);
+    run->cuts[run->cut_count++] = run->now;
 }
 
 /* Between the end of a version and its control record, by other sessions than the committer. */
@@ -192,37 +209,52 @@ static void write_early(void *context, enum fst_test_operation operation) {
 
 /* A cut that failed may have ended its version. Then the next one ends that one first, and what
  * is written meanwhile belongs to the second. */
-static void keep_acknowledged(struct run *run, const model_map before, bool was_open) {
+static void keep_acknowledged(struct run *run, const struct model_state *before, bool was_open) {
     if (run->has_copied) {
         return; /* what was copied may be older */
     }
-    model_map last;
-    memcpy(last, run->cuts[run->cut_count - 1], sizeof last);
-    memcpy(run->cuts[0], before, sizeof last);
+    const struct model_state last = run->cuts[run->cut_count - 1];
+    run->cuts[0] = *before;
     run->cut_count = 1;
     if (was_open && run->has_early) {
-        memcpy(run->cuts[run->cut_count++], last, sizeof last);
+        run->cuts[run->cut_count++] = last;
     }
 }
 
+/* With a checkpoint of any kind, if nobody writes meanwhile: its index copy draws random numbers,
+ * too. */
+static enum faster_status call_commit(struct run *run, bool has_hook) {
+    struct faster_session *session = run->sessions[run->committer];
+    if (has_hook || run_draw(run, 3) != 0) {
+        return faster_session_commit(session);
+    }
+    const uint32_t which = run_draw(run, 4);
+    const struct faster_checkpoint_request request = {
+        .kind = which == 0 ? FASTER_CHECKPOINT_INDEX_ONLY : FASTER_CHECKPOINT_FOLD_OVER,
+        .index = which < 2 ? FASTER_INDEX_COPY : FASTER_INDEX_LEAVE};
+    run->checkpoints++;
+    return faster_session_take_checkpoint(session, &request, NULL);
+}
+
 enum faster_status commit(struct run *run) {
-    model_map before;
+    struct model_state before;
     bool was_open = run->cut_is_open;
     run->committer = run_draw(run, SESSIONS);
     run->has_early = false;
-    if (run->has_written && run->copy_in == 0 && run_draw(run, 2) == 0) {
+    const bool has_hook = run->has_written && run->copy_in == 0 && run_draw(run, 2) == 0;
+    if (has_hook) {
         complete(run);
         fst_test_env_hook(run->test, FST_TEST_RANDOM, write_early, run);
     }
-    memcpy(before, run->now, sizeof before);
+    before = run->now;
     remember_cut(run);
-    enum faster_status status = faster_session_commit(run->sessions[run->committer]);
+    enum faster_status status = call_commit(run, has_hook);
     fst_test_env_hook(run->test, FST_TEST_RANDOM, NULL, NULL);
     run->cut_is_open = status != FASTER_OK;
     if (status == FASTER_OK) {
         run->has_written = true;
         run->commits++;
-        keep_acknowledged(run, before, was_open);
+        keep_acknowledged(run, &before, was_open);
     }
     return status;
 }
