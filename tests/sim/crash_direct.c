@@ -2,11 +2,11 @@
  *
  * Strategy and replay: crash_driver.h. Invariants, after each crash: the store opens; what it
  * holds is one of the versions that may be left, from the last acknowledged commit on, whole (P2,
- * P3); reads and a scan agree, verify finds nothing (P4); opening it again gives the same; it takes
- * further writes and commits, and keeps them; nothing is left open or allocated. Half of what is
- * recorded takes checkpoints by itself: their cuts may come between any two operations, so each
- * operation makes a version that may be left. After a kill the
- * same holds once more for a power cut in the next life.
+ * P3), and each named session has the number of operations that it did up to there; reads and a
+ * scan agree, verify finds nothing (P4); opening it again gives the same; it takes further writes
+ * and commits, and keeps them; nothing is left open or allocated. Half of what is recorded takes
+ * checkpoints by itself: their cuts may come between any two operations, so each operation makes a
+ * version that may be left. After a kill the same holds once more for a power cut in the next life.
  */
 #include "crash_direct.h"
 

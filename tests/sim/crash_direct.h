@@ -74,6 +74,10 @@ void direct_end(struct direct *direct);
 #define DIRECT_MARKS 3u
 void direct_begin(struct direct *direct, const struct sim_image *image, struct case_range range,
                   bool is_kill);
+/* The version that the map is, of those that a crash may have left; the named sessions have its
+ * numbers. Before anything is written. */
+uint64_t direct_find(const struct direct *direct, const model_value map[DIRECT_KEYS],
+                     struct case_range range);
 /* Reads all there is. */
 void direct_read_map(struct direct *direct, model_value map[DIRECT_KEYS]);
 

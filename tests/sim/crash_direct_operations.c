@@ -63,7 +63,8 @@ static enum faster_status open_store(struct direct *direct, struct faster_error 
     options.checkpoint_bytes = direct->takes_due ? FASTER_CHECKPOINT_BYTES_MIN : UINT64_MAX;
     enum faster_status status = faster_store_open(&options, &direct->store, error);
     for (uint32_t i = 0; status == FASTER_OK && i < DIRECT_SESSIONS; i++) {
-        status = faster_session_open(direct->store, &direct->sessions[i]);
+        const char name[2] = {(char)('a' + i), '\0'};
+        status = faster_session_open_named(direct->store, name, NULL, &direct->sessions[i]);
         if (status == FASTER_OK) {
             status = faster_snapshot_open_newest(direct->sessions[i], &direct->views[i]);
         }
@@ -113,11 +114,34 @@ void direct_read_map(struct direct *direct, model_value map[DIRECT_KEYS]) {
     crash_read_map(direct->sessions[0], &direct->views[0], DIRECT_KEYS, map);
 }
 
+static bool has_serials(const struct direct *direct, uint64_t version) {
+    bool is_equal = true;
+    for (uint32_t i = 0; i < DIRECT_SESSIONS; i++) {
+        is_equal = is_equal && faster_session_durable_serial(direct->sessions[i]) ==
+                                   model_serial(direct->model, version, i);
+    }
+    return is_equal;
+}
+
+uint64_t direct_find(const struct direct *direct, const model_value map[DIRECT_KEYS],
+                     struct case_range range) {
+    uint64_t version = crash_find(direct->model, map, range);
+    while (version > range.low && !has_serials(direct, version) &&
+           memcmp(model_version(direct->model, version - 1), map, DIRECT_KEYS * sizeof *map) == 0) {
+        version--; /* a delete of what was not there changes no map */
+    }
+    CASES_CHECK(has_serials(direct, version), "P2",
+                "a session has another number than what it did: %llu, %llu",
+                (unsigned long long)faster_session_durable_serial(direct->sessions[0]),
+                (unsigned long long)faster_session_durable_serial(direct->sessions[1]));
+    return version;
+}
+
 /* After a kill, what was not acknowledged may be there, but is not safe. */
 static void take_up(struct direct *direct, struct case_range range, bool is_kill) {
     model_value map[DIRECT_KEYS];
     direct_read_map(direct, map);
-    const uint64_t version = crash_find(direct->model, map, range);
+    const uint64_t version = direct_find(direct, map, range);
     model_resume(direct->model, version);
     if (!is_kill) {
         sim_mark(MARK_ACK, version);
@@ -144,6 +168,15 @@ static enum faster_status set_value(void *context, const struct faster_bytes *ol
     return faster_buffer_assign(value, bytes, model_bytes(*wanted, bytes));
 }
 
+/* A delete of what is not there may write nothing. */
+static void note_serial(struct direct *direct, uint32_t session, const struct faster_op *op) {
+    const bool took_effect =
+        op->status == FASTER_OK && (op->serial != 0 || op->kind != FASTER_OP_DELETE);
+    const uint64_t serial = took_effect ? model_did(direct->model, session) : 0;
+    CASES_CHECK(op->serial == serial, "P2", "an operation has the number %llu, not %llu",
+                (unsigned long long)op->serial, (unsigned long long)serial);
+}
+
 /* Calls an operation and expects what the model says. */
 static void call(struct direct *direct, uint32_t number, enum faster_op_kind kind, uint32_t key,
                  model_value value, model_value guess) {
@@ -167,6 +200,7 @@ static void call(struct direct *direct, uint32_t number, enum faster_op_kind kin
     if (status == FASTER_OK) {
         model_put(direct->model, key, kind == FASTER_OP_DELETE ? 0 : value);
     }
+    note_serial(direct, number, &op);
     if (direct->takes_due) {
         (void)model_commit(direct->model);
     }
@@ -188,6 +222,7 @@ enum faster_status direct_try_write(struct direct *direct, uint32_t key, model_v
     if (status == FASTER_OK) {
         model_put(direct->model, key, value);
     }
+    note_serial(direct, 0, &op);
     return status;
 }
 

@@ -78,7 +78,7 @@ bool direct_has_store(const struct crash_recording *recording, const struct cras
 static void check_recovery(struct direct *direct, struct case_range range) {
     model_value map[DIRECT_KEYS];
     direct_read_map(direct, map);
-    const uint64_t version = crash_find(direct->model, map, range);
+    const uint64_t version = direct_find(direct, map, range);
     crash_verify(direct->sessions[1]);
     model_resume(direct->model, version);
     direct_close(direct);
@@ -169,7 +169,7 @@ bool direct_fail_once(const struct crash_recording *recording, const struct cras
     direct_open(&direct);
     model_value map[DIRECT_KEYS];
     direct_read_map(&direct, map);
-    const uint64_t version = crash_find(direct.model, map, range);
+    const uint64_t version = direct_find(&direct, map, range);
     direct_close(&direct);
     sim_world_life(state->image);
     (void)choice;
