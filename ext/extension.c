@@ -20,6 +20,7 @@ SQLITE_EXTENSION_INIT1
 #include "sql/findings.h"
 #include "sql/functions.h"
 #include "sql/mget.h"
+#include "sql/sessions.h"
 #include "sql/statistics.h"
 #include "store/connection.h"
 #include "store/registry.h"
@@ -50,6 +51,7 @@ static int register_all(struct connection *connection) {
     rc = rc == SQLITE_OK ? listing_register(connection, &STATISTICS_LISTING) : rc;
     rc = rc == SQLITE_OK ? listing_register(connection, &FINDINGS_LISTING) : rc;
     rc = rc == SQLITE_OK ? listing_register(connection, &CHECKPOINTS_LISTING) : rc;
+    rc = rc == SQLITE_OK ? listing_register(connection, &SESSIONS_LISTING) : rc;
     rc = rc == SQLITE_OK ? mget_register(connection) : rc;
     return rc == SQLITE_OK ? functions_register(connection) : rc;
 }

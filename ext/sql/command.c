@@ -10,6 +10,7 @@
  *                        writes are not part of it. Of a direct table: commits first. Words may
  *                        follow, see checkpoints.h
  *   grow                 doubles the index
+ *   session <name>       of a direct table: what the connection writes from now on is numbered
  *   verify               reads the whole store; fails with the first finding
  *   salvage              of faster_salvage() only: stores the rows of a damaged store
  */
@@ -23,6 +24,7 @@
 #include "sql/row_merge.h"
 #include "sql/row_write.h"
 #include "sql/salvage.h"
+#include "sql/sessions.h"
 #include "table/transaction.h"
 
 enum command {
@@ -37,14 +39,23 @@ enum command {
     COMMAND_GROW,
     COMMAND_VERIFY,
     COMMAND_SALVAGE,
+    COMMAND_SESSION,
     COMMAND_COUNT
 };
 
 static const char *const COMMAND_NAMES[COMMAND_COUNT] = {
-    [COMMAND_ADD] = "add",       [COMMAND_APPEND] = "append",   [COMMAND_MIN] = "min",
-    [COMMAND_MAX] = "max",       [COMMAND_CAS] = "cas",         [COMMAND_INSERT] = "insert",
-    [COMMAND_COMMIT] = "commit", [COMMAND_GROW] = "grow",       [COMMAND_CHECKPOINT] = "checkpoint",
-    [COMMAND_VERIFY] = "verify", [COMMAND_SALVAGE] = "salvage",
+    [COMMAND_ADD] = "add",
+    [COMMAND_APPEND] = "append",
+    [COMMAND_MIN] = "min",
+    [COMMAND_MAX] = "max",
+    [COMMAND_CAS] = "cas",
+    [COMMAND_INSERT] = "insert",
+    [COMMAND_COMMIT] = "commit",
+    [COMMAND_GROW] = "grow",
+    [COMMAND_CHECKPOINT] = "checkpoint",
+    [COMMAND_VERIFY] = "verify",
+    [COMMAND_SALVAGE] = "salvage",
+    [COMMAND_SESSION] = "session <name>",
 };
 
 /* The commands before COMMAND_INSERT. */
@@ -229,6 +240,10 @@ int command_run(struct table *table, sqlite3_value **argv) {
     if (checkpoint_parse(name, &checkpoint)) {
         command = COMMAND_CHECKPOINT;
     }
+    const char *session_name = session_parse(name);
+    if (session_name != NULL) {
+        command = COMMAND_SESSION;
+    }
     int rc = command > COMMAND_INSERT && command < COMMAND_COUNT ? check_alone(table, name, argv)
                                                                  : SQLITE_OK;
     if (rc != SQLITE_OK) {
@@ -252,6 +267,8 @@ int command_run(struct table *table, sqlite3_value **argv) {
         return run_verify(table);
     case COMMAND_SALVAGE:
         return salvage_run(table, table->connection->exchange);
+    case COMMAND_SESSION:
+        return session_take(table, session_name);
     case COMMAND_COUNT:
         break;
     }

@@ -10,6 +10,7 @@
 #include "sql/functions_write.h"
 #include "sql/row_input.h"
 #include "sql/salvage.h"
+#include "sql/sessions.h"
 #include "table/point.h"
 #include "table/table_lookup.h"
 #include "table/view.h"
@@ -172,6 +173,9 @@ static const struct function {
     {"faster_config", 3, SQLITE_UTF8 | SQLITE_DIRECTONLY, function_config},
     {"faster_salvage", 2, SQLITE_UTF8 | SQLITE_DIRECTONLY, salvage_function},
     {"faster_salvage", 3, SQLITE_UTF8 | SQLITE_DIRECTONLY, salvage_function},
+    {"faster_session", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY, session_function},
+    {"faster_session", 2, SQLITE_UTF8 | SQLITE_DIRECTONLY, session_function},
+    {"faster_session_forget", 2, SQLITE_UTF8 | SQLITE_DIRECTONLY, session_forget_function},
     {"faster_verify", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY, function_verify},
     {"faster_version", 0, SQLITE_UTF8 | SQLITE_INNOCUOUS | SQLITE_DETERMINISTIC, function_version},
 };

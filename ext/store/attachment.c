@@ -1,6 +1,7 @@
 /* attachment.c - see attachment.h. */
 #include "store/attachment.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/shared_cache.h"
@@ -96,17 +97,43 @@ void attachment_set_table_name(struct attachment *attachment, const char *table_
     }
 }
 
-int attachment_wake(struct attachment *attachment) {
-    if (attachment->session != NULL) {
-        return SQLITE_OK;
-    }
-    enum faster_status status = registry_open_session(attachment->entry, &attachment->session);
+static enum faster_status open_session(struct attachment *attachment) {
+    enum faster_status status =
+        registry_open_session(attachment->entry, attachment->session_name, &attachment->session);
     if (status == FASTER_OK && attachment->direct) {
         status = faster_snapshot_open_newest(attachment->session, &attachment->now);
         if (status != FASTER_OK) {
             close_session(attachment);
         }
     }
+    return status;
+}
+
+/* The names change places, so that it goes on with the old one if it cannot have the new one. */
+enum faster_status attachment_rename_session(struct attachment *attachment, const char *name) {
+    char former[FASTER_SESSION_NAME_BYTES];
+    if (name != NULL && (name[0] == '\0' || strlen(name) >= sizeof former)) {
+        return FASTER_INVALID;
+    }
+    if (strcmp(name == NULL ? "" : name, attachment->session_name) == 0) {
+        return FASTER_OK;
+    }
+    memcpy(former, attachment->session_name, sizeof former);
+    close_session(attachment);
+    (void)snprintf(attachment->session_name, sizeof former, "%s", name == NULL ? "" : name);
+    const enum faster_status status = open_session(attachment);
+    if (status != FASTER_OK) {
+        memcpy(attachment->session_name, former, sizeof former);
+        (void)!open_session(attachment); /* else with the next use */
+    }
+    return status;
+}
+
+int attachment_wake(struct attachment *attachment) {
+    if (attachment->session != NULL) {
+        return SQLITE_OK;
+    }
+    enum faster_status status = open_session(attachment);
     return status == FASTER_OK ? SQLITE_OK
                                : connection_engine_error(attachment->connection,
                                                          attachment->table_name, status, NULL);
@@ -114,7 +141,8 @@ int attachment_wake(struct attachment *attachment) {
 
 void attachment_rest(struct attachment *attachment) {
     if (attachment != NULL && attachment->views == NULL && attachment->txn == NULL &&
-        !registry_forked() && registry_is_crowded(attachment->entry)) {
+        attachment->session_name[0] == '\0' && !registry_forked() &&
+        registry_is_crowded(attachment->entry)) {
         close_session(attachment);
     }
 }

@@ -44,6 +44,7 @@ struct attachment {
     unsigned table_count;           /* table objects that point here */
     bool ended;                     /* to be destroyed when the last view and table are gone */
     struct faster_session *session; /* NULL while it rests */
+    char session_name[FASTER_SESSION_NAME_BYTES]; /* "": it has none; else it does not rest */
     struct faster_snapshot now; /* of a direct table, as long as the session: what functions read */
 
     struct view *views;        /* view.c: the open ones, newest first */
@@ -84,6 +85,10 @@ void attachment_release(struct attachment *attachment);
 /* Before each use: makes sure that it has a session. SQLITE_OK, or a failure with its message
  * in the connection. */
 int attachment_wake(struct attachment *attachment);
+/* A session with the name instead, NULL: without one. No view is open. As
+ * faster_session_open_named(); after a failure it has the former name. */
+enum faster_status attachment_rename_session(struct attachment *attachment,
+                                             const char *name) FASTER_MUST_CHECK;
 /* After each use: gives the session back if the store has many and nothing of this one is open.
  * `attachment` may be NULL. */
 void attachment_rest(struct attachment *attachment);

@@ -264,9 +264,11 @@ struct key_notes *registry_key_notes(struct registry_entry *entry) {
     return &entry->notes;
 }
 
-enum faster_status registry_open_session(struct registry_entry *entry,
+enum faster_status registry_open_session(struct registry_entry *entry, const char *name,
                                          struct faster_session **session) {
-    enum faster_status status = faster_session_open(entry->store, session);
+    enum faster_status status = name == NULL || name[0] == '\0'
+                                    ? faster_session_open(entry->store, session)
+                                    : faster_session_open_named(entry->store, name, NULL, session);
     if (status == FASTER_OK) {
         (void)atomic_fetch_add_explicit(&entry->session_count, 1, memory_order_relaxed);
     }

@@ -47,8 +47,9 @@ unsigned registry_user_total(const struct registry_entry *entry);
 /* Of a direct table. */
 struct key_notes *registry_key_notes(struct registry_entry *entry);
 
-/* Sessions of the store. OK, NOMEM, BUSY (none is left). `session` may be NULL to close. */
-enum faster_status registry_open_session(struct registry_entry *entry,
+/* Sessions of the store; `name` is NULL or "", or as of faster_session_open_named(), whose results
+ * come then, too. OK, NOMEM, BUSY (none is left). `session` may be NULL to close. */
+enum faster_status registry_open_session(struct registry_entry *entry, const char *name,
                                          struct faster_session **session) FASTER_MUST_CHECK;
 void registry_close_session(struct registry_entry *entry, struct faster_session *session);
 /* True if so many sessions are open that who does not use one should close it. */

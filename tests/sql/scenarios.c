@@ -1,6 +1,7 @@
 /* scenarios.c - one test by name for each situation that a joint commit must survive.
  * Sources: scenarios.c scenarios_support.c scenarios_commit.c scenarios_crash.c
- * scenarios_place.c scenarios_reader.c scenarios_fault.c scenarios_input.c scenarios_direct.c, and
+ * scenarios_place.c scenarios_reader.c scenarios_fault.c scenarios_input.c scenarios_direct.c
+ * scenarios_sessions.c, and
  * ../support/{sql_support,sql_files,fault_vfs,hook_table}.c.
  *
  * Strategy. Each scenario runs in a fresh process and directory. Most keep a FASTER table f
@@ -122,8 +123,8 @@ static void start_list(struct runner *runner, const struct scenario_entry *entry
 
 int main(int argc, char **argv) {
     static const struct scenario_entry *const lists[] = {
-        scenarios_fault,  scenarios_commit, scenarios_crash,  scenarios_place,
-        scenarios_reader, scenarios_input,  scenarios_direct, scenarios_large};
+        scenarios_fault, scenarios_commit, scenarios_crash, scenarios_place,   scenarios_reader,
+        scenarios_input, scenarios_direct, scenarios_large, scenarios_sessions};
     struct test_options options;
     struct runner runner = {.options = &options};
     test_options_parse(&options, argc, argv);

@@ -35,6 +35,7 @@ extern const struct scenario_entry scenarios_reader[];
 extern const struct scenario_entry scenarios_fault[];
 extern const struct scenario_entry scenarios_input[];
 extern const struct scenario_entry scenarios_large[];
+extern const struct scenario_entry scenarios_sessions[];
 
 /* Notes a failure and goes on. */
 bool expect(struct scenario *scenario, bool condition, const char *format, ...)
