@@ -12,10 +12,13 @@ static bool is_damage(enum faster_status status) {
     return status == FASTER_CORRUPT || status == FASTER_FOREIGN || status == FASTER_VERSION_NEWER;
 }
 
-static void find(struct fst_findings *findings, const char *what, uint64_t root,
+/* An empty root is there, too. */
+static void find(struct fst_findings *findings, const char *what, uint64_t root_number,
                  enum fst_checkpoint_file kind, uint64_t number) {
     char name[FST_CHECKPOINT_NAME_BYTES];
-    if (fst_checkpoint_file_bytes(findings->store->files, FST_CHECKPOINT_FILE_ROOT, root) != 0) {
+    struct fst_root root;
+    if (fst_checkpoint_root_read(findings->store->files, root_number, &root, NULL) !=
+        FASTER_MISSING) {
         fst_checkpoint_name(kind, number, name);
         fst_find_in_file(findings, what, name);
     }

@@ -103,6 +103,18 @@ static void verify(struct check *check) {
     check->outcome.is_noticed_by_verify = finding_count > 0 || status != FASTER_OK;
 }
 
+/* A killed process's last cut, of one operation, may be lost: see damage_store.c. */
+static void read_session(const struct check *check, struct faster_store *store) {
+    const uint64_t serial = check->store->serial;
+    struct faster_session_info info = {.serial = 0};
+    const size_t count = faster_store_sessions(store, &info, 1);
+    CASES_CHECK(count == (serial != 0) &&
+                    (info.durable_serial == serial ||
+                     (check->store->is_killed && info.durable_serial == serial - 1)),
+                "P4", "%zu named sessions, the first has the number %llu, not %llu", count,
+                (unsigned long long)info.durable_serial, (unsigned long long)serial);
+}
+
 static void read_all(struct check *check, struct ledger *ledger) {
     struct faster_snapshot snapshot;
     enum faster_status status = FASTER_OK;
@@ -142,6 +154,7 @@ struct damage_outcome damage_check(const struct damage_store *store, const struc
     const enum faster_status status = faster_store_open(&options, &opened, &error);
     if (succeeds(&check, status, "the open")) {
         CASES_CHECK(faster_session_open(opened, &check.session) == FASTER_OK, "P4", "no session");
+        read_session(&check, opened);
         read_all(&check, ledger);
         faster_session_close(check.session);
     }

@@ -1,8 +1,8 @@
 /* damage_store.c - small stores that hold one of everything that FORMAT.md knows.
  *
  * Old versions, tombstones, ranges undone by a savepoint, a value in chunks, records of exactly one
- * sector at a sector's begin, a jump over what a failed write left, rows with and without redo, two
- * manifests, and, of a direct store that was closed, a copy of the index.
+ * sector at a sector's begin, a named session, a jump over what a failed write left, rows with and
+ * without redo, two manifests, and, of a direct store that was closed, a copy of the index.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,7 +70,9 @@ static void open_store(struct maker *maker, uint64_t inline_commit_bytes) {
     struct faster_error error = {0};
     options.inline_commit_bytes = inline_commit_bytes;
     MUST(faster_store_open(&options, &maker->store, &error));
-    MUST(faster_session_open(maker->store, &maker->session));
+    MUST(maker->made->is_direct
+             ? faster_session_open_named(maker->store, "worker", NULL, &maker->session)
+             : faster_session_open(maker->store, &maker->session));
     if (!maker->made->is_direct) {
         MUST(ledger_meet(&maker->made->ledger, maker->session));
     }
@@ -326,6 +328,7 @@ void damage_make_store(struct damage_store *store, const char *name, bool is_dir
     sim_world_life(left);
     sim_image_release(left);
     open_store(maker, 4096);
+    store->serial = faster_session_serial(maker->session);
     close_store(maker);
     store->image = sim_disk_image(sim_world_disk());
     sim_image_each(store->image, note_file, store);

@@ -10,6 +10,8 @@
  *   i  inserted by whoever comes first: one thread wins
  *   v  values of any size, set, replaced and deleted: each holds its key and a checksum
  *
+ * Each thread works under a name every other time. Its numbers follow each other, whoever commits.
+ *
  * All of it is checked at the end, and once more after a close and an open.
  *
  *     stress_direct [operations per thread] [seed]
@@ -59,6 +61,9 @@ struct worker {
     struct faster_session *session;
     uint64_t random;
     uint64_t step;
+    char name[16];   /* "": it never has one */
+    uint64_t serial; /* of the last operation under the name */
+    bool is_named;   /* the present session is */
 };
 
 /* One operation with all that it needs. */
@@ -231,9 +236,42 @@ static void check_call(struct call *call) {
 /* ---- what a thread does ---- */
 
 static void open_session(struct worker *worker) {
-    enum faster_status status = faster_session_open(stress.store, &worker->session);
+    uint64_t serial = 0;
+    worker->is_named = worker->name[0] != '\0' && draw(worker, 2) == 0;
+    enum faster_status status =
+        worker->is_named
+            ? faster_session_open_named(stress.store, worker->name, &serial, &worker->session)
+            : faster_session_open(stress.store, &worker->session);
     CHECK(status == FASTER_OK, "session", status);
+    CHECK(!worker->is_named || serial == worker->serial, "a name has another number", 0);
     fst_add_relaxed_u64(&shared.sessions, 1);
+}
+
+static void close_session(struct worker *worker) {
+    if (worker->is_named) {
+        const uint64_t durable = faster_session_durable_serial(worker->session);
+        CHECK(durable <= worker->serial, "more is durable than was done", 0);
+        CHECK(faster_session_serial(worker->session) == worker->serial, "operations not counted",
+              0);
+    }
+    faster_session_close(worker->session);
+}
+
+/* Of what was pending together or in a batch: numbers in any order. */
+static void count_serials(struct worker *worker, const struct faster_op *ops, size_t step_bytes,
+                          uint32_t count) {
+    uint64_t sum = 0;
+    uint64_t wanted = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct faster_op *op =
+            (const struct faster_op *)(const void *)((const char *)ops + i * step_bytes);
+        if (op->kind != FASTER_OP_READ && op->serial != 0) {
+            CHECK(op->status == FASTER_OK, "a number without effect", op->status);
+            sum += op->serial;
+            wanted += ++worker->serial;
+        }
+    }
+    CHECK(sum == wanted, "other numbers", 0);
 }
 
 static void read_now(struct worker *worker, struct call *call) {
@@ -262,6 +300,7 @@ static void swap(struct worker *worker, struct call *call) {
     call->op.kind = exists ? FASTER_OP_COMPARE_AND_SET : FASTER_OP_INSERT;
     call_one(worker, NULL, call);
     faster_session_complete_pending(worker->session, true);
+    count_serials(worker, &call->op, sizeof *call, 1);
     check_call(call);
 }
 
@@ -293,6 +332,8 @@ static void run_group(struct worker *worker, struct call *calls) {
         }
         check_call(&calls[i]);
     }
+    count_serials(worker, is_batch ? ops : &calls[0].op, is_batch ? sizeof *ops : sizeof *calls,
+                  count);
     faster_snapshot_close(&now);
 }
 
@@ -328,6 +369,8 @@ static void step(struct worker *worker, struct call *calls) {
     enum faster_status status = FASTER_OK;
     if (dice < 10) {
         status = faster_session_commit(worker->session);
+        CHECK(!worker->is_named || faster_session_durable_serial(worker->session) == worker->serial,
+              "a commit left something out", 0);
         fst_add_relaxed_u64(&shared.commits, 1);
     } else if (dice < 12) {
         scan(worker);
@@ -336,7 +379,7 @@ static void step(struct worker *worker, struct call *calls) {
         status = faster_session_verify(worker->session, NULL, NULL, NULL, NULL, &findings);
         CHECK(findings == 0, "verify has findings", 0);
     } else if (dice < 30) {
-        faster_session_close(worker->session);
+        close_session(worker);
         open_session(worker);
     } else if (dice < 300) {
         swap(worker, calls);
@@ -350,6 +393,8 @@ static void *work(void *context) {
     struct worker worker = {.random = stress.seed + (uint64_t)(uintptr_t)context * 7919};
     struct call *calls = calloc(GROUP, sizeof *calls);
     CHECK(calls != NULL, "memory", 0);
+    snprintf(worker.name, sizeof worker.name, "%llx",
+             (unsigned long long)((uintptr_t)context & UINT32_MAX));
     open_session(&worker);
     for (worker.step = 0; worker.step < stress.steps; worker.step++) {
         step(&worker, calls);
@@ -358,7 +403,7 @@ static void *work(void *context) {
         faster_buffer_finish(&calls[i].result);
     }
     free(calls);
-    faster_session_close(worker.session);
+    close_session(&worker);
     return NULL;
 }
 

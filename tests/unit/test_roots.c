@@ -196,6 +196,18 @@ Test(roots, index_only_has_its_own_cut) {
     stop();
 }
 
+Test(roots, root_that_was_cut_to_nothing_is_found) {
+    char path[512];
+    start_direct();
+    put_numbers(10, 1);
+    path_of(FST_CHECKPOINT_FILE_ROOT, take(FASTER_CHECKPOINT_FOLD_OVER, FASTER_INDEX_LEAVE).number,
+            path);
+    want_findings(0);
+    cr_assert_eq(truncate(path, 0), 0);
+    want_findings(1);
+    stop();
+}
+
 /* What an index leads to may never have reached the disk when the process ends before the cut: the
  * next life uses the addresses again. */
 static bool stop_after_blocks(void *context) {
