@@ -253,8 +253,11 @@ static enum faster_status search_page(struct pass *pass, uint64_t from, bool *fo
 static enum faster_status check_end(struct pass *pass, fst_addr stop, fst_addr existing_end) {
     struct faster_store *store = pass->store;
     const uint64_t page_bytes = fst_log_page_bytes(store->log);
+    /* Behind the last cut its unit holds padding, which a jump may have been written over: torn. */
+    const uint64_t intact =
+        fst_max_u64(stop.raw, fst_align_up_u64(pass->last.end, FST_WRITE_UNIT_BYTES));
     if (pass->last.end < durable_cut(store).end ||
-        stop.raw < fst_min_u64(store->manifest.durable_end, existing_end.raw)) {
+        intact < fst_min_u64(store->manifest.durable_end, existing_end.raw)) {
         return corrupt(pass, stop.raw, "synced bytes are missing or damaged");
     }
     enum faster_status status = FASTER_OK;
