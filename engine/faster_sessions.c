@@ -46,6 +46,9 @@ enum faster_status faster_session_open_named(struct faster_store *store, const c
         return status;
     }
     status = take_name(*session, name);
+    if (status == FASTER_OK) {
+        status = fst_make_writable(*session); /* now what was recovered is durable */
+    }
     if (status != FASTER_OK) {
         fst_session_close(*session);
         *session = NULL;

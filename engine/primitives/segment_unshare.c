@@ -16,10 +16,13 @@
 #include "primitives/segment_files.h"
 #include "primitives/segment_names.h"
 
-static bool is_shared(const struct fst_segment_files *files, const char *path) {
+/* A file that cannot be looked at may be shared. */
+static enum faster_status ask_if_shared(const struct fst_segment_files *files, const char *path,
+                                        bool *is_shared) {
     struct fst_file_info info;
-    return files->env->path_info(files->env, path, &info) == FASTER_OK &&
-           info.kind == FST_FILE_REGULAR && info.link_count > 1;
+    const enum faster_status status = files->env->path_info(files->env, path, &info);
+    *is_shared = status == FASTER_OK && info.kind == FST_FILE_REGULAR && info.link_count > 1;
+    return status == FASTER_MISSING ? FASTER_OK : status;
 }
 
 /* A crash leaves the old file or the new one under the segment's name: both have the same bytes. */
@@ -52,12 +55,16 @@ enum faster_status fst_segment_files_unshare(struct fst_segment_files *files,
     enum faster_status status;
     char path[FST_PATH_BYTES_MAX];
     bool is_changed = false;
+    bool is_shared = false;
 
     do {
         status = fst_segment_names_next(env, files->directory, &batch);
         for (unsigned i = 0; status == FASTER_OK && i < batch.count; i++) {
             status = fst_segment_path(files->directory, batch.index[i], path);
-            if (status == FASTER_OK && is_shared(files, path)) {
+            if (status == FASTER_OK) {
+                status = ask_if_shared(files, path, &is_shared);
+            }
+            if (status == FASTER_OK && is_shared) {
                 is_changed = true; /* also by a rename that says it has failed */
                 status = replace(files, path);
                 fst_segment_files_forget(files, batch.index[i]);

@@ -91,20 +91,16 @@ enum faster_status fst_backup_prepare(struct fst_backup *backup) {
         backup->point.number != 0 && backup->point.number < store->committed.number;
     backup->may_sync = store->writing_started;
     backup->final_below = fst_first_written(store, store->committed.end);
+    backup->on_disk_below = fst_min_u64(store->committed.end, fst_log_head(store->log).raw);
     return check_not_gone(backup);
 }
 
-/* An older commit than the newest one has its control record in the log, unless a checkpoint found
- * nothing alive below its end. */
+/* An older commit than the newest one. */
 static enum faster_status check_older_point(struct fst_backup *backup) {
-    const struct faster_store *store = backup->session->store;
-    const struct fst_commit_point *point = &backup->point;
-    if (!backup->point_is_older || (point->number == store->manifest.durable_number &&
-                                    point->nonce == store->manifest.durable_nonce &&
-                                    point->end == store->manifest.durable_row_end)) {
+    if (!backup->point_is_older) {
         return FASTER_OK;
     }
-    const enum faster_status status = fst_commit_point_check(backup->session, point);
+    const enum faster_status status = fst_commit_point_check(backup->session, &backup->point);
     return status == FASTER_COPY ? refuse_row(backup) : status;
 }
 
@@ -118,6 +114,7 @@ static enum faster_status fix_point(struct fst_backup *backup) {
     } else if (store->direct) {
         backup->point = store->committed;
         backup->final_below = FST_ADDR_MAX; /* nobody writes to it */
+        backup->on_disk_below = fst_min_u64(store->committed.end, fst_log_head(store->log).raw);
     } else {
         status = check_older_point(backup);
         if (status == FASTER_OK && backup->may_sync && backup->point.number != 0) {
@@ -215,10 +212,8 @@ static struct fst_manifest manifest_of(const struct fst_backup *backup) {
     const struct fst_commit_point *point = &backup->point;
     const uint64_t begin = fst_log_begin(store->log).raw;
     /* What the log lacked when this life began may be in the rows only. */
-    const uint64_t whole_below = backup->may_sync
-                                     ? backup->until
-                                     : fst_min_u64(fst_min_u64(backup->until, store->committed.end),
-                                                   fst_log_head(store->log).raw);
+    const uint64_t whole_below =
+        backup->may_sync ? backup->until : fst_min_u64(backup->until, backup->on_disk_below);
     struct fst_manifest manifest = {.begin = begin,
                                     .durable_end = fst_max_u64(begin, whole_below),
                                     .index_bits_min = fst_hash_index_bits(store->index)};

@@ -18,6 +18,7 @@ struct fst_backup {
     bool may_sync;                 /* this life writes; else the log stays as it was found */
     uint64_t until;                /* what lies below of the log is copied */
     uint64_t final_below;          /* this life never writes below again */
+    uint64_t on_disk_below;        /* up to the newest commit, as this life found it */
 };
 
 /* OK, or INTERRUPTED: there is nothing to end. */

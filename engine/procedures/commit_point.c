@@ -18,6 +18,11 @@ enum faster_status fst_commit_point_check(struct faster_session *session,
                                           const struct fst_commit_point *point) {
     struct fst_log_cursor cursor;
     struct fst_log_item item;
+    const struct fst_manifest *manifest = &session->store->manifest;
+    if (point->number == manifest->durable_number && point->nonce == manifest->durable_nonce &&
+        point->end == manifest->durable_row_end) {
+        return FASTER_OK; /* a checkpoint may have found nothing alive below its end */
+    }
     if (point->control_address < fst_log_begin(session->store->log).raw ||
         point->control_address >= point->end) {
         return FASTER_COPY;

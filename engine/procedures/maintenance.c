@@ -50,6 +50,11 @@ static void settle(struct faster_store *store, enum fst_checkpoint_cause cause,
     }
     if (is_over) {
         triggers->cause = FST_CAUSE_NONE;
+    } else if (triggers->cause == FST_CAUSE_NONE &&
+               fst_load_relaxed_u64(&triggers->due_at) == FST_DUE_NEVER) {
+        /* Somebody has told that the log is long, and it still is: another one's checkpoint had
+         * come between, and this one had nothing to do. */
+        fst_triggers_postpone(store);
     } else if (!store->direct && triggers->cause != FST_CAUSE_NONE) {
         fst_store_relaxed_u32(&triggers->is_wanted, 1);
     }

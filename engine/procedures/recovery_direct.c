@@ -133,6 +133,9 @@ static enum faster_status take_cut(struct pass *pass, const struct fst_log_item 
     }
     if (cut.durable_control_address == pass->last.control_address) {
         pass->synced_end = pass->last.end;
+        if (pass->index_records) {
+            fst_names_synced(pass->store);
+        }
     }
     pass->last =
         (struct fst_commit_point){cut.version, cut.nonce, cut.start, cut.end, item->addr.raw};
@@ -216,8 +219,9 @@ static struct fst_commit_point durable_cut(const struct faster_store *store) {
                                            manifest->durable_control_address};
 }
 
-/* True if the bytes at `addr` are a cut that names one beyond `last` as durable. Checksums are
- * seeded by the address: no other bytes pass for one. */
+/* True if the bytes at `addr` are a cut that names one beyond `last` as durable, or that follows
+ * `last` and was synced, as the manifest knows. Checksums are seeded by the address: no other bytes
+ * pass for one. */
 static bool knows_more(const struct pass *pass, const unsigned char *bytes, size_t available,
                        uint64_t addr) {
     struct fst_record_shape shape;
@@ -228,7 +232,10 @@ static bool knows_more(const struct pass *pass, const unsigned char *bytes, size
            fst_record_is_intact(bytes, available, fst_addr_of(addr), pass->store->checksum_seed,
                                 &shape) &&
            fst_cut_decode(bytes + shape.key_offset_bytes, shape.value_bytes, &cut, &sessions) &&
-           cut.durable_control_address > pass->last.control_address;
+           (cut.durable_control_address > pass->last.control_address ||
+            (cut.previous_control_address == pass->last.control_address &&
+             cut.previous_version == pass->last.number &&
+             cut.end <= pass->store->manifest.durable_end));
 }
 
 /* Looks for such a cut at every place of [from, the end of its page): beyond a damaged record
@@ -253,11 +260,12 @@ static enum faster_status search_page(struct pass *pass, uint64_t from, bool *fo
 static enum faster_status check_end(struct pass *pass, fst_addr stop, fst_addr existing_end) {
     struct faster_store *store = pass->store;
     const uint64_t page_bytes = fst_log_page_bytes(store->log);
-    /* Behind the last cut its unit holds padding, which a jump may have been written over: torn. */
-    const uint64_t intact =
-        fst_max_u64(stop.raw, fst_align_up_u64(pass->last.end, FST_WRITE_UNIT_BYTES));
+    /* In the last cut's unit, or where it ends, a jump may have been written over what was synced
+     * behind the cut, and torn: of what followed nothing was acknowledged, or a cut is found below
+     * that says so. */
+    const bool may_be_jump = stop.raw <= fst_align_up_u64(pass->last.end, FST_WRITE_UNIT_BYTES);
     if (pass->last.end < durable_cut(store).end ||
-        intact < fst_min_u64(store->manifest.durable_end, existing_end.raw)) {
+        (!may_be_jump && stop.raw < fst_min_u64(store->manifest.durable_end, existing_end.raw))) {
         return corrupt(pass, stop.raw, "synced bytes are missing or damaged");
     }
     enum faster_status status = FASTER_OK;
@@ -310,6 +318,8 @@ static void note_unsynced(const struct pass *pass, const struct fst_commit_point
     if (synced < end->end) {
         store->redo_on_disk = (struct fst_address_range){
             fst_max_u64(synced, fst_log_begin(store->log).raw), end->end};
+    } else {
+        fst_names_synced(store);
     }
 }
 

@@ -132,7 +132,10 @@ struct fst_commit_point fst_roots_newest_point(const struct faster_store *store)
 
 enum faster_status fst_roots_load_names(struct faster_store *store) {
     const struct fst_checkpoint_state *state = &store->checkpoint;
-    return state->entry_count > 0
-               ? fst_names_apply(store, state->sessions, state->entries[0].root.session_count)
-               : FASTER_OK;
+    enum faster_status status = FASTER_OK;
+    if (state->entry_count > 0) {
+        status = fst_names_apply(store, state->sessions, state->entries[0].root.session_count);
+        fst_names_synced(store);
+    }
+    return status;
 }

@@ -358,8 +358,7 @@ static enum faster_status apply(struct faster_store *store,
     if (status == FASTER_OK && name != NULL) {
         fst_store_relaxed_u64(&name->serial, session->serial);
         name->collected = session->serial;
-        name->appended = session->serial;
-        name->durable = session->serial;
+        name->appended = session->serial; /* durable, once that is known of the cut */
     }
     return status;
 }

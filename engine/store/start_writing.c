@@ -245,6 +245,7 @@ enum faster_status fst_start_writing(struct faster_session *session) {
         /* release: pairs with the acquire of whoever reads the version; see procedures/cut.h */
         fst_store_release_u64(&store->version, store->committed.number + (clean ? 1 : 2));
         store->jump_target = 0;
+        fst_names_synced(store); /* what was recovered is */
         store->obsolete_below = store->committed.number;
         fst_triggers_start_writing(store);
     }

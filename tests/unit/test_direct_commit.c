@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "direct_rig.h"
+#include "procedures/checkpoint_record.h"
 
 TestSuite(direct_commit, .init = start, .fini = stop, .timeout = 60);
 
@@ -218,6 +219,55 @@ Test(direct_commit, writing_does_not_go_on_behind_padding_that_ends_early) {
     rig_reopen(&rig);
     want("a", "1");
     want("b", "2");
+}
+
+/* Others go on while a checkpoint syncs its cut, and what they wrote is synced with it: beyond the
+ * last cut, and below the manifest's durable_end. The next life's jump takes its place. Returns
+ * where that cut ends. */
+static uint64_t sync_more_than_the_cut(const char *last) {
+    ASSERT_OK(put("a", "1"));
+    commit();
+    const uint64_t end = rig.store->last_cut.end;
+    for (unsigned i = 0; i < 12; i++) {
+        char key[8];
+        snprintf(key, sizeof key, "b%u", i);
+        ASSERT_OK(put_sized(key, "lost", 900));
+    }
+    if (last != NULL) {
+        ASSERT_OK(put("a", last));
+        commit();
+    }
+    ASSERT_OK(fst_log_sync(rig.store->log, fst_log_tail(rig.store->log)));
+    ASSERT_OK(fst_checkpoint_write_manifest(rig.store, NULL, rig.store->manifest.begin));
+    cr_assert_gt(rig.store->manifest.durable_end, end + 2 * 4096);
+    return end;
+}
+
+Test(direct_commit, torn_jump_over_synced_bytes_that_nobody_committed_is_no_damage) {
+    const uint64_t end = sync_more_than_the_cut(NULL);
+    rig_crash(&rig);
+    rig_open(&rig);
+    ASSERT_OK(put("d", "1"));
+    commit();
+    rig_crash(&rig);
+    damage_at(end + 20);
+    rig_open(&rig);
+    want("a", "1");
+    want("b1", NULL);
+    ASSERT_OK(put("e", "1"));
+    commit();
+    rig_reopen(&rig);
+    want("a", "1");
+    want("e", "1");
+}
+
+/* The same bytes, with a commit behind them, are not such. */
+Test(direct_commit, damage_behind_a_cut_and_before_one_that_was_synced_is_noticed) {
+    const uint64_t end = sync_more_than_the_cut("2");
+    rig_crash(&rig);
+    damage_at(fst_align_up_u64(end, 4096) + 20);
+    ASSERT_STATUS(rig_try_open(&rig), FASTER_CORRUPT);
+    rig.store = NULL;
 }
 
 Test(direct_commit, damage_after_a_clean_close_is_reported) {

@@ -253,6 +253,31 @@ Test(names, cut_that_could_not_be_synced_is_not_durable) {
     want("a", "2");
 }
 
+/* Its bytes can be read after a kill, and the next power cut may take them: who opens the name is
+ * told what is safe by then. */
+Test(names, what_a_kill_left_unsynced_is_durable_once_the_name_is_open) {
+    (void)open_as(0, "worker");
+    (void)open_as(1, "other");
+    (void)set(0, "a", "1");
+    (void)set(1, "b", "1");
+    commit();
+    (void)set(0, "a", "2");
+    fst_test_env_fail(rig.test, FST_TEST_FILE_SYNC, 1, FST_TEST_FOR_EVER, FASTER_IO);
+    cr_assert_neq(faster_session_commit(rig.session), FASTER_OK);
+    fst_test_env_heal_all(rig.test);
+    crash();
+    want_serial("worker", 2);
+    want_durable("worker", 1);
+    want_durable("other", 1);
+    const uint64_t syncs = fst_test_env_calls(rig.test, FST_TEST_FILE_SYNC);
+    cr_assert_eq(open_as(0, "worker"), 2);
+    cr_assert_gt(fst_test_env_calls(rig.test, FST_TEST_FILE_SYNC), syncs);
+    cr_assert_eq(faster_session_durable_serial(workers[0]), 2);
+    want_durable("other", 1);
+    want("a", "2");
+    close_workers();
+}
+
 /* The control record finds no room: what the version had is told when it does. */
 Test(names, full_disk_delays_what_is_told) {
     (void)open_as(0, "worker");

@@ -6,9 +6,11 @@
  */
 #include "direct_rig.h"
 
+#include <pthread.h>
 #include <unistd.h>
 
 #define BYTES (128u << 10)
+#define RECORD_BYTES_MAX 1100u
 #define SECOND_NS UINT64_C(1000000000)
 #define HOUR_MS 3600000u
 #define HOUR_NS (HOUR_MS * UINT64_C(1000000))
@@ -95,9 +97,10 @@ static void wait_for_taken(uint64_t at_least) {
     }
 }
 
+/* A record that begins below the bound makes none due. */
 static void wait_for_short_log(void) {
-    for (unsigned i = 0;
-         stat_of("log_tail") - stat_of("replay_from") >= BYTES || stat_of("checkpoint_phase") != 0;
+    for (unsigned i = 0; stat_of("log_tail") - stat_of("replay_from") >= BYTES + RECORD_BYTES_MAX ||
+                         stat_of("checkpoint_phase") != 0;
          i++) {
         cr_assert(i < PATIENCE_MS, "the log stays long");
         usleep(1000);
@@ -152,6 +155,39 @@ Test(triggers, bytes_bound_what_recovery_reads) {
     cr_assert_lt(stat_of("recovered_records"), 2 * BYTES / 1000);
     want_written();
     cr_assert_eq(warning_count, 0);
+    stop();
+}
+
+static fst_atomic_u32 is_held;
+static fst_atomic_u32 may_go_on;
+static pthread_t writer;
+
+/* Stops the store's thread where it begins to write its copy of the index. */
+static void hold_thread(void *context, enum fst_test_operation operation) {
+    (void)context;
+    (void)operation;
+    while (!pthread_equal(pthread_self(), writer) && fst_load_relaxed_u32(&may_go_on) == 0) {
+        fst_store_relaxed_u32(&is_held, 1);
+        usleep(1000);
+    }
+}
+
+/* What is written while the index is copied makes the log long: the next checkpoint follows. */
+Test(triggers, log_that_grew_long_beside_the_copy_is_shortened) {
+    start_direct(BYTES, 0);
+    writer = pthread_self();
+    fst_test_env_hook(rig.test, FST_TEST_FILE_WRITE, hold_thread, NULL);
+    write_many(BYTES / 1000 + 10);
+    for (unsigned i = 0; fst_load_relaxed_u32(&is_held) == 0; i++) {
+        cr_assert(i < PATIENCE_MS, "no checkpoint begins");
+        usleep(1000);
+    }
+    write_many(BYTES / 1000 + 10);
+    fst_store_relaxed_u32(&may_go_on, 1);
+    wait_for_short_log();
+    cr_assert_geq(stat_of("checkpoints_by_themselves"), 2);
+    rig_reopen(&rig);
+    want_written();
     stop();
 }
 
