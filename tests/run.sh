@@ -67,7 +67,8 @@ export ASAN_OPTIONS=strict_string_checks=1
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
 logs=$(mktemp -d "${TMPDIR:-/tmp}/faster-tests.XXXXXX")
-memory=$(mktemp -d /dev/shm/faster-tests.XXXXXX 2>/dev/null)
+memory=$(mktemp -d /dev/shm/faster-tests.XXXXXX 2>/dev/null) &&
+  chmod 755 "$memory" # tests give up root's rights
 trap 'rm -rf "$logs" ${memory:+"$memory"}' EXIT
 passed=0
 failed=0
@@ -367,7 +368,7 @@ suite gcc-unit         180 tests_of gcc "$scale" unit
 suite gcc-fuzz          60 tests_of gcc "$scale" fuzz
 suite without-uring    240 without_uring
 suite refused-uring    200 in_memory refused_uring
-suite gcc-stress-sim   300 tests_of gcc "$scale" stress sim
+suite gcc-stress-sim   450 tests_of gcc "$scale" stress sim
 suite gcc-sql          900 in_memory tests_of gcc "$scale" sql
 suite gcc-disk         600 in_memory tests_of gcc $(((scale * 2 + 4) / 5)) disk
 suite gcc-planted      400 in_memory tests_of gcc 100 planted

@@ -4,9 +4,10 @@
 run.py BUGS PROGRAM... [--only NUMBERS]
 
 A program is a path whose name is planted_<name as in BUGS>, or <name as in BUGS>=path; after a
-colon its arguments, in which $seed is FASTER_TEST_SEED. It runs a tenth of its quick size, without
-a bug a fiftieth: other tests have run that at length. Two run at a time. Prints a line for each bug: number, promise, what is wrong, who caught it, how to replay
-that, seconds. A bug is caught by exit code 1 or a signal; other codes mean that the program could
+colon its arguments, in which $seed is FASTER_TEST_SEED. It runs a tenth of its quick size, of
+schedules a fifth, without a bug a fiftieth: other tests have run that at length. Two run at a time.
+Prints a line for each bug: number, promise, what is wrong, who caught it, how to replay that,
+seconds. A bug is caught by exit code 1 or a signal; other codes mean that the program could
 not do what it was told. A bug that survives fails the test, and so do a bug whose program is not
 given and a program that fails without a bug.
 """
@@ -26,7 +27,8 @@ SECONDS_MAX = 240
 
 def run(command, number):
     """Exit code, output, seconds. A program that hangs has noticed nothing: code None."""
-    environment = {**os.environ, "FASTER_PLANTED": str(number), "FASTER_TEST_SCALE": "10" if number else "2"}
+    scale = "2" if number == 0 else "20" if "interleave" in command[0] else "10"
+    environment = {**os.environ, "FASTER_PLANTED": str(number), "FASTER_TEST_SCALE": scale}
     begin = time.monotonic()
     try:
         done = subprocess.run(

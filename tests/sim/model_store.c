@@ -361,7 +361,7 @@ static void run_seed(struct run *run, uint64_t seed, const char *base) {
 
 int main(int argc, char **argv) {
     uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
-    uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : 15;
+    uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : 7;
     const char *scale = getenv("FASTER_TEST_SCALE");
     if (scale != NULL && argc < 3) {
         count = count * strtoull(scale, NULL, 10) / 100 + 1;

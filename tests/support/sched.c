@@ -390,7 +390,7 @@ int sched_main(int argument_count, char **arguments, const struct sched_scenario
                uint32_t scenario_count) {
     struct sched_plan plan = {
         .preemptions_max = 2,
-        .exhaustive_max = 50000,
+        .exhaustive_max = 20000,
         .random_count = argument_count > 1 ? strtoull(arguments[1], NULL, 0) : 5000,
         .seed = argument_count > 2 ? strtoull(arguments[2], NULL, 0) : 1,
     };
