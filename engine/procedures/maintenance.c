@@ -50,7 +50,7 @@ static void settle(struct faster_store *store, enum fst_checkpoint_cause cause,
     }
     if (is_over) {
         triggers->cause = FST_CAUSE_NONE;
-    } else if (triggers->cause == FST_CAUSE_NONE &&
+    } else if (triggers->cause == FST_CAUSE_NONE && triggers->bytes < FST_ADDR_MAX &&
                fst_load_relaxed_u64(&triggers->due_at) == FST_DUE_NEVER) {
         /* Somebody has told that the log is long, and it still is: another one's checkpoint had
          * come between, and this one had nothing to do. */
