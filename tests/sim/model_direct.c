@@ -170,7 +170,7 @@ static void read_serials(const struct run *run, uint64_t serials[SESSIONS]) {
     memset(serials, 0, SESSIONS * sizeof *serials);
     for (size_t i = 0; i < count; i++) {
         serials[strtoul(infos[i].name + strlen("session "), NULL, 10) % SESSIONS] =
-            infos[i].durable_serial;
+            infos[i].serial;
     }
 }
 

@@ -2,7 +2,7 @@
 #include "scenarios.h"
 
 static void want(struct scenario *scenario, sqlite3 *db, int64_t value, const char *sql) {
-    const int64_t found = db_int(db, sql);
+    const int64_t found = db_int(db, "%s", sql);
     expect(scenario, found == value, "%s: %lld instead of %lld", sql, (long long)found,
            (long long)value);
 }
