@@ -107,10 +107,19 @@ static enum faster_status write_chunks(struct faster_session *session, struct fa
     return op->status;
 }
 
+/* The session holds no lock itself: nobody waits for it meanwhile. */
+static enum faster_status wait_for_key(struct faster_session *session, struct faster_op *op,
+                                       struct fst_lock_wait *wait) {
+    op->status = fst_lock_wait_pause(session->store->env, wait)
+                     ? FASTER_OK
+                     : fst_session_fail(session, FASTER_BUSY, "another session has the key locked");
+    return op->status;
+}
+
 /* What an attempt asks for before the next one. FASTER_OK: attempt again; else op->status is set.
  */
 static enum faster_status prepare_next(struct faster_session *session, struct faster_op *op,
-                                       enum fst_attempt attempt) {
+                                       enum fst_attempt attempt, struct fst_lock_wait *wait) {
     const struct faster_env *env = session->store->env;
     switch (attempt) {
     case FST_ATTEMPT_ROOM:
@@ -120,6 +129,8 @@ static enum faster_status prepare_next(struct faster_session *session, struct fa
         return write_chunks(session, op);
     case FST_ATTEMPT_MERGE:
         return fst_rmw_merge(session, op);
+    case FST_ATTEMPT_LOCKED:
+        return wait_for_key(session, op, wait);
     case FST_ATTEMPT_BUSY:
         env->yield(env);
         return FASTER_OK;
@@ -145,11 +156,12 @@ static void release_large(struct faster_buffer *buffer) {
 /* Attempts an operation until it is done or waits for a record. */
 static void run(struct faster_session *session, struct faster_op *op,
                 const struct fst_pending *walk) {
+    struct fst_lock_wait wait = {.limit_ns = session->store->key_locks.wait_ns};
     enum faster_status status = FASTER_OK;
     enum fst_attempt attempt = FST_ATTEMPT_AGAIN;
     while (status == FASTER_OK && attempt != FST_ATTEMPT_DONE && attempt != FST_ATTEMPT_IO) {
         attempt = attempt_once(session, op, walk);
-        status = prepare_next(session, op, attempt);
+        status = prepare_next(session, op, attempt, &wait);
     }
     /* No other operation may take this one's for its own. */
     session->large.is_ready = false;

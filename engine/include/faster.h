@@ -60,6 +60,7 @@ extern "C" {
 #define FASTER_SESSION_NAME_BYTES 32u  /* with the terminating zero */
 #define FASTER_SESSION_NAMES_MAX 1023u /* known to a store */
 #define FASTER_NAMED_SESSIONS_MAX 255u /* open at a time */
+#define FASTER_KEY_LOCKS_MAX 128u      /* of one session at a time */
 #define FASTER_MESSAGE_BYTES 512u
 
 #if defined(__GNUC__)
@@ -274,6 +275,8 @@ struct faster_options {
     const char *owner_path;          /* create: mode and owner of new files follow this file */
     struct faster_place place;       /* the decider's file, or zeroes */
     uint64_t lock_wait_ns;           /* how long open waits for another process */
+    uint64_t key_lock_wait_ns;       /* how long a write of a direct store waits for another
+                                        session's lock on its key [1 second]; 1: hardly */
     faster_interrupt_fn *interrupt;
     void *interrupt_context;
     faster_diagnostic_fn *diagnostic;
@@ -364,8 +367,9 @@ FASTER_PUBLIC enum faster_writes faster_store_writes(const struct faster_store *
 FASTER_PUBLIC size_t faster_value_bytes_max(const struct faster_store *store, size_t key_bytes);
 
 /* The share of `memory` that is meant for the results of one batch of reads: a limit for
- * faster_arena_create(). A thirty-second for a store's only session, half as much each time their
- * number doubles, but at least 64 KiB (or that thirty-second). Any thread. */
+ * faster_arena_create(). A thirty-second, in a direct store less what key locks take (at most an
+ * eighth of it), for a store's only session; half as much each time their number doubles, but at
+ * least 64 KiB (or all of it). Any thread. */
 FASTER_PUBLIC size_t faster_result_bytes_max(const struct faster_store *store);
 
 /* -------------------------------------------------------------- sessions */
@@ -379,7 +383,7 @@ FASTER_PUBLIC enum faster_status
 faster_session_open(struct faster_store *store, struct faster_session **session) FASTER_MUST_CHECK;
 
 /* Waits for the session's own pending operations, then closes it. Its snapshots and
- * scans must be closed; an open transaction is rolled back. */
+ * scans must be closed; an open transaction is rolled back, and key locks are given back. */
 FASTER_PUBLIC void faster_session_close(struct faster_session *session);
 
 /* Opens a session of a direct store that numbers its operations, from 1 on: each one that changes
@@ -523,7 +527,7 @@ FASTER_PUBLIC void faster_snapshot_close(struct faster_snapshot *snapshot);
  * calls that counted for nothing: the last call is the one that counts, and the operation's result
  * is its value. After 8 calls for one operation (fewer if the value was changing whenever it was
  * looked at) it is called while the record is held and inside the epoch, so that others cannot
- * always come first: then other writers and readers of the key, and commits, do wait. OK, NOT_FOUND
+ * always come first: then others who use or lock the key, and commits, do wait. OK, NOT_FOUND
  * (leave the key as it is; the operation returns NOT_FOUND), REMOVE (remove the key; the operation
  * returns OK, or NOT_FOUND if there is none), or a failure, which the operation returns. */
 typedef enum faster_status faster_merge_fn(void *context, const struct faster_bytes *old,
@@ -602,7 +606,8 @@ FASTER_PUBLIC enum faster_status faster_txn_delete(struct faster_txn *txn,
 
 /* Writes of a direct store; each takes effect at once. As above, but for what is said about
  * transactions; operations of several sessions on one key have one order (they are
- * linearizable). MISUSE in a transactional store. */
+ * linearizable). MISUSE in a transactional store. BUSY: another session has the key locked, and
+ * kept it so for options.key_lock_wait_ns; see faster_session_lock(). */
 FASTER_PUBLIC enum faster_status faster_session_upsert(struct faster_session *session,
                                                        struct faster_op *op) FASTER_MUST_CHECK;
 FASTER_PUBLIC enum faster_status faster_session_insert(struct faster_session *session,
@@ -641,7 +646,8 @@ faster_session_commit(struct faster_session *session) FASTER_MUST_CHECK;
 /* Completes the session's pending operations: those whose I/O is done, or, with `wait`,
  * all of them. Each completed operation's status is set. OK: none is left. PENDING: some
  * are (only without `wait`). Never fails as a whole. A pending write whose transaction was
- * settled meanwhile, by another session's begin, completes with MISUSE.
+ * settled meanwhile, by another session's begin, completes with MISUSE. One whose key another
+ * session has locked meanwhile waits here, with and without `wait`, as writes do.
  *
  * Pending operations of all sessions share the store's I/O buffers, a thirty-second of `memory`
  * (figures io_buffer_bytes, _peak, _max); what finds none waits, without any I/O, until this call.
@@ -650,6 +656,55 @@ faster_session_commit(struct faster_session *session) FASTER_MUST_CHECK;
  * same; without `wait`, too, this blocks for that one operation's reads then. */
 FASTER_PUBLIC enum faster_status faster_session_complete_pending(struct faster_session *session,
                                                                  bool wait);
+
+/* ------------------------------------------------------------- key locks */
+
+/* SHARED: any number of sessions may hold it, none EXCLUSIVE beside it. EXCLUSIVE: one session. */
+enum faster_lock_kind { FASTER_LOCK_SHARED = 1, FASTER_LOCK_EXCLUSIVE = 2 };
+
+struct faster_key_lock {
+    struct faster_bytes key;
+    enum faster_lock_kind kind;
+};
+
+/* Locks `count` keys of a direct store, 1 to FASTER_KEY_LOCKS_MAX, for the session, until
+ * faster_session_unlock(): all of them, or none. So several operations on several keys become one
+ * step for everybody who locks these keys, too. A key need not exist; one that is named twice gets
+ * the stronger kind. Keys are copied nowhere and may go when the call returns.
+ *
+ * Until then
+ * - no other session changes a locked key, whichever kind of lock it is. A write without locks
+ *   waits for the lock, at most options.key_lock_wait_ns, and is BUSY then, with no effect. One
+ *   that is waiting has no claim: it may find the key locked again and again;
+ * - reads and scans of others wait for no lock, and see each write of the holder at once. Who must
+ *   not see the middle of a change takes a SHARED lock on all its keys before it reads;
+ * - the session itself reads any key, and writes the keys that it has locked EXCLUSIVE. Its writes
+ *   of others are MISUSE, with no effect (but one may pass for locked, see below): so no holder
+ *   waits for a lock;
+ * - everything else of the interface works as ever, in this session and in others, and no commit,
+ *   checkpoint, backup or growth of the index waits for a lock or for somebody who waits for one.
+ *   A commit may come between two operations of the holder, and a crash then leaves the first
+ *   without the second: locks make them one step for other sessions, not for a power cut.
+ *
+ * All sessions take locks in one order, so there is no deadlock. A waiting EXCLUSIVE lock keeps new
+ * SHARED ones out; beyond that nobody is promised a turn. There is no upgrade: a session holds the
+ * locks of one call at a time. Locks are of the store's memory alone and gone when it closes. A
+ * lock is on a part of all keys (options.memory_bytes / 1024 parts, 1,024 to 16,384), so that two
+ * keys may have the same one: others may wait for it without need.
+ *
+ * First waits for the session's pending operations, as faster_session_complete_pending() does. Then
+ * waits up to wait_ns for all locks together; 0: tries once. When they are taken, it waits for
+ * operations under way, which is short (but see faster_merge_fn). The session's own thread. OK;
+ * BUSY (not to be had in time; nothing is locked); NOMEM (only the first call of all needs memory);
+ * MISUSE (a transactional store; the session holds locks; no key, too many, or no such kind).
+ * Source: lockable contexts of FASTER's C# version. */
+FASTER_PUBLIC enum faster_status faster_session_lock(struct faster_session *session,
+                                                     const struct faster_key_lock *locks,
+                                                     size_t count,
+                                                     uint64_t wait_ns) FASTER_MUST_CHECK;
+/* Completes the session's pending operations, which may be writes of locked keys, and gives its
+ * locks back. Does nothing for a session without. The session's own thread; never fails. */
+FASTER_PUBLIC void faster_session_unlock(struct faster_session *session);
 
 /* ---------------------------------------------------------- transactions */
 

@@ -3,7 +3,7 @@
  * Half of the budget is the index's. The other half holds the ring of log pages and, taken
  * from it first, the copies in flight of a flush (2 pages), the cursor of a scan with its
  * read-ahead (2 pages), and an eighth: one half of that for the I/O buffers of all sessions
- * (io_budget.c), the other for the results of batches.
+ * (io_budget.c), the other for the results of batches, less what key locks take (key_locks.c).
  */
 #include "base/bytes.h"
 #include "shapes/record.h"
@@ -112,7 +112,8 @@ size_t faster_value_bytes_max(const struct faster_store *store, size_t key_bytes
 /* Halved each time the number of sessions doubles: a batch that is kept for the next one seldom has
  * another limit then. */
 size_t faster_result_bytes_max(const struct faster_store *store) {
-    const uint64_t share = store->budget.memory_bytes / RESULT_SHARE;
+    const uint64_t share =
+        store->budget.memory_bytes / RESULT_SHARE - fst_key_locks_bytes_max(store);
     const uint64_t sessions = fst_max_u64(fst_load_relaxed_u64(&store->session_count), 1);
     const uint64_t mine = share >> (fst_log2_floor_u64(2 * sessions - 1));
     return (size_t)fst_max_u64(mine, fst_min_u64(share, RESULT_BYTES_MIN));

@@ -72,12 +72,13 @@ static inline bool fst_newest_read(const struct faster_store *store, struct fast
     return true;
 }
 
-/* Finds a record that this operation of a direct store may change in place. */
+/* Finds a record that this operation of a direct store may change in place, for now. */
 static inline bool fst_newest_find_mutable(const struct faster_session *session,
                                            const struct faster_op *op, fst_addr addr,
                                            struct fst_found *found) {
     const struct faster_store *store = session->store;
     return store->direct && !fst_addr_below(addr, fst_log_read_only(store->log)) &&
+           fst_key_access_of(session, op) == FST_KEY_FREE &&
            fst_newest_find(store, op, addr, FST_UPPER_ALL, found) &&
            fst_header_version(found->header) == (session->version & 0xff);
 }
@@ -139,11 +140,13 @@ static inline bool fst_newest_look(struct faster_session *session, const struct 
 }
 
 /* In a later stay: sets what was made of the copy, if the value is still the same, there is room,
- * and the record may still be changed in place. If so it is still in memory, and where it was. */
+ * nobody has locked the key, and the record may still be changed in place. If so it is still in
+ * memory, and where it was. */
 static inline bool fst_newest_set_made(struct faster_session *session, struct faster_op *op,
                                        struct fst_found *found) {
     const struct fst_merged *merged = &session->merged;
     if (merged->removes || /* which needs a record of its own */
+        fst_key_access_of(session, op) != FST_KEY_FREE ||
         fst_addr_below(found->addr, fst_log_read_only(session->store->log)) ||
         fst_header_version(found->header) != (session->version & 0xff) || !fst_newest_take(found)) {
         return false;

@@ -9,11 +9,25 @@ void fst_op_prepare(const struct faster_session *session, struct faster_op *op) 
     fst_hash_index_prefetch(session->store->index, op->hash);
 }
 
+static enum fst_attempt refuse_locked(struct faster_session *session, struct faster_op *op,
+                                      enum fst_key_access access) {
+    return access == FST_KEY_LOCKED
+               ? FST_ATTEMPT_LOCKED
+               : fst_op_done(op, fst_session_fail(session, FASTER_MISUSE,
+                                                  "the session holds key locks, and has not "
+                                                  "locked this key exclusively"));
+}
+
 enum fst_attempt fst_op_attempt(struct faster_session *session, struct faster_op *op,
                                 const struct fst_pending *walk) {
     fst_session_note_version(session);
     if (op->kind == FST_OP_LOCATE) {
         return fst_read_attempt(session, op, walk);
+    }
+    const enum fst_key_access access =
+        fst_op_writes(op) ? fst_key_access_of(session, op) : FST_KEY_FREE;
+    if (access != FST_KEY_FREE) {
+        return refuse_locked(session, op, access);
     }
     switch ((enum faster_op_kind)op->kind) {
     case FASTER_OP_READ:

@@ -26,6 +26,16 @@ static inline bool fst_op_writes(const struct faster_op *op) {
     return op->kind >= FASTER_OP_UPSERT;
 }
 
+/* A write of a direct store looks at its key's lock in each stay in the epoch in which it may take
+ * effect, before it does (key_locks.c, claim 2). */
+static inline enum fst_key_access fst_key_access_of(const struct faster_session *session,
+                                                    const struct faster_op *op) {
+    /* relaxed: who entered too early to see a lock is waited for by who takes it */
+    return fst_load_relaxed_u64(&session->store->key_locks.user_count) == 0
+               ? FST_KEY_FREE
+               : fst_key_locks_look(session, op->hash);
+}
+
 /* Computes what all attempts need of the key, and has the processor load its bucket. Once, before
  * the first one; inside the epoch or not. */
 void fst_op_prepare(const struct faster_session *session, struct faster_op *op);

@@ -122,6 +122,7 @@ void fst_session_close(struct faster_session *session) {
     struct faster_store *store = session->store;
     fst_pending_finish(session);
     fst_io_account_finish(&session->io, store->env);
+    fst_key_locks_give(session);
     fst_names_close(session);
     faster_buffer_finish(&session->scratch);
     faster_buffer_finish(&session->merged.copy);

@@ -18,6 +18,7 @@
 #include "store/aborted.h"
 #include "store/checkpoint_state.h"
 #include "store/io_budget.h"
+#include "store/key_locks.h"
 #include "store/names.h"
 #include "store/pins.h"
 #include "store/progress.h"
@@ -142,6 +143,7 @@ struct faster_store {
     fst_atomic_u64 version;
     fst_atomic_u64 version_floor; /* records of `version` lie at or above it */
     fst_atomic_u32 is_writable;   /* the tail is fixed: writing_started for those without a lock */
+    struct fst_key_locks key_locks;
     struct fst_cut_gate cut;
     struct fst_commit_point last_cut; /* [cut] appended last; `committed` is the last durable one */
     uint64_t uncut_version;           /* [cut] ended, but without a control record yet; 0: none */
@@ -227,6 +229,7 @@ struct faster_session {
     struct faster_buffer scratch; /* merge results */
     struct fst_merged merged;
     struct fst_large_value large;
+    struct fst_held_locks held_locks;
     bool index_full;  /* the last FULL came from the index */
     bool reached_due; /* fst_maintenance_reach() is to be told, see store/triggers.h */
     char message[FASTER_MESSAGE_BYTES];
@@ -260,14 +263,15 @@ enum faster_status fst_session_fail_index_full(struct faster_session *session);
 
 /* Results of one attempt that never leave the engine. */
 enum fst_attempt {
-    FST_ATTEMPT_DONE,  /* op->status is final */
-    FST_ATTEMPT_FOUND, /* the version that counts is known: decide and apply */
-    FST_ATTEMPT_IO,    /* a record on disk is needed first */
-    FST_ATTEMPT_ROOM,  /* the log has no free frame: help it, then try again */
-    FST_ATTEMPT_AGAIN, /* lost a race: try again at once */
-    FST_ATTEMPT_BUSY,  /* another thread is changing the value: let it run, then try again */
-    FST_ATTEMPT_MERGE, /* the merge is to be called: fst_rmw_merge() */
-    FST_ATTEMPT_CHUNKS /* session->large must be written first: see chunks.h */
+    FST_ATTEMPT_DONE,   /* op->status is final */
+    FST_ATTEMPT_FOUND,  /* the version that counts is known: decide and apply */
+    FST_ATTEMPT_IO,     /* a record on disk is needed first */
+    FST_ATTEMPT_ROOM,   /* the log has no free frame: help it, then try again */
+    FST_ATTEMPT_AGAIN,  /* lost a race: try again at once */
+    FST_ATTEMPT_BUSY,   /* another thread is changing the value: let it run, then try again */
+    FST_ATTEMPT_MERGE,  /* the merge is to be called: fst_rmw_merge() */
+    FST_ATTEMPT_CHUNKS, /* session->large must be written first: see chunks.h */
+    FST_ATTEMPT_LOCKED  /* another session has the key locked: wait, then try again */
 };
 
 #endif

@@ -204,6 +204,7 @@ static void close_locks(struct faster_store *store) {
     fst_checkpoints_close(store);
     fst_io_budget_finish(&store->io);
     fst_names_finish(store);
+    fst_key_locks_close(store);
     if (store->cut.ended != NULL) {
         env->condition_destroy(env, store->cut.ended);
     }
@@ -272,6 +273,7 @@ static enum faster_status open_all(struct faster_store *store, const struct fast
     store->checksum_seed = fst_checksum_seed_for(store->identity.uuid, store->identity.generation);
     store->inline_commit_bytes = options->inline_commit_bytes ? options->inline_commit_bytes
                                                               : FST_INLINE_COMMIT_BYTES_DEFAULT;
+    fst_key_locks_open(store, options);
     /* Redo must fit the ring when it is read again, with room for the page it starts in. */
     store->redo_bytes_max =
         (uint64_t)(store->budget.frame_count - 2) << store->budget.page_bits >> 1;

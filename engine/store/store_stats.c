@@ -79,6 +79,8 @@ static void add_operations(struct figures *figures, const struct faster_store *s
         "turns in which a write waited for a free page, since open");
     add(figures, "log_wait_ns", fst_load_relaxed_u64(&sum.log_wait_ns), "ns",
         "that writes waited so, summed over threads, since open");
+    add(figures, "key_lock_bytes", fst_key_locks_bytes(store), "bytes",
+        "of memory for key locks, once a session has locked some");
     add(figures, "disk_reads", fst_load_relaxed_u64(&sum.disk_reads), "count",
         "reads of single records since open");
     add(figures, "disk_read_bytes", fst_load_relaxed_u64(&sum.disk_read_bytes), "bytes",
