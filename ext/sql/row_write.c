@@ -267,12 +267,36 @@ static int put_and_remove(struct row_write *row) {
     return rc == SQLITE_OK ? row_write_remove(row) : rc;
 }
 
+/* Only statements lock keys, one at a time under SQLite's write lock: nobody is waited for long. */
+#define MOVE_WAIT_NS UINT64_C(1000000000)
+
+/* Nobody writes the two keys between the look and the last write: functions that would wait. So a
+ * row that one of them has removed since the statement read it stays removed, and what it stores
+ * under the old key is stored before the look, or stays. */
+static int move_directly(struct row_write *row) {
+    struct attachment *attachment = row->attachment;
+    const struct faster_key_lock both[] = {
+        {row_buffer_bytes(&row->values->old_key), FASTER_LOCK_EXCLUSIVE},
+        {row_buffer_bytes(&row->values->key), FASTER_LOCK_EXCLUSIVE}};
+    bool is_there = false;
+    enum faster_status status = faster_session_lock(attachment->session, both, 2, MOVE_WAIT_NS);
+    if (status != FASTER_OK) {
+        return table_engine_error(row->table, status);
+    }
+    int rc = point_read(row->table, &attachment->now, both[0].key, NULL, &is_there);
+    if (rc == SQLITE_OK && is_there) {
+        rc = put_and_remove(row);
+    }
+    faster_session_unlock(attachment->session);
+    return rc;
+}
+
 /* An UPDATE that changes the key. The new row first: whatever happens in between, no row is lost.
  */
 int row_write_move(struct row_write *row) {
     struct faster_txn *txn = row->attachment->txn;
     if (row->attachment->direct) {
-        return put_and_remove(row);
+        return move_directly(row);
     }
     int level = row->table->connection->open_level + 1;
     enum faster_status status = faster_txn_savepoint(txn, level);

@@ -40,8 +40,8 @@ int row_write_put(struct row_write *row, enum point_kind kind);
 /* The same for an UPDATE that leaves the key: a row of a direct table that is gone by now stays
  * so. */
 int row_write_replace(struct row_write *row);
-/* Stores it under a new key and removes values->old_key: both or neither; in a direct table one
- * after the other. */
+/* Stores it under a new key and removes values->old_key: both or neither. In a direct table one
+ * after the other, with both keys locked, if the row is still there. */
 int row_write_move(struct row_write *row);
 /* Removes values->old_key. */
 int row_write_remove(struct row_write *row);

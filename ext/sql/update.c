@@ -7,7 +7,7 @@
  *
  * One call is all or nothing: SQLite opens no savepoint around a single row. Only an UPDATE
  * that changes the key writes twice, and it has a savepoint of its own. In a direct table these are
- * two writes, each of which takes effect at once.
+ * two writes, each of which takes effect at once, while the two keys are locked.
  */
 #include "sql/update.h"
 

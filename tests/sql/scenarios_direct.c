@@ -528,6 +528,23 @@ static void direct_statements_end(struct scenario *scenario) {
     db_close(db);
 }
 
+/* An expression of the statement takes the row away after it was read. */
+static void direct_moved_row_that_is_gone_stays_gone(struct scenario *scenario) {
+    sqlite3 *db = open_direct(scenario);
+    db_must(db, "INSERT INTO d VALUES(4, 1), (5, 1)");
+    db_must(db, "UPDATE d SET key = 30 + faster_delete('d', 4) WHERE key = 4");
+    want(scenario, db, 0, "SELECT count(*) FROM d WHERE key IN (4, 30, 31)");
+    db_must(db, "UPDATE d SET key = 30 WHERE key = 5");
+    want(scenario, db, 30, "SELECT sum(key) FROM d");
+    /* The locks are given back, also after a conflict. */
+    db_must(db, "INSERT INTO d VALUES(5, 1)");
+    (void)db_run(db, "UPDATE d SET key = 30 WHERE key = 5");
+    want(scenario, db, 35, "SELECT sum(key) FROM d");
+    db_must(db, "SELECT faster_set('d', 5, 2), faster_set('d', 30, 2), faster_set('d', 31, 2)");
+    want(scenario, db, 6, "SELECT sum(value) FROM d");
+    db_close(db);
+}
+
 const struct scenario_entry scenarios_direct[] = {
     {"direct_rollback_is_reported_once", direct_rollback_is_reported_once, true, false},
     {"direct_writes_are_seen_at_once", direct_writes_are_seen_at_once, true, false},
@@ -542,4 +559,6 @@ const struct scenario_entry scenarios_direct[] = {
     {"direct_ddl_is_transactional", direct_ddl_is_transactional, true, true},
     {"direct_numbers_find_text", direct_numbers_find_text, true, false},
     {"direct_statements_end", direct_statements_end, true, false},
+    {"direct_moved_row_that_is_gone_stays_gone", direct_moved_row_that_is_gone_stays_gone, true,
+     false},
     {NULL, NULL, false, false}};
