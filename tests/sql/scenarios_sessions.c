@@ -89,9 +89,10 @@ static void work_and_die(struct scenario *scenario) {
 /* The next process repeats what is not there. */
 static void go_on_after_the_kill(struct scenario *scenario) {
     sqlite3 *db = open_table(scenario);
-    want(scenario, db, 2, DURABLE_OF("worker"));
+    want(scenario, db, 2, SERIAL_OF("worker"));
     want(scenario, db, 2, "SELECT faster_get('d', 'n')");
     want(scenario, db, 2, "SELECT faster_session('d', 'worker')");
+    want(scenario, db, 2, DURABLE_OF("worker"));
     db_must(db, "SELECT faster_incr('d', 'n', 1)");
     want(scenario, db, 3, "SELECT faster_session('d')");
     want(scenario, db, 1, "SELECT faster_verify('d') = 'ok'");
