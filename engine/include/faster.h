@@ -419,8 +419,8 @@ FASTER_PUBLIC enum faster_status faster_session_forget(struct faster_session *se
 struct faster_session_info {
     char name[FASTER_SESSION_NAME_BYTES];
     uint64_t serial;         /* of the last operation that has taken effect */
-    uint64_t durable_serial; /* of the last one that a commit or checkpoint has made durable; after a
-                                crash perhaps less than is there, until the store is written to,
+    uint64_t durable_serial; /* of the last one that a commit or checkpoint has made durable; after
+                                a crash perhaps less than is there, until the store is written to,
                                 or a session has the name */
     bool is_open;
 };
