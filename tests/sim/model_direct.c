@@ -169,8 +169,7 @@ static void read_serials(const struct run *run, uint64_t serials[SESSIONS]) {
     CHECK(run, count <= SESSIONS, "there are other names", FASTER_OK);
     memset(serials, 0, SESSIONS * sizeof *serials);
     for (size_t i = 0; i < count; i++) {
-        serials[strtoul(infos[i].name + strlen("session "), NULL, 10) % SESSIONS] =
-            infos[i].serial;
+        serials[strtoul(infos[i].name + strlen("session "), NULL, 10) % SESSIONS] = infos[i].serial;
     }
 }
 
