@@ -123,7 +123,7 @@ static uint32_t one_choice(const struct crash_recording *recording,
 /* By the maps that may be left: that versions have one number does not say that they are one. */
 static uint64_t identity(const struct crash_recording *recording, const struct crash_state *state,
                          uint32_t choice) {
-    const struct case_range range = cases_acceptable(recording->disk, state->position);
+    const struct case_range range = direct_acceptable(recording, state);
     uint64_t maps = (uint64_t)(state->variant == SIM_KILL) + choice;
     for (uint64_t version = range.low; version <= range.high; version++) {
         maps = sim_mix(maps, model_version_hash(recording->content, version));

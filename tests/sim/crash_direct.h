@@ -88,6 +88,10 @@ void direct_end_recording(struct direct *direct, struct crash_recording *recordi
 
 /* ---- crash_direct_states.c: parts of struct crash_kind ---- */
 
+/* The versions that may be left: a kill takes back what was tried and did not come back, after the
+ * mark that told of it. */
+struct case_range direct_acceptable(const struct crash_recording *recording,
+                                    const struct crash_state *state);
 void direct_check_state(const struct crash_recording *recording, const struct crash_state *state,
                         uint32_t choice);
 bool direct_has_store(const struct crash_recording *recording, const struct crash_state *state);

@@ -86,9 +86,17 @@ static void check_recovery(struct direct *direct, struct case_range range) {
     expect_map(direct, map, "the second recovery:");
 }
 
+struct case_range direct_acceptable(const struct crash_recording *recording,
+                                    const struct crash_state *state) {
+    struct case_range range = cases_acceptable(recording->disk, state->position);
+    const uint64_t newest = model_newest(recording->content);
+    range.high = range.high < newest ? range.high : newest;
+    return range;
+}
+
 void direct_check_state(const struct crash_recording *recording, const struct crash_state *state,
                         uint32_t choice) {
-    const struct case_range range = cases_acceptable(recording->disk, state->position);
+    const struct case_range range = direct_acceptable(recording, state);
     (void)choice;
     struct direct direct = {.config = &DIRECT_CONFIGS[recording->config],
                             .random = state->draw,
@@ -121,7 +129,7 @@ void direct_check_state(const struct crash_recording *recording, const struct cr
 void direct_record_recovery(const struct crash_recording *recording,
                             const struct crash_state *state, uint32_t choice,
                             struct crash_recording *deeper) {
-    const struct case_range range = cases_acceptable(recording->disk, state->position);
+    const struct case_range range = direct_acceptable(recording, state);
     struct direct direct = {.config = &DIRECT_CONFIGS[recording->config],
                             .random = sim_mix(state->draw, 3),
                             .next_value = 3000 + 100 * recording->depth,
@@ -159,7 +167,7 @@ static struct case_range try_to_write(struct direct *direct, uint64_t version) {
 
 bool direct_fail_once(const struct crash_recording *recording, const struct crash_state *state,
                       uint32_t choice, enum crash_failure failure, uint64_t nth) {
-    const struct case_range range = cases_acceptable(recording->disk, state->position);
+    const struct case_range range = direct_acceptable(recording, state);
     struct direct direct = {.config = &DIRECT_CONFIGS[recording->config],
                             .random = state->draw,
                             .next_value = 4000,
