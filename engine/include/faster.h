@@ -395,10 +395,11 @@ FASTER_PUBLIC void faster_session_close(struct faster_session *session);
  *
  * `name` has 1 to 31 bytes, any but zero; one session has it at a time. It is known from its first
  * operation that is committed on, until it is forgotten. `serial` (may be NULL) gets the number of
- * its last operation that is there, 0: none. May make a commit; blocks. Any thread. OK; BUSY (a
- * session has the name, or FASTER_NAMED_SESSIONS_MAX are open, or FASTER_SESSION_NAMES_MAX are
- * known, or no session is left); INVALID (the name); MISUSE (a transactional store, or one that an
- * earlier version created); READ_ONLY; NOMEM; and what faster_session_commit() returns. Source: CPR
+ * its last operation that is there, 0: none; after a crash that is durable on return. May make a
+ * commit; blocks. Any thread. OK; BUSY (a session has the name, or FASTER_NAMED_SESSIONS_MAX are
+ * open, or FASTER_SESSION_NAMES_MAX are known, or no session is left); INVALID (the name); MISUSE
+ * (a transactional store, or one that an earlier version created); READ_ONLY; NOMEM; and what
+ * faster_session_commit() returns. Source: CPR
  * (SIGMOD 2019), section 2. */
 FASTER_PUBLIC enum faster_status
 faster_session_open_named(struct faster_store *store, const char *name, uint64_t *serial,

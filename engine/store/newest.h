@@ -72,7 +72,8 @@ static inline bool fst_newest_read(const struct faster_store *store, struct fast
     return true;
 }
 
-/* Finds a record that this operation of a direct store may change in place, for now. */
+/* Finds a record that this operation of a direct store may change in place, in this stay in the
+ * epoch. */
 static inline bool fst_newest_find_mutable(const struct faster_session *session,
                                            const struct faster_op *op, fst_addr addr,
                                            struct fst_found *found) {

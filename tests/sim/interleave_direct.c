@@ -10,8 +10,7 @@
  * (support/linearizability.h); a value is never torn; what a fibre wrote before its commit
  * is of a version that the commit covers, and no record of a version lies behind its end.
  */
-#include "arena_env.h"
-#include "faster.h"
+#include "arena_store.h"
 #include "linearizability.h"
 #include "shapes/format_codec.h"
 #include "store/chain.h"
@@ -221,16 +220,8 @@ static void find_oldest(void) {
 
 /* A store in which key 'a' has a value, and what `fill` says has been done since. */
 static void make_store(enum fill fill) {
-    struct faster_options options = {.env = &arena_env,
-                                     .writes = FASTER_WRITES_DIRECT,
-                                     .memory_bytes = FASTER_MEMORY_BYTES_MIN,
-                                     .page_bytes = FASTER_PAGE_BYTES_MIN,
-                                     .segment_bytes = 64 << 10};
     memset(&world, 0, sizeof world);
-    memset(&arena, 0, sizeof arena);
-    if (faster_store_open(&options, &world.store, NULL) != FASTER_OK) {
-        abort();
-    }
+    world.store = arena_open_store(FASTER_WRITES_DIRECT);
     for (uint32_t i = 0; i < SCHED_FIBRES_MAX; i++) {
         if (faster_session_open(world.store, &world.sessions[i]) != FASTER_OK ||
             faster_snapshot_open_newest(world.sessions[i], &world.views[i]) != FASTER_OK) {

@@ -8,8 +8,7 @@
  * finds them so, unchanged as long as it holds them; a wait that has an end ends; when all is over
  * every lock is free.
  */
-#include "arena_env.h"
-#include "faster.h"
+#include "arena_store.h"
 #include "store/store.h"
 
 #include <stdio.h>
@@ -131,16 +130,8 @@ static void look_at_both(uint32_t fibre) {
 /* ---- before and after ---- */
 
 static void make_store(bool has_table) {
-    struct faster_options options = {.env = &arena_env,
-                                     .writes = FASTER_WRITES_DIRECT,
-                                     .memory_bytes = FASTER_MEMORY_BYTES_MIN,
-                                     .page_bytes = FASTER_PAGE_BYTES_MIN,
-                                     .segment_bytes = 64 << 10};
     memset(&world, 0, sizeof world);
-    memset(&arena, 0, sizeof arena);
-    if (faster_store_open(&options, &world.store, NULL) != FASTER_OK) {
-        abort();
-    }
+    world.store = arena_open_store(FASTER_WRITES_DIRECT);
     for (uint32_t i = 0; i < SCHED_FIBRES_MAX; i++) {
         if (faster_session_open(world.store, &world.sessions[i]) != FASTER_OK ||
             faster_snapshot_open_newest(world.sessions[i], &world.views[i]) != FASTER_OK) {

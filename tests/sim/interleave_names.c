@@ -8,8 +8,7 @@
  * is the number of the name's operations in versions up to the cut's; numbers follow each other;
  * what a fibre did before its own commit is durable after it.
  */
-#include "arena_env.h"
-#include "faster.h"
+#include "arena_store.h"
 #include "shapes/format_codec.h"
 #include "store/log_cursor.h"
 
@@ -99,15 +98,9 @@ static void commit(uint32_t fibre) {
 /* ---- before and after ---- */
 
 static void make_store(void) {
-    struct faster_options options = {.env = &arena_env,
-                                     .writes = FASTER_WRITES_DIRECT,
-                                     .memory_bytes = FASTER_MEMORY_BYTES_MIN,
-                                     .page_bytes = FASTER_PAGE_BYTES_MIN,
-                                     .segment_bytes = 64 << 10};
     memset(&world, 0, sizeof world);
-    memset(&arena, 0, sizeof arena);
-    if (faster_store_open(&options, &world.store, NULL) != FASTER_OK ||
-        faster_session_open(world.store, &world.sessions[2]) != FASTER_OK ||
+    world.store = arena_open_store(FASTER_WRITES_DIRECT);
+    if (faster_session_open(world.store, &world.sessions[2]) != FASTER_OK ||
         faster_session_open(world.store, &world.sessions[COMMITTER]) != FASTER_OK) {
         abort();
     }

@@ -10,8 +10,7 @@
  * whole; so does a scan, and it sees nothing else. The newest snapshot is one of a commit that has
  * a row, and no older one than those that were settled when it was asked for.
  */
-#include "arena_env.h"
-#include "faster.h"
+#include "arena_store.h"
 #include "store/store.h"
 
 #include <stdio.h>
@@ -236,13 +235,8 @@ static void write_fillers(void) {
 }
 
 static void make_store(bool has_fillers) {
-    struct faster_options options = {.env = &arena_env,
-                                     .memory_bytes = FASTER_MEMORY_BYTES_MIN,
-                                     .page_bytes = FASTER_PAGE_BYTES_MIN,
-                                     .segment_bytes = 64 << 10};
     memset(&world, 0, sizeof world);
-    memset(&arena, 0, sizeof arena);
-    must(faster_store_open(&options, &world.store, NULL) == FASTER_OK);
+    world.store = arena_open_store(FASTER_WRITES_TRANSACTIONAL);
     for (uint32_t i = 0; i < SCHED_FIBRES_MAX; i++) {
         must(faster_session_open(world.store, &world.sessions[i]) == FASTER_OK);
     }

@@ -20,6 +20,7 @@
 #include "base/atomic.h"
 #include "faster.h"
 #include "support/linearizability.h"
+#include "support/stress_check.h"
 #include "support/test_env.h"
 
 #define THREADS_MAX 8u
@@ -31,15 +32,6 @@
 #define BEYOND_QUOTA (GROUP + KEYS) /* operations of one step, at most */
 #define HISTORIES_PER_STORE 4u
 #define PLANTED_HISTORIES_MAX 20u
-
-#define CHECK(condition, what, status)                                                             \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "linearizability: %s: %s\n", what,                                     \
-                    faster_status_name((enum faster_status)(status)));                             \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
 
 /* Mistakes of the test itself. */
 enum mistake { MISTAKE_NONE, MISTAKE_LOST_UPDATE, MISTAKE_OLD_READ, MISTAKE_TWO_INSERTS };

@@ -16,6 +16,7 @@
 
 #include "base/atomic.h"
 #include "faster.h"
+#include "support/stress_check.h"
 #include "support/stress_store.h"
 #include "support/test_env.h"
 
@@ -28,15 +29,6 @@
 #define BACKUPS 6u
 #define PACE 8u /* writes at a time, once there are enough: the log is to stay small */
 #define PACE_US 20000u
-
-#define CHECK(condition, what, status)                                                             \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "stress_backup: %s: %s\n", what,                                       \
-                    faster_status_name((enum faster_status)(status)));                             \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
 
 static struct stress_store stress;
 static fst_atomic_u64 done[WRITERS + 1]; /* writes that have ended, by thread */

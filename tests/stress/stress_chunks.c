@@ -22,6 +22,7 @@
 
 #include "base/atomic.h"
 #include "faster.h"
+#include "support/stress_check.h"
 #include "support/stress_store.h"
 
 #define THREADS 4u
@@ -30,15 +31,6 @@
 #define PAGE_BYTES (16u << 10)
 #define VALUE_BYTES_MAX (4u * PAGE_BYTES)
 #define GROUP 3u /* operations left pending together */
-
-#define CHECK(condition, what, status)                                                             \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "stress_chunks: %s: %s\n", what,                                       \
-                    faster_status_name((enum faster_status)(status)));                             \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
 
 static struct {
     fst_atomic_u64 raised[KEYS];

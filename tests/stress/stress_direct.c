@@ -22,6 +22,7 @@
 
 #include "base/atomic.h"
 #include "faster.h"
+#include "support/stress_check.h"
 #include "support/stress_store.h"
 
 #define THREADS 4u
@@ -34,15 +35,6 @@
 #define KEY_BYTES 5u
 #define NUMBER_BYTES 200u /* a number and what fills it up */
 #define GROUP 40u         /* operations of one batch, or left pending together */
-
-#define CHECK(condition, what, status)                                                             \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "stress_direct: %s: %s\n", what,                                       \
-                    faster_status_name((enum faster_status)(status)));                             \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
 
 static struct {
     fst_atomic_u64 added[NUMBER_KEYS];

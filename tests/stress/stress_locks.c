@@ -21,6 +21,7 @@
 
 #include "base/atomic.h"
 #include "faster.h"
+#include "support/stress_check.h"
 #include "support/stress_store.h"
 
 #define THREADS 4u
@@ -33,15 +34,6 @@
 #define VALUE_BYTES_MAX 64u /* a number and what makes it change its size */
 #define MS UINT64_C(1000000)
 #define LONG_NS (60000 * MS)
-
-#define CHECK(condition, what, status)                                                             \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "stress_locks: %s: %s\n", what,                                        \
-                    faster_status_name((enum faster_status)(status)));                             \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
 
 static struct {
     fst_atomic_u64 added[NUMBERS];

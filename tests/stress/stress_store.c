@@ -15,6 +15,7 @@
 
 #include "base/atomic.h"
 #include "ledger.h"
+#include "support/stress_check.h"
 #include "support/test_env.h"
 
 #define COUNTERS 64u
@@ -33,15 +34,6 @@ struct value {
     uint64_t number; /* of the commit that wrote it */
     unsigned char filler[FILLER_BYTES];
 };
-
-#define CHECK(condition, what, status)                                                             \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "stress_store: %s: %s\n", what,                                        \
-                    faster_status_name((enum faster_status)(status)));                             \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
 
 static uint32_t draw(uint64_t *random, uint32_t below) {
     *random ^= *random << 13;
