@@ -31,6 +31,7 @@ struct fst_test_env {
     fst_atomic_u64 live_bytes;
     fst_atomic_u64 peak_bytes;
     fst_atomic_u64 advanced_ns;
+    fst_atomic_u64 signal_count;
 };
 
 static struct fst_test_env *test_of(const struct faster_env *env) {
@@ -280,7 +281,8 @@ static uint64_t test_monotonic_ns(const struct faster_env *env) {
 
 #define WAIT_SLICE_NS UINT64_C(2000000)
 
-/* In slices, between which the clock may have been advanced. */
+/* In slices, between which the clock may have been advanced. A signal may come when a slice is over
+ * and its thread waits for the mutex: that is a wake, too, as is one of another condition. */
 static bool test_condition_wait(const struct faster_env *env, struct fst_condition *condition,
                                 struct fst_mutex *mutex, uint64_t timeout_ns) {
     const struct faster_env *system = test_of(env)->system;
@@ -288,15 +290,30 @@ static bool test_condition_wait(const struct faster_env *env, struct fst_conditi
         return system->condition_wait(system, condition, mutex, timeout_ns);
     }
     const uint64_t start_ns = test_monotonic_ns(env);
+    const uint64_t signal_count = fst_load_relaxed_u64(&test_of(env)->signal_count);
     bool is_woken = false;
     uint64_t waited_ns = 0;
     while (!is_woken && waited_ns < timeout_ns) {
         const uint64_t left_ns = timeout_ns - waited_ns;
         is_woken = system->condition_wait(system, condition, mutex,
-                                          left_ns < WAIT_SLICE_NS ? left_ns : WAIT_SLICE_NS);
+                                          left_ns < WAIT_SLICE_NS ? left_ns : WAIT_SLICE_NS) ||
+                   fst_load_relaxed_u64(&test_of(env)->signal_count) != signal_count;
         waited_ns = test_monotonic_ns(env) - start_ns;
     }
     return is_woken;
+}
+
+static void test_condition_signal(const struct faster_env *env, struct fst_condition *condition) {
+    struct fst_test_env *test = test_of(env);
+    fst_add_relaxed_u64(&test->signal_count, 1);
+    test->system->condition_signal(test->system, condition);
+}
+
+static void test_condition_broadcast(const struct faster_env *env,
+                                     struct fst_condition *condition) {
+    struct fst_test_env *test = test_of(env);
+    fst_add_relaxed_u64(&test->signal_count, 1);
+    test->system->condition_broadcast(test->system, condition);
 }
 
 /* ------------------------------------------------------------ its control */
@@ -314,6 +331,8 @@ static void wrap(struct fst_test_env *test) {
     test->env.random = test_random;
     test->env.monotonic_ns = test_monotonic_ns;
     test->env.condition_wait = test_condition_wait;
+    test->env.condition_signal = test_condition_signal;
+    test->env.condition_broadcast = test_condition_broadcast;
     test->env.thread_start = test_thread_start;
     test->env.file_open = test_file_open;
     test->env.file_read = test_file_read;
