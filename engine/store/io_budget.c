@@ -25,8 +25,10 @@
  *   2. The holder's operation is refused nothing, so it waits only for its own I/O, which ends.
  *      Then it is delivered, its bytes are given back, and the turn is passed on.
  *   3. Should the holder's thread stand still (a merge that waits for something, a disk that
- * hangs), the first that waits takes the turn over after FST_IO_STALL_NS. The holder's operation
- * keeps what it has, so each such second may add one operation to the sum above.
+ *      hangs), the first that waits takes the turn over after FST_IO_STALL_NS. The operation of the
+ *      holder keeps what it has, so each such second may add one operation to the sum above. A
+ *      holder that was called and has not even woken up by then goes back to the head of the queue:
+ *      whenever the mutex is free, who waits is in the queue or has the turn.
  *   4. So every session in a blocking call gets the turn or, sooner, its bytes, after each of those
  *      before it in the queue has had it once. One that only polls gets it when nobody waits.
  *
@@ -111,7 +113,16 @@ bool fst_io_is_tight(const struct fst_io_budget *budget) {
 
 /* ---- the turn; all with the mutex ---- */
 
+/* The holder before may be asleep still: it waits on. */
 static void hand_to(struct fst_io_budget *budget, struct fst_io_account *account) {
+    struct fst_io_account *before = budget->holder;
+    if (before != NULL && before->is_waiting) {
+        before->next = budget->first;
+        budget->first = before;
+        if (budget->last == NULL) {
+            budget->last = before;
+        }
+    }
     budget->holder = account;
     budget->since_ns = budget->env->monotonic_ns(budget->env);
 }
@@ -148,6 +159,7 @@ static bool is_free(const struct fst_io_budget *budget) {
  * when the holder gives it, or here, when the first finds it stalled. */
 static void wait_for_it(struct fst_io_budget *budget, struct fst_io_account *account) {
     const struct faster_env *env = budget->env;
+    account->is_waiting = true;
     join_queue(budget, account);
     while (budget->holder != account) {
         (void)env->condition_wait(env, account->called, budget->mutex, FST_IO_STALL_NS);
@@ -155,6 +167,7 @@ static void wait_for_it(struct fst_io_budget *budget, struct fst_io_account *acc
             hand_to_first(budget);
         }
     }
+    account->is_waiting = false;
 }
 
 bool fst_io_turn_take(struct fst_io_budget *budget, struct fst_io_account *account, bool wait) {

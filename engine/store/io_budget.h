@@ -13,6 +13,7 @@ struct fst_io_account {
     uint64_t held_bytes; /* its session's thread only */
     struct fst_condition *called;
     struct fst_io_account *next; /* [mutex] who waits behind it */
+    bool is_waiting;             /* [mutex] also with the turn, until it wakes up */
 };
 
 struct fst_io_budget {

@@ -80,14 +80,72 @@ Test(io_budget, turn_that_stands_still_is_taken_over) {
     fst_io_budget_finish(&budget);
 }
 
+/* What happens while the account waits, one step for each wait. */
+static struct {
+    struct fst_io_budget *budget;
+    struct fst_io_account *before;
+    struct fst_io_account *sleeper;
+    struct fst_io_account *behind;
+    unsigned steps;
+} slept;
+
+static bool sleep_on(const struct faster_env *env, struct fst_condition *condition,
+                     struct fst_mutex *mutex, uint64_t timeout_ns) {
+    (void)condition;
+    (void)timeout_ns;
+    env->mutex_unlock(env, mutex);
+    switch (slept.steps++) {
+    case 0: /* it is called, but does not wake up for so long that the next one takes over */
+        fst_io_turn_give(slept.budget, slept.before);
+        cr_assert_eq(slept.budget->holder, slept.sleeper);
+        clock_ns += FST_IO_STALL_NS;
+        cr_assert(fst_io_turn_take(slept.budget, slept.behind, false));
+        cr_assert(!fst_io_turn_take(slept.budget, slept.before, false));
+        break;
+    case 1:
+        fst_io_turn_give(slept.budget, slept.behind);
+        break;
+    default:
+        cr_assert_fail("it waits for a turn that nobody gives it");
+    }
+    env->mutex_lock(env, mutex);
+    return true;
+}
+
+Test(io_budget, who_sleeps_over_its_turn_gets_the_next_one) {
+    struct faster_env env = *rig.options.env;
+    struct fst_io_budget budget = {0};
+    struct fst_io_account accounts[3] = {0};
+    env.monotonic_ns = read_clock;
+    env.condition_wait = sleep_on;
+    ASSERT_OK(fst_io_budget_init(&budget, &env, 4000));
+    for (unsigned i = 0; i < 3; i++) {
+        ASSERT_OK(fst_io_account_init(&accounts[i], &env));
+    }
+    slept.budget = &budget;
+    slept.before = &accounts[0];
+    slept.sleeper = &accounts[1];
+    slept.behind = &accounts[2];
+    cr_assert(fst_io_turn_take(&budget, slept.before, true));
+    cr_assert(fst_io_turn_take(&budget, slept.sleeper, true));
+    cr_assert_eq(slept.steps, 2);
+    cr_assert_eq(budget.holder, slept.sleeper);
+    fst_io_turn_give(&budget, slept.sleeper);
+    cr_assert_null(budget.holder);
+    for (unsigned i = 0; i < 3; i++) {
+        fst_io_account_finish(&accounts[i], &env);
+    }
+    fst_io_budget_finish(&budget);
+}
+
 enum { TURN_THREADS = 8, TURNS = 500 };
 static struct fst_io_budget shared_budget;
 static fst_atomic_u64 at_once;
 static fst_atomic_u64 turns_had;
 
-static void *take_turns(void *unused) {
+static void *take_turns(void *env) {
     struct fst_io_account account = {0};
-    ASSERT_OK(fst_io_account_init(&account, rig.options.env));
+    ASSERT_OK(fst_io_account_init(&account, env));
     for (unsigned i = 0; i < TURNS; i++) {
         cr_assert(fst_io_turn_take(&shared_budget, &account, true));
         cr_assert_eq(fst_add_relaxed_u64(&at_once, 1), 0);
@@ -98,15 +156,18 @@ static void *take_turns(void *unused) {
         fst_add_relaxed_u64(&turns_had, 1);
         fst_io_turn_give(&shared_budget, &account);
     }
-    fst_io_account_finish(&account, rig.options.env);
-    return unused;
+    fst_io_account_finish(&account, env);
+    return NULL;
 }
 
+/* The clock stands: no turn is taken over, however long its thread does not run. */
 Test(io_budget, turn_is_of_one_at_a_time_and_comes_to_all) {
+    struct faster_env env = *rig.options.env;
     pthread_t threads[TURN_THREADS];
-    ASSERT_OK(fst_io_budget_init(&shared_budget, rig.options.env, 1));
+    env.monotonic_ns = read_clock;
+    ASSERT_OK(fst_io_budget_init(&shared_budget, &env, 1));
     for (unsigned i = 0; i < TURN_THREADS; i++) {
-        cr_assert_eq(pthread_create(&threads[i], NULL, take_turns, NULL), 0);
+        cr_assert_eq(pthread_create(&threads[i], NULL, take_turns, &env), 0);
     }
     for (unsigned i = 0; i < TURN_THREADS; i++) {
         cr_assert_eq(pthread_join(threads[i], NULL), 0);
@@ -354,6 +415,64 @@ Test(io_budget, what_is_freed_is_used_again) {
     reads_start(&reads, rig.session, 0, 10);
     cr_assert_eq(rig.session->in_flight_count, 10);
     reads_end(&reads, SMALL_BYTES);
+}
+
+/* ---- a turn that stands still ---- */
+
+static struct {
+    struct faster_session *session;
+    fst_atomic_u32 is_merging;
+    fst_atomic_u32 may_end;
+} stalled;
+
+/* How long the old value was. */
+static enum faster_status wait_in_merge(void *context, const struct faster_bytes *old,
+                                        struct faster_buffer *value) {
+    const uint64_t made = old->size_bytes;
+    (void)context;
+    fst_store_relaxed_u32(&stalled.is_merging, 1);
+    while (fst_load_relaxed_u32(&stalled.may_end) == 0) {
+        rig.options.env->sleep_ns(rig.options.env, 1000000);
+    }
+    return faster_buffer_assign(value, &made, sizeof made);
+}
+
+static void *run_stalled(void *argument) {
+    struct faster_op *op = argument;
+    ASSERT_STATUS(faster_session_rmw(stalled.session, op), FASTER_PENDING);
+    ASSERT_OK(faster_session_complete_pending(stalled.session, true));
+    return NULL;
+}
+
+Test(io_budget, others_get_on_beside_a_merge_that_stands_still_with_the_turn) {
+    struct faster_op op = {.key = {"k0", 2}, .merge = wait_in_merge};
+    const struct faster_env *env = rig.options.env;
+    struct reads reads;
+    pthread_t thread;
+    load(KEYS, VALUE_BYTES);
+    ASSERT_OK(faster_session_open(rig.store, &stalled.session));
+    hoard();
+    const uint64_t before_bytes = fst_load_relaxed_u64(&rig.store->io.used_bytes);
+    cr_assert_eq(pthread_create(&thread, NULL, run_stalled, &op), 0);
+    while (fst_load_relaxed_u32(&stalled.is_merging) == 0) {
+        env->sleep_ns(env, 1000000);
+    }
+    cr_assert_eq(rig.store->io.holder, &stalled.session->io);
+    const uint64_t since_ns = env->monotonic_ns(env);
+    reads_start(&reads, rig.session, 1, 20);
+    reads_end(&reads, VALUE_BYTES);
+    cr_assert_geq(env->monotonic_ns(env) - since_ns, FST_IO_STALL_NS / 2);
+    cr_assert(op.status == FASTER_PENDING && stalled.session->has_turn);
+    /* Each stall may add one operation. */
+    cr_assert_leq(stat_of("io_buffer_bytes_peak"), before_bytes + 2 * RECORD_BYTES_MAX);
+    fst_store_relaxed_u32(&stalled.may_end, 1);
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+    ASSERT_OK(op.status);
+    cr_assert_eq(number_of("k0"), VALUE_BYTES);
+    cr_assert_null(rig.store->io.holder);
+    hoard_end();
+    faster_session_close(stalled.session);
+    cr_assert_eq(stat_of("io_buffer_bytes"), 0);
 }
 
 /* Operations that waited may need no read any more. The turn that was got for them is given back.
