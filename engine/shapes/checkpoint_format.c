@@ -105,6 +105,16 @@ static bool root_makes_sense(const struct fst_root *root) {
            fst_format_is_zero(root->reserved, sizeof root->reserved);
 }
 
+/* A forgotten name is none of those that there are. */
+static bool sessions_make_sense(const uint8_t *sessions, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (fst_named_serial_at(sessions, i).serial == 0) {
+            return false;
+        }
+    }
+    return fst_named_serials_make_sense(sessions, count);
+}
+
 enum faster_status fst_root_check(const void *bytes, size_t count_bytes,
                                   const struct fst_format_owner *owner, uint64_t number,
                                   struct fst_root *root) {
@@ -122,7 +132,7 @@ enum faster_status fst_root_check(const void *bytes, size_t count_bytes,
     if (root->session_count > FST_ROOT_SESSIONS_MAX ||
         count_bytes != sizeof *root + root->session_count * sizeof(struct fst_named_serial) ||
         root->checksum != root_checksum(root, sessions, owner) || root->number != number ||
-        !root_makes_sense(root) || !fst_named_serials_make_sense(sessions, root->session_count)) {
+        !root_makes_sense(root) || !sessions_make_sense(sessions, root->session_count)) {
         return FASTER_CORRUPT;
     }
     return FASTER_OK;

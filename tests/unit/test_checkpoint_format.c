@@ -92,6 +92,15 @@ Test(checkpoint_format, root_with_sessions_passes_and_damage_is_noticed) {
     memcpy(file.sessions[1].name, "b\0c", 4);
     fst_root_seal(&file.root, file.sessions, &owner);
     cr_expect_eq(check(bytes, sizeof file), FASTER_CORRUPT, "a name that goes on behind its end");
+    memcpy(file.sessions[1].name, "b\0\0", 4);
+    fst_root_seal(&file.root, file.sessions, &owner);
+    cr_expect_eq(check(bytes, sizeof file), FASTER_OK);
+    for (unsigned i = 0; i < 2; i++) {
+        file.sessions[i].serial = 0;
+        fst_root_seal(&file.root, file.sessions, &owner);
+        cr_expect_eq(check(bytes, sizeof file), FASTER_CORRUPT, "session %u is a forgotten one", i);
+        file.sessions[i].serial = 1;
+    }
 }
 
 #define REFUSED(change)                                                                            \
