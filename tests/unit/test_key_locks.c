@@ -168,9 +168,27 @@ Test(key_locks, wait_is_bounded) {
     ASSERT_STATUS(lock_one(others[1], "k", FASTER_LOCK_SHARED, 30 * MS), FASTER_BUSY);
     ASSERT_STATUS(lock_one(others[1], "k", FASTER_LOCK_EXCLUSIVE, 30 * MS), FASTER_BUSY);
     cr_assert_geq(env->monotonic_ns(env) - since_ns, 60 * MS);
-    /* No end that overflows. */
     faster_session_unlock(others[0]);
-    ASSERT_OK(lock_one(others[1], "k", FASTER_LOCK_EXCLUSIVE, UINT64_MAX));
+}
+
+static void *own_k_however_long(void *session) {
+    return lock_one(session, "k", FASTER_LOCK_EXCLUSIVE, UINT64_MAX) == FASTER_OK ? session : NULL;
+}
+
+Test(key_locks, wait_without_a_bound_has_no_end_that_overflows) {
+    const struct faster_env *env = rig.options.env;
+    const uint64_t since_ns = env->monotonic_ns(env);
+    pthread_t waiter;
+    void *had = NULL;
+    ASSERT_OK(share(others[0], "k"));
+    cr_assert_eq(pthread_create(&waiter, NULL, own_k_however_long, others[1]), 0);
+    while (share(others[2], "k") == FASTER_OK) { /* it does not wait yet */
+        faster_session_unlock(others[2]);
+        cr_assert_lt(env->monotonic_ns(env) - since_ns, LONG_NS, "it does not wait");
+    }
+    faster_session_unlock(others[0]);
+    cr_assert_eq(pthread_join(waiter, &had), 0);
+    cr_assert_eq(had, others[1]);
     faster_session_unlock(others[1]);
 }
 
