@@ -343,15 +343,25 @@ Test(triggers, full_disk_is_waited_for) {
     stop();
 }
 
-/* After that nothing can be written: nothing is tried, nobody waits. */
+/* After that nothing can be written: one that was due is tried once more, neither bytes nor time
+ * make another one due, nobody waits. */
 Test(triggers, failed_log_ends_it) {
-    start_direct(BYTES, 0);
-    write_many(100);
+    start_direct(BYTES, HOUR_MS);
+    fst_test_env_fail(rig.test, FST_TEST_PATH_RENAME, 1, FST_TEST_FOR_EVER, FASTER_IO);
+    write_many(200);
+    wait_for("checkpoint_failures", 1);
     fst_test_env_fail(rig.test, FST_TEST_FILE_SYNC, 1, FST_TEST_FOR_EVER, FASTER_IO);
+    ASSERT_OK(put("a", "b"));
     ASSERT_STATUS(faster_session_commit(rig.session), FASTER_IO);
     fst_test_env_heal_all(rig.test);
-    ASSERT_STATUS(put("a", "b"), FASTER_FAILED);
-    fst_test_env_advance(rig.test, HOUR_NS);
+    ASSERT_STATUS(put("a", "c"), FASTER_FAILED);
+    fst_test_env_advance(rig.test, SECOND_NS);
+    wait_for("checkpoint_failures", 2);
+    for (unsigned i = 0; i < 3; i++) { /* what one of them begins is over with the next */
+        fst_test_env_advance(rig.test, HOUR_NS);
+        wait_for_tick();
+    }
+    cr_assert_eq(stat_of("checkpoint_failures"), 2);
     cr_assert_eq(stat_of("checkpoints"), 0);
     stop();
 }
@@ -460,6 +470,50 @@ Test(triggers, failure_of_a_transactional_one_wants_another_commit) {
     cr_assert(claim());
     hand_over();
     wait_for_taken(1);
+    stop();
+}
+
+/* The thread's last one is over, and what it has left behind is settled. */
+static void wait_for_rest(void) {
+    const struct faster_env *env = rig.options.env;
+    struct fst_triggers *triggers = &rig.store->triggers;
+    bool rests = false;
+    for (unsigned i = 0; !rests; i++) {
+        cr_assert(i < PATIENCE_MS, "the thread does not rest");
+        usleep(1000);
+        env->mutex_lock(env, triggers->mutex);
+        rests = !triggers->has_row && triggers->cause == FST_CAUSE_NONE;
+        env->mutex_unlock(env, triggers->mutex);
+    }
+}
+
+/* A call's checkpoint without an index, of a later commit, leaves the log as long as it is and the
+ * due one with nothing to do. */
+Test(triggers, due_one_that_was_overtaken_is_due_again_a_quarter_later) {
+    start_transactional(BYTES, 0);
+    struct faster_commit_row old;
+    struct faster_commit_row newer;
+    commit_many(300);
+    cr_assert(claim());
+    cr_assert(faster_store_committed(rig.store, &old));
+    commit_many(1);
+    cr_assert(faster_store_committed(rig.store, &newer));
+    const struct faster_checkpoint_request request = {.index = FASTER_INDEX_LEAVE,
+                                                      .durable = &newer};
+    ASSERT_OK(faster_session_take_checkpoint(rig.session, &request, NULL));
+    commit_many(BYTES / 4 / 1000 + 20);
+    cr_assert(claim());
+    faster_store_checkpoint_hand_over(rig.store, &old);
+    wait_for_rest();
+    cr_assert_eq(stat_of("checkpoints"), 1);
+    cr_assert_eq(stat_of("checkpoint_failures"), 0);
+    commit_many(BYTES / 4 / 1000 / 2);
+    cr_assert(!claim());
+    commit_many(BYTES / 4 / 1000);
+    cr_assert(claim());
+    hand_over();
+    wait_for_taken(1);
+    rig_verify(&rig);
     stop();
 }
 
