@@ -10,6 +10,7 @@
 #include "direct_rig.h"
 
 #include "store/io_budget.h"
+#include "store/pending.h"
 
 #define KEYS 400u
 #define VALUE_BYTES 12000u
@@ -491,6 +492,57 @@ Test(io_budget, turn_goes_back_if_nothing_needs_it) {
     cr_assert_eq(other->pool_count, 0);
     hoard_end();
     faster_session_close(other);
+}
+
+/* Until the session waits for the turn; then there is enough without it. */
+static void *give_bytes_and_turn(void *unused) {
+    struct fst_io_budget *budget = &rig.store->io;
+    const struct faster_env *env = rig.options.env;
+    bool is_waiting = false;
+    while (!is_waiting) {
+        env->sleep_ns(env, 1000000);
+        env->mutex_lock(env, budget->mutex);
+        is_waiting = budget->first == &rig.session->io;
+        env->mutex_unlock(env, budget->mutex);
+    }
+    fst_io_give(budget, &hoarder, hoarder.held_bytes);
+    fst_io_turn_give(budget, &hoarder);
+    return unused;
+}
+
+static fst_atomic_u32 nobody_has_it;
+
+/* The read goes on when it is seen that nobody has the turn; or in the end. */
+static void look_for_no_holder(void *context, enum fst_test_operation operation) {
+    struct fst_io_budget *budget = &rig.store->io;
+    const struct faster_env *env = rig.options.env;
+    (void)context;
+    (void)operation;
+    for (unsigned i = 0; i < 10000 && fst_load_relaxed_u32(&nobody_has_it) == 0; i++) {
+        env->mutex_lock(env, budget->mutex);
+        fst_store_relaxed_u32(&nobody_has_it, budget->holder == NULL);
+        env->mutex_unlock(env, budget->mutex);
+        env->sleep_ns(env, 1000000);
+    }
+}
+
+Test(io_budget, turn_goes_back_before_the_read_if_there_is_enough_without_it) {
+    struct fst_io_budget *budget = &rig.store->io;
+    struct reads reads;
+    pthread_t giver;
+    load(KEYS, VALUE_BYTES);
+    hoard();
+    fst_io_give(budget, &hoarder, 2 * sizeof(struct fst_pending));
+    cr_assert(fst_io_turn_take(budget, &hoarder, false));
+    reads_start(&reads, rig.session, 0, 1);
+    cr_assert_not_null(rig.session->starved_first); /* it has a slot, and no buffer */
+    fst_test_env_hook(rig.test, FST_TEST_FILE_READ, look_for_no_holder, NULL);
+    cr_assert_eq(pthread_create(&giver, NULL, give_bytes_and_turn, NULL), 0);
+    reads_end(&reads, VALUE_BYTES);
+    fst_test_env_hook(rig.test, FST_TEST_FILE_READ, NULL, NULL);
+    cr_assert_eq(pthread_join(giver, NULL), 0);
+    cr_assert_eq(fst_load_relaxed_u32(&nobody_has_it), 1);
+    hoard_end();
 }
 
 /* ---- old values ---- */
