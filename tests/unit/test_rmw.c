@@ -251,7 +251,7 @@ Test(rmw, merge_is_called_once_if_nobody_interferes) {
     want("k", "x+");
 }
 
-Test(rmw, batch_calls_each_merge_once_and_outside) {
+Test(rmw, batch_calls_each_merge_twice_at_most_and_outside) {
     static const char *const KEYS[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
     struct faster_op ops[8];
     for (int round = 1; round <= 12; round++) {
