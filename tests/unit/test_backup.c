@@ -1,12 +1,17 @@
 /* test_backup.c - copies of a store that is in use: they open with the decider's copy, share what
  * nobody writes again, and leave nothing when they fail (P1, P2, P4, P6, P7, P8). */
 #include <dirent.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "large_values.h" /* before the rig: its own are parameters */
 
 #include "direct_rig.h"
+
+#include "store/checkpoint_files.h"
 
 #define LARGE_BYTES 200000u
 #define KEYS 400u
@@ -128,10 +133,12 @@ static uint64_t bytes_of_segment(uint64_t index) {
     return (uint64_t)info.st_size;
 }
 
-/* Of all segments in the directory. */
+/* Of all segments in the directory: their bytes, and when they were written, be it the same bytes
+ * again. */
 static uint64_t hash_of_log(const char *directory) {
     uint64_t hash = 0;
     char path[1024];
+    struct stat info;
     DIR *opened = opendir(directory);
     cr_assert_not_null(opened);
     for (struct dirent *entry = readdir(opened); entry != NULL; entry = readdir(opened)) {
@@ -142,7 +149,9 @@ static uint64_t hash_of_log(const char *directory) {
             for (int byte = fgetc(stream); byte != EOF; byte = fgetc(stream)) {
                 of_file = (of_file ^ (unsigned)byte) * 1099511628211u;
             }
+            cr_assert_eq(fstat(fileno(stream), &info), 0);
             fclose(stream);
+            of_file ^= (uint64_t)info.st_mtim.tv_sec * 1000000007u + (uint64_t)info.st_mtim.tv_nsec;
             hash += of_file * (strtoull(entry->d_name + 4, NULL, 16) + 1);
         }
     }
@@ -251,17 +260,22 @@ Test(backup, before_the_first_write_of_a_life_the_rows_complete_the_copy) {
     start_transactional(0);
     fill_rows(1, 300);
     for (unsigned i = 0; i < 20; i++) {
-        rig_commit_put(&rig, key_of(i), 1000 + i, 20);
+        rig_commit_put(&rig, key_of(i), 1000 + i, 1000);
     }
     rig_crash(&rig);
     rig_open(&rig);
     want_rows(1);
     struct ledger copied = ledger_copy(&rig.ledger);
+    const uint64_t on_disk_below = fst_log_head(rig.store->log).raw;
+    cr_assert_lt(on_disk_below, ledger_newest(&copied)->end);
+    const uint64_t hash = hash_of_log(rig.directory);
     aim("copy");
     must_back_up(ledger_newest(&copied));
+    cr_assert_eq(hash_of_log(rig.directory), hash); /* it is no write */
     fill_rows(2, 300);
     enter(copied);
     rig_open(&rig);
+    cr_assert_eq(rig.store->manifest.durable_end, on_disk_below);
     want_rows(1);
     rig_verify(&rig);
     fill_rows(3, 300);
@@ -290,6 +304,54 @@ Test(backup, checkpoint_goes_along_if_the_copied_rows_have_its_commit) {
     rig_finish(&rig);
 }
 
+/* Its checkpoint, that is: the one before it serves the copy. */
+Test(backup, checkpoint_of_a_later_commit_than_the_copied_rows_is_left_out) {
+    start_transactional(RIG_NEVER_INLINE);
+    uint64_t obsolete_below;
+    struct faster_checkpoint found[4];
+    struct faster_checkpoint_request later = {.kind = FASTER_CHECKPOINT_INDEX_ONLY};
+    fill_rows(1, 300);
+    ASSERT_OK(rig_checkpoint(&rig, &obsolete_below));
+    struct ledger copied = ledger_copy(&rig.ledger);
+    fill_rows(2, 300);
+    later.durable = ledger_newest(&rig.ledger);
+    ASSERT_OK(faster_session_take_checkpoint(rig.session, &later, NULL)); /* gives nothing back */
+    cr_assert_eq(faster_store_checkpoints(rig.store, found, 4), 2);
+    aim("copy");
+    must_back_up(ledger_newest(&copied));
+    enter(copied);
+    rig_open(&rig);
+    cr_assert_eq(faster_store_checkpoints(rig.store, found, 4), 1);
+    cr_assert_eq(found[0].point_number, ledger_newest(&rig.ledger)->number);
+    want_rows(1);
+    rig_verify(&rig);
+    leave();
+    rig_finish(&rig);
+}
+
+/* Recovery reads all of the log then. */
+Test(backup, checkpoint_whose_index_is_missing_is_left_out) {
+    char path[500];
+    char name[FST_CHECKPOINT_NAME_BYTES];
+    struct faster_checkpoint found[4];
+    start();
+    fill_direct(1);
+    const struct faster_checkpoint_request request = {.index = FASTER_INDEX_COPY};
+    ASSERT_OK(faster_session_take_checkpoint(rig.session, &request, found));
+    fst_checkpoint_name(FST_CHECKPOINT_FILE_INDEX, found[0].index_number, name);
+    snprintf(path, sizeof path, "%s/%s", rig.directory, name);
+    cr_assert_eq(unlink(path), 0);
+    aim("copy");
+    must_back_up(NULL);
+    enter((struct ledger){0});
+    rig_open(&rig);
+    cr_assert_eq(faster_store_checkpoints(rig.store, found, 4), 0);
+    want_direct(1);
+    verify_direct();
+    leave();
+    stop();
+}
+
 Test(backup, empty_stores_are_copied) {
     start();
     aim("direct");
@@ -304,7 +366,13 @@ Test(backup, empty_stores_are_copied) {
     start_transactional(0);
     ASSERT_OK(ledger_meet(&rig.ledger, rig.session));
     aim("transactional");
+    struct faster_txn *txn = rig_begin(&rig);
+    for (unsigned i = 0; i < 2000; i++) { /* reaches the disk */
+        ASSERT_OK(rig_put(txn, key_of(i), 5, 500));
+    }
     ASSERT_OK(back_up(NULL, &request));
+    cr_assert_leq(request.shared_bytes + request.copied_bytes, 2 * 4096);
+    faster_txn_rollback(txn);
     fill_rows(1, 100);
     enter((struct ledger){0});
     rig_open(&rig);
@@ -316,15 +384,27 @@ Test(backup, empty_stores_are_copied) {
     rig_finish(&rig);
 }
 
+static void copy_read_only(const char *name) {
+    struct faster_backup_request request = {0};
+    rig.options.read_only = true;
+    rig_reopen(&rig);
+    const uint64_t hash = hash_of_log(rig.directory);
+    aim(name);
+    ASSERT_OK(back_up(NULL, &request));
+    cr_assert_eq(hash_of_log(rig.directory), hash);
+    rig.options.read_only = false;
+}
+
 Test(backup, store_that_is_read_only_is_copied) {
     start();
-    fill_direct(1);
-    rig_close(&rig);
-    rig.options.read_only = true;
+    copy_read_only("empty");
+    enter((struct ledger){0});
     rig_open(&rig);
-    aim("copy");
-    must_back_up(NULL);
-    rig.options.read_only = false;
+    want("key 1", NULL);
+    leave();
+    rig_reopen(&rig);
+    fill_direct(1);
+    copy_read_only("filled");
     enter((struct ledger){0});
     rig_open(&rig);
     want_direct(1);
@@ -404,6 +484,20 @@ Test(backup, row_of_another_database_is_refused) {
     newer.number++;
     ASSERT_STATUS(back_up(&newer, &request), FASTER_BEHIND);
     want_nothing();
+    rig_finish(&rig);
+}
+
+/* To it the store is empty, and a copy of that would be. */
+Test(backup, store_that_has_not_met_its_rows_is_not_copied) {
+    struct faster_backup_request request = {0};
+    start_transactional(RIG_NEVER_INLINE);
+    fill_rows(1, 100);
+    rig_reopen(&rig);
+    aim("copy");
+    ASSERT_STATUS(back_up(NULL, &request), FASTER_BEHIND);
+    want_nothing();
+    want_rows(1);
+    must_back_up(ledger_newest(&rig.ledger));
     rig_finish(&rig);
 }
 
@@ -490,6 +584,53 @@ Test(backup, what_is_final_is_linked_and_neither_store_writes_to_it_again) {
     stop();
 }
 
+/* Commits that their rows carry, up to the next segment; returns the one in which they begin. */
+static uint64_t commit_over_a_segments_end(void) {
+    const uint64_t segment_bytes = rig.options.segment_bytes;
+    const uint64_t segment = ledger_newest(&rig.ledger)->end / segment_bytes;
+    const uint64_t before = rig_stat(&rig, "inline_commits");
+    uint64_t count = 0;
+    for (; ledger_newest(&rig.ledger)->end / segment_bytes == segment; count++) {
+        rig_commit_put(&rig, key_of((unsigned)count % KEYS), 1000 + (unsigned)count % KEYS, 3000);
+    }
+    cr_assert_eq(rig_stat(&rig, "inline_commits"), before + count);
+    return segment;
+}
+
+/* What rows hold is written, or written again, before anything new is: while files are copied,
+ * perhaps. Such segments are not linked, though all their bytes are of commits. */
+Test(backup, segments_that_the_first_write_may_repeat_are_copied) {
+    for (unsigned is_on_disk = 0; is_on_disk < 2; is_on_disk++) {
+        start_transactional(0);
+        fill_rows(1, 300);
+        const uint64_t repeated_from = commit_over_a_segments_end();
+        const uint64_t segment_count =
+            ledger_newest(&rig.ledger)->end / rig.options.segment_bytes + 1;
+        struct faster_txn *txn = rig_begin(&rig);
+        for (unsigned i = 0; is_on_disk && i < 2000; i++) { /* pushes them out of memory */
+            ASSERT_OK(rig_put(txn, key_of(i), 5, 500));
+        }
+        rig_crash(&rig);
+        rig_open(&rig);
+        want_rows(1);
+        aim("copy");
+        must_back_up(ledger_newest(&rig.ledger));
+        cr_assert_gt(repeated_from, 0);
+        for (uint64_t i = 0; i < segment_count; i++) {
+            char path[500];
+            struct stat info;
+            snprintf(path, sizeof path, "%s/log.%012llx", target, (unsigned long long)i);
+            if (stat(path, &info) == 0) {
+                cr_assert_eq(info.st_nlink, i < repeated_from ? 2 : 1, "%s has %lu names", path,
+                             (unsigned long)info.st_nlink);
+            } else {
+                cr_assert(i > repeated_from && !is_on_disk, "%s is missing", path);
+            }
+        }
+        rig_finish(&rig);
+    }
+}
+
 /* Every file has a second name, and the next life has to write again what the last one left:
  * a cut whose sync the manifest does not know, a jump in place of what was never committed. */
 static void open_among_links(void (*write)(unsigned)) {
@@ -549,8 +690,25 @@ Test(backup, files_with_a_second_name_are_replaced_before_the_first_write) {
     rig_finish(&rig);
 }
 
+/* One read of a worker's, in the middle of which it waits. */
+static struct {
+    pthread_t caller;
+    atomic_bool is_taken;
+    sem_t has_begun;
+    sem_t may_go_on;
+} held;
+
+static void hold_read(void *context, enum fst_test_operation operation) {
+    (void)context;
+    (void)operation;
+    if (!pthread_equal(pthread_self(), held.caller) && !atomic_exchange(&held.is_taken, true)) {
+        sem_post(&held.has_begun);
+        sem_wait(&held.may_go_on);
+    }
+}
+
 /* A reader whose read is under way has the old file open: it is not waited for, and reads on. */
-Test(backup, pending_reads_go_on_while_files_are_replaced) {
+Test(backup, pending_reads_go_on_while_files_are_replaced, .timeout = 60) {
     enum { READS = 32 };
     struct faster_op ops[READS];
     struct faster_buffer values[READS];
@@ -563,7 +721,12 @@ Test(backup, pending_reads_go_on_while_files_are_replaced) {
     crash_and_close();
     snprintf(command, sizeof command, "cp -al %s %s/linked", rig.directory, rig.base);
     cr_assert_eq(system(command), 0);
+    rig.options.io = FASTER_IO_THREADS;
+    rig.options.io_threads = 4;
     rig_open(&rig);
+    held.caller = pthread_self();
+    cr_assert(sem_init(&held.has_begun, 0, 0) == 0 && sem_init(&held.may_go_on, 0, 0) == 0);
+    fst_test_env_hook(rig.test, FST_TEST_FILE_READ, hold_read, NULL);
     ASSERT_OK(faster_snapshot_open_newest(rig.session, &now));
     for (unsigned i = 0; i < READS; i++) {
         snprintf(keys[i], sizeof keys[i], "%s", key_of(i * 10));
@@ -572,7 +735,9 @@ Test(backup, pending_reads_go_on_while_files_are_replaced) {
         const enum faster_status status = faster_snapshot_read(&now, &ops[i]);
         cr_assert(status == FASTER_OK || status == FASTER_PENDING);
     }
+    cr_assert_eq(sem_wait(&held.has_begun), 0);
     ASSERT_OK(put("another", "value")); /* the first write */
+    sem_post(&held.may_go_on);
     faster_session_complete_pending(rig.session, true);
     for (unsigned i = 0; i < READS; i++) {
         ASSERT_OK(ops[i].status);
@@ -637,10 +802,32 @@ Test(backup, files_are_cloned_where_the_file_system_can) {
     commit();
     enter((struct ledger){0});
     rig_open(&rig);
-    want_direct(1); /* the last segment's clone ends with the commit */
+    want_direct(1);
     verify_direct();
     leave();
     stop();
+}
+
+/* The clone has all of the file first. */
+Test(backup, clone_ends_with_the_copied_commit) {
+    static struct faster_env cloning;
+    struct faster_backup_request request = {0};
+    start_transactional(RIG_NEVER_INLINE);
+    rig_close(&rig);
+    cloning = *rig.options.env;
+    cloning.file_clone = clone_by_copying;
+    rig.options.env = &cloning;
+    rig_open(&rig);
+    rig_commit_put(&rig, "key 1", 1001, 100);
+    const struct faster_commit_row row = *ledger_newest(&rig.ledger);
+    fill_rows(2, 30);
+    aim("copy");
+    clone_count = 0;
+    ASSERT_OK(back_up(&row, &request));
+    cr_assert_eq(clone_count, 1);
+    cr_assert_eq(bytes_of_segment(0), 4096 + (row.end + 4095) / 4096 * 4096);
+    cr_assert_eq(request.shared_bytes, bytes_of_segment(0));
+    rig_finish(&rig);
 }
 
 /* ---- failures ---- */
@@ -650,10 +837,13 @@ static bool stop_at_zero(void *context) {
     return *left == 0 || --*left == 0;
 }
 
+/* Between two files, and within one. */
 Test(backup, interrupted_at_any_time_leaves_nothing) {
     start();
     fill_direct(1);
     commit();
+    const unsigned file_count = (unsigned)(rig.store->last_cut.end / rig.options.segment_bytes) + 1;
+    fst_test_env_fail(rig.test, FST_TEST_PATH_LINK, 1, FST_TEST_FOR_EVER, FASTER_INVALID);
     aim("copy");
     enum faster_status status = FASTER_INTERRUPTED;
     unsigned count = 0;
@@ -667,12 +857,13 @@ Test(backup, interrupted_at_any_time_leaves_nothing) {
             want_nothing();
         }
     }
-    cr_assert(count > 4, "asked %u times", count);
+    cr_assert(count > 2 * file_count, "asked %u times for %u files", count, file_count);
     stop();
 }
 
-/* Everything is durable already: the calls are those of the backup alone. */
-static void fail_each(enum fst_test_operation operation, enum faster_status injected) {
+/* Everything is durable already: the calls are those of the backup alone. Some are not needed. */
+static void fail_each(enum fst_test_operation operation, enum faster_status injected,
+                      bool is_needed) {
     for (uint64_t nth = 1;; nth++) {
         struct faster_backup_request request = {0};
         fst_test_env_fail(rig.test, operation, nth, 1, injected);
@@ -681,8 +872,12 @@ static void fail_each(enum fst_test_operation operation, enum faster_status inje
         fst_test_env_heal_all(rig.test);
         if (status != FASTER_OK) {
             cr_assert(has_failed, "%s without a fault", faster_status_name(status));
+            cr_assert(is_needed, "operation %d, call %llu: %s", operation, (unsigned long long)nth,
+                      faster_status_name(status));
             want_nothing();
         } else {
+            cr_assert(!has_failed || !is_needed, "operation %d, call %llu", operation,
+                      (unsigned long long)nth);
             char command[600];
             enter((struct ledger){0});
             rig_open(&rig);
@@ -691,6 +886,7 @@ static void fail_each(enum fst_test_operation operation, enum faster_status inje
             snprintf(command, sizeof command, "rm -r %s/copy", rig.base);
             cr_assert_eq(system(command), 0);
             if (!has_failed) {
+                cr_assert_gt(nth, 1, "operation %d is not called", operation);
                 return;
             }
         }
@@ -701,14 +897,14 @@ Test(backup, any_call_that_fails_leaves_nothing_or_a_whole_copy) {
     static const struct {
         enum fst_test_operation operation;
         enum faster_status status;
+        bool is_needed;
     } faults[] = {
-        {FST_TEST_ALLOCATE, FASTER_NOMEM},        {FST_TEST_FILE_OPEN, FASTER_FULL},
-        {FST_TEST_FILE_READ, FASTER_IO},          {FST_TEST_FILE_WRITE, FASTER_FULL},
-        {FST_TEST_FILE_WRITE, FASTER_IO},         {FST_TEST_FILE_SYNC, FASTER_IO},
-        {FST_TEST_FILE_SIZE, FASTER_IO},          {FST_TEST_FILE_OWN, FASTER_IO},
-        {FST_TEST_PATH_INFO, FASTER_IO},          {FST_TEST_PATH_LINK, FASTER_IO},
-        {FST_TEST_DIRECTORY_CREATE, FASTER_FULL}, {FST_TEST_DIRECTORY_SYNC, FASTER_IO},
-        {FST_TEST_DIRECTORY_LIST, FASTER_IO},
+        {FST_TEST_ALLOCATE, FASTER_NOMEM, true},    {FST_TEST_FILE_OPEN, FASTER_FULL, true},
+        {FST_TEST_FILE_READ, FASTER_IO, true},      {FST_TEST_FILE_WRITE, FASTER_FULL, true},
+        {FST_TEST_FILE_WRITE, FASTER_IO, true},     {FST_TEST_FILE_SYNC, FASTER_IO, true},
+        {FST_TEST_FILE_SIZE, FASTER_IO, true},      {FST_TEST_FILE_OWN, FASTER_IO, false},
+        {FST_TEST_PATH_LINK, FASTER_IO, false},     {FST_TEST_DIRECTORY_CREATE, FASTER_FULL, true},
+        {FST_TEST_DIRECTORY_SYNC, FASTER_IO, true}, {FST_TEST_DIRECTORY_LIST, FASTER_IO, true},
     };
     start();
     fill_direct(1);
@@ -719,7 +915,7 @@ Test(backup, any_call_that_fails_leaves_nothing_or_a_whole_copy) {
     ASSERT_OK(faster_session_take_checkpoint(rig.session, &request, NULL));
     aim("copy");
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
-        fail_each(faults[i].operation, faults[i].status);
+        fail_each(faults[i].operation, faults[i].status, faults[i].is_needed);
     }
     want_direct(2);
     fill_direct(3);
@@ -727,11 +923,36 @@ Test(backup, any_call_that_fails_leaves_nothing_or_a_whole_copy) {
     stop();
 }
 
+/* What cannot be removed is not taken for a store: the identity goes first. */
+Test(backup, failure_that_cannot_be_undone_leaves_no_store) {
+    struct faster_backup_request request = {0};
+    char path[500];
+    start();
+    fill_direct(1);
+    commit();
+    aim("copy");
+    must_back_up(NULL);
+    const uint64_t syncs = fst_test_env_calls(rig.test, FST_TEST_DIRECTORY_SYNC);
+    aim("again");
+    must_back_up(NULL);
+    const uint64_t count = fst_test_env_calls(rig.test, FST_TEST_DIRECTORY_SYNC) - syncs;
+    aim("failed");
+    fst_test_env_fail(rig.test, FST_TEST_DIRECTORY_SYNC, count, 1, FASTER_IO);
+    fst_test_env_fail(rig.test, FST_TEST_PATH_REMOVE, 2, FST_TEST_FOR_EVER, FASTER_IO);
+    ASSERT_STATUS(back_up(NULL, &request), FASTER_IO);
+    cr_assert_gt(fst_test_env_failed(rig.test, FST_TEST_PATH_REMOVE), 0);
+    fst_test_env_heal_all(rig.test);
+    cr_assert(exists(target));
+    snprintf(path, sizeof path, "%s/%s", target, FST_NAME_IDENTITY);
+    cr_assert(!exists(path));
+    stop();
+}
+
 /* The replacement of files with a second name may fail, too: the first write may be repeated. */
 Test(backup, first_write_may_be_repeated_if_a_file_could_not_be_replaced) {
     static const enum fst_test_operation operations[] = {
-        FST_TEST_ALLOCATE,    FST_TEST_FILE_OPEN,   FST_TEST_FILE_WRITE,    FST_TEST_FILE_READ,
-        FST_TEST_PATH_RENAME, FST_TEST_PATH_REMOVE, FST_TEST_DIRECTORY_LIST};
+        FST_TEST_ALLOCATE,    FST_TEST_FILE_OPEN,   FST_TEST_FILE_WRITE,     FST_TEST_FILE_READ,
+        FST_TEST_PATH_RENAME, FST_TEST_PATH_REMOVE, FST_TEST_DIRECTORY_LIST, FST_TEST_PATH_INFO};
     char command[1300];
     for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++) {
         start();
@@ -743,6 +964,7 @@ Test(backup, first_write_may_be_repeated_if_a_file_could_not_be_replaced) {
         snprintf(target, sizeof target, "%s/linked", rig.base);
         const uint64_t hash = hash_of_log(target);
         rig_open(&rig);
+        unsigned failures = 0;
         for (uint64_t nth = 1; nth < 12; nth++) {
             fst_test_env_fail(rig.test, operations[i], nth, 1, FASTER_FULL);
             const enum faster_status status = put("first", "write");
@@ -752,7 +974,9 @@ Test(backup, first_write_may_be_repeated_if_a_file_could_not_be_replaced) {
                 break;
             }
             cr_assert(has_failed, "%s without a fault", faster_status_name(status));
+            failures++;
         }
+        cr_assert_gt(failures, 0, "operation %d", operations[i]);
         ASSERT_OK(put("first", "write"));
         want_direct(1);
         rig_reopen(&rig);
