@@ -260,9 +260,7 @@ format_check() {
 tidy_check() {
   local tool=clang-tidy
   ! command -v clang-tidy-14 >/dev/null || tool=clang-tidy-14
-  cd "$project_root" &&
-    project_files 'engine/*.c' 'ext/*.c' |
-    xargs -P 2 -n 2 "$tool" -p "$build_root/build-clang" --quiet --warnings-as-errors='*'
+  "$tests_directory/check_tidy.py" "$tool" "$build_root/build-clang"
 }
 
 sql_programs() {
