@@ -8,13 +8,15 @@ plant.py list BUGS                    prints number, promise, program and text, 
 A bug in BUGS is
 
     bug NUMBER PROMISE PROGRAM what is wrong
+    with ARGUMENTS
     file PATH
     in FUNCTION
     - statements as they are
     + statements instead, or nothing
 
-with "-e" and "+e" for an expression, and any number of file, in and edits. Blanks and line ends
-count as one another. What is to be replaced must occur exactly once in its function: an edit that
+with "-e" and "+e" for an expression, and any number of file, in and edits. "with", which may be
+missing, is for a bug that the program meets rarely: where it is to look. Blanks and line ends count
+as one another. What is to be replaced must occur exactly once in its function: an edit that
 no longer fits ends the build. A copy holds both, and the variable `planted` decides.
 """
 import pathlib
@@ -35,6 +37,7 @@ class Bug:
     def __init__(self, line):
         number, self.promise, self.program, self.text = line.split(" ", 3)
         self.number = int(number)
+        self.arguments = []
         self.edits = []
 
 
@@ -63,6 +66,8 @@ def read_bugs(path):
             continue
         if word == "bug":
             bugs.append(Bug(rest))
+        elif word == "with":
+            bugs[-1].arguments = rest.split()
         elif word == "file":
             file = rest
         elif word == "in":

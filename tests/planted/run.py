@@ -5,7 +5,8 @@ run.py BUGS PROGRAM... [--only NUMBERS]
 
 A program is a path whose name is planted_<name as in BUGS>, or <name as in BUGS>=path; after a
 colon its arguments, in which $seed is FASTER_TEST_SEED. It runs a tenth of its quick size, of
-schedules a fifth, without a bug a fiftieth: other tests have run that at length. Two run at a time.
+schedules a fifth, of threads all; and all if that has not noticed anything; or what the bug's "with"
+says. Without a bug it runs a fiftieth: other tests have run that at length. Two run at a time.
 Prints a line for each bug: number, promise, what is wrong, who caught it, how to replay that,
 seconds. A bug is caught by exit code 1 or a signal; other codes mean that the program could
 not do what it was told. A bug that survives fails the test, and so do a bug whose program is not
@@ -25,9 +26,21 @@ import plant  # noqa: E402
 SECONDS_MAX = 240
 
 
-def run(command, number):
+def scale_of(command, number):
+    if number == 0:
+        return "2"
+    return "20" if "interleave" in command[0] else "100" if "stress" in command[0] else "10"
+
+
+def run_bug(command, bug):
+    if bug.arguments:
+        return run([command[0], *bug.arguments], bug.number, "100")
+    result = run(command, bug.number, scale_of(command, bug.number))
+    return result if result[0] != 0 else run(command, bug.number, "100")
+
+
+def run(command, number, scale):
     """Exit code, output, seconds. A program that hangs has noticed nothing: code None."""
-    scale = "2" if number == 0 else "20" if "interleave" in command[0] else "10"
     environment = {**os.environ, "FASTER_PLANTED": str(number), "FASTER_TEST_SCALE": scale}
     begin = time.monotonic()
     try:
@@ -79,8 +92,11 @@ def main():
     chosen = [b for b in wanted if b.program in programs]
     survivors = [b.number for b in wanted if b.program not in programs]
     with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
-        clean = {name: pool.submit(run, programs[name], 0) for name in programs}
-        runs = [(b, pool.submit(run, programs[b.program], b.number)) for b in chosen]
+        clean = {
+            name: pool.submit(run, command, 0, scale_of(command, 0))
+            for name, command in programs.items()
+        }
+        runs = [(b, pool.submit(run_bug, programs[b.program], b)) for b in chosen]
         for name, future in clean.items():
             code, output, seconds = future.result()
             print(f"  0     {name} without a bug: exit code {code}, {seconds:.1f} s")

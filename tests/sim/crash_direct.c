@@ -31,6 +31,8 @@ static const struct crash_script SCRIPTS[] = {
     {"large", "chunked,commit,chunked,fill,early,chunked,commit,reopen,chunked,kill,rmw,commit", 1,
      1, false},
     {"early", "early,early,delete,commit,early,kill,early,in-place,reopen,early", 1, 1, false},
+    {"early-commits", "early,commit,fill,early,commit,chunked,kill,early,commit,fill,fill", 1, 1,
+     false},
     {"indexes",
      "new,copy,delete,commit,leave,early,copy,rmw,index,fill,leave,copy,reopen,copy,chunked,kill,"
      "leave,delete,grow,index,new,grow,leave,rmw,copy",
@@ -39,7 +41,7 @@ static const struct crash_script SCRIPTS[] = {
     {"wide",
      "fill,fill,fill,fill,fill,fill,fill,fill,fill,fill,fill,fill,fill,fill,fill,fill,fill,"
      "fill,fill,fill,fill,fill,fill,fill,fill,commit,new,commit",
-     1, 16, false},
+     1, 4, false},
 };
 
 /* ---- the store that most workloads begin with ---- */

@@ -41,10 +41,11 @@ struct direct {
     uint64_t random;
     uint32_t next_value;
     uint64_t tried; /* the version that a checkpoint has ended */
+    uint32_t early; /* how often there were writes between two ends of versions */
     bool takes_due;
     struct model *model;
     struct faster_store *store;
-    struct faster_session *sessions[DIRECT_SESSIONS];
+    struct faster_session *sessions[DIRECT_SESSIONS + 1]; /* the last one has no name */
     struct faster_snapshot views[DIRECT_SESSIONS];
 };
 

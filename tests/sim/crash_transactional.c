@@ -40,6 +40,10 @@ static const struct crash_script SCRIPTS[] = {
      "copy,commit,leave,savepoint,commit,index,commit,copy,delete,copy,commit,checkpoint,copy,"
      "reopen,copy,rollback,leave,commit,lost,copy,reopen,index,commit,copy",
      1, 1, false},
+    {"behind", "synced,index,busy,index,synced,put,index,busy,index,leave,chunked,busy,index", 1, 1,
+     false},
+    {"busy", "busy,savepoint,reopen,index,busy,reopen,busy,returned,reopen", 1, 1, false},
+    {"shorter", "chunked,synced,checkpoint", 6, 1, false},
     {"kills",
      "put,commit,reopen,put,reopen,commit,lost,reopen,reopen,rollback,reopen,reopen,commit", 1, 1,
      false},

@@ -33,7 +33,7 @@ struct damage_store {
     struct sim_image *image;
     struct sim_image *older[DAMAGE_OLDER]; /* earlier states of the same store */
     struct ledger ledger;                  /* not of a direct store */
-    uint64_t serial;                       /* of a direct store's named session */
+    uint64_t serials[2]; /* of a direct store's named session: before the last cut, and with it */
     struct damage_value expected[DAMAGE_KEYS];
     unsigned char *bytes[DAMAGE_KEYS]; /* of these values */
     struct damage_file files[DAMAGE_FILES_MAX];

@@ -65,17 +65,20 @@ struct faster_options damage_options(const struct damage_store *store) {
     };
 }
 
-static void open_store(struct maker *maker, uint64_t inline_commit_bytes) {
+static void open_for(struct maker *maker, uint64_t inline_commit_bytes, bool is_named) {
     struct faster_options options = damage_options(maker->made);
     struct faster_error error = {0};
     options.inline_commit_bytes = inline_commit_bytes;
     MUST(faster_store_open(&options, &maker->store, &error));
-    MUST(maker->made->is_direct
-             ? faster_session_open_named(maker->store, "worker", NULL, &maker->session)
-             : faster_session_open(maker->store, &maker->session));
+    MUST(is_named ? faster_session_open_named(maker->store, "worker", NULL, &maker->session)
+                  : faster_session_open(maker->store, &maker->session));
     if (!maker->made->is_direct) {
         MUST(ledger_meet(&maker->made->ledger, maker->session));
     }
+}
+
+static void open_store(struct maker *maker, uint64_t inline_commit_bytes) {
+    open_for(maker, inline_commit_bytes, maker->made->is_direct);
 }
 
 static void close_store(struct maker *maker) {
@@ -289,6 +292,7 @@ static uint64_t find_log_end(const struct damage_store *store, uint64_t committe
 static struct sim_image *kill_behind_last(struct maker *maker) {
     write_value(maker, 18, maker->made->expected[18]);
     commit(maker);
+    maker->made->serials[1] = faster_session_serial(maker->session);
     struct sim_image *left = sim_disk_image(sim_world_disk());
     close_store(maker);
     return left;
@@ -314,6 +318,7 @@ void damage_make_store(struct damage_store *store, const char *name, bool is_dir
         reopen(maker, 4096);
     }
     const uint64_t committed_end = maker->store->committed.end;
+    store->serials[0] = store->serials[1] = faster_session_serial(maker->session);
     struct sim_image *left = NULL;
     if (is_killed) {
         left = kill_behind_last(maker);
@@ -323,12 +328,12 @@ void damage_make_store(struct damage_store *store, const char *name, bool is_dir
     }
     CASES_CHECK(maker->older_count == DAMAGE_OLDER, "setup", "too few older states");
 
-    /* The lock file names the process that had the store open last: that of the cases to come. */
+    /* The lock file names the process that had the store open last: that of the cases to come. A
+     * session with a name would make the last cut durable. */
     sim_world_case(0, SIM_IN_ORDER);
     sim_world_life(left);
     sim_image_release(left);
-    open_store(maker, 4096);
-    store->serial = faster_session_serial(maker->session);
+    open_for(maker, 4096, false);
     close_store(maker);
     store->image = sim_disk_image(sim_world_disk());
     sim_image_each(store->image, note_file, store);
