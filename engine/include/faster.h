@@ -858,10 +858,13 @@ FASTER_PUBLIC bool faster_store_committed(struct faster_store *store,
  * a checkpoint holds is durable as after faster_session_commit(). A transactional store needs a
  * commit that is safe in the decider, so that its callers take part:
  *
- *     if (faster_store_checkpoint_claim(store)) {      // after a commit, without the decider's
- * lock struct faster_commit_row row; bool found = faster_store_committed(store, &row); bool safe =
- * found && ...make the decider durable...; faster_store_checkpoint_hand_over(store, safe ? &row :
- * NULL);
+ * After a commit, without the decider's lock:
+ *
+ *     if (faster_store_checkpoint_claim(store)) {
+ *         struct faster_commit_row row;
+ *         bool found = faster_store_committed(store, &row);
+ *         bool safe = found && ...make the decider durable...;
+ *         faster_store_checkpoint_hand_over(store, safe ? &row : NULL);
  *     }
  *
  * True if one is due and no other caller was told so: this one must hand over. One relaxed load if

@@ -176,6 +176,9 @@ static enum faster_status read_file(struct fst_index_read *work, bool loads) {
     reader->work = work;
     reader->store = store;
     reader->loads = loads;
+    if (loads) {
+        fst_hash_index_expect(store->index, work->end.entry_count); /* the check has found it */
+    }
     work->block_count = 0;
     memset(work->bits_counts, 0, sizeof work->bits_counts);
     enum faster_status status = fst_checkpoint_file_open(store->files, FST_CHECKPOINT_FILE_INDEX,

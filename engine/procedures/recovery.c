@@ -399,7 +399,9 @@ static void note_length(const struct catch_up *work) {
     fst_addr end;
     const bool is_known =
         device->ops->extent(device, &first, &end) == FASTER_OK && fst_addr_below(work->from, end);
-    fst_progress_begin(work->store, FST_WORK_READ_LOG, is_known ? end.raw - work->from.raw : 0);
+    const uint64_t log_bytes = is_known ? end.raw - work->from.raw : 0;
+    fst_recover_expect(work->store, log_bytes);
+    fst_progress_begin(work->store, FST_WORK_READ_LOG, log_bytes);
 }
 
 static enum faster_status run(struct catch_up *work, faster_row_source_fn *next, void *context) {
@@ -420,6 +422,9 @@ static enum faster_status run(struct catch_up *work, faster_row_source_fn *next,
     status = fst_log_cursor_init(&work->cursor, work->session, work->at, work->at, true);
     if (status == FASTER_OK) {
         status = take_rows(work, next, context);
+    }
+    if (status == FASTER_OK) {
+        status = fst_pass_link(&work->pass);
     }
     return status == FASTER_OK ? finish(work) : status;
 }

@@ -36,9 +36,10 @@ struct pass {
     struct faster_store *store;
     struct fst_log_cursor cursor;
     bool index_records;
-    struct fst_commit_point last; /* the cut before */
-    uint64_t synced_end;          /* below, a later cut vouches for a sync that succeeded */
-    uint64_t version;             /* of the records that come */
+    struct fst_recovery_group waiting; /* to be linked */
+    struct fst_commit_point last;      /* the cut before */
+    uint64_t synced_end;               /* below, a later cut vouches for a sync that succeeded */
+    uint64_t version;                  /* of the records that come */
     /* Records of the version after the one that was being ended: ranges, ascending. The first
      * `before_count` stand before the last control record and are of `version`; the others are
      * of version + 1 and wait for the next one. */
@@ -108,7 +109,7 @@ static enum faster_status take_data(struct pass *pass, const struct fst_log_item
         return FASTER_CORRUPT;
     }
     if (status == FASTER_OK && pass->index_records && (item->header & FST_HEADER_INVALID) == 0) {
-        status = fst_recover_record(pass->session, item);
+        status = fst_recover_record(pass->session, &pass->waiting, item);
     }
     return status;
 }
@@ -327,7 +328,11 @@ static void note_unsynced(const struct pass *pass, const struct fst_commit_point
 static enum faster_status take_all(struct pass *pass, uint64_t from,
                                    const struct fst_commit_point *end) {
     struct faster_store *store = pass->store;
+    fst_recover_expect(store, end->end > from ? end->end - from : 0);
     enum faster_status status = follow(pass, fst_addr_of(from), fst_addr_of(end->end));
+    if (status == FASTER_OK) {
+        status = fst_recover_waiting(pass->session, &pass->waiting);
+    }
     if (status == FASTER_CORRUPT) {
         return corrupt(pass, pass->cursor.at.raw, "a committed record is missing or damaged");
     }

@@ -2,7 +2,6 @@
 #include "procedures/recovery_pass.h"
 
 #include "base/array.h"
-#include "procedures/recovery_index.h"
 #include "shapes/format_codec.h"
 
 void fst_pass_init(struct fst_recovery_pass *pass, struct faster_session *session,
@@ -48,7 +47,7 @@ static enum faster_status take_data(struct fst_recovery_pass *pass,
     if (*first == 0) {
         *first = item->addr.raw;
     }
-    return fst_recover_record(pass->session, item);
+    return fst_recover_record(pass->session, &pass->waiting, item);
 }
 
 /* ---- commits ---- */
@@ -243,6 +242,10 @@ enum faster_status fst_pass_record(struct fst_recovery_pass *pass,
         break;
     }
     return FASTER_CORRUPT;
+}
+
+enum faster_status fst_pass_link(struct fst_recovery_pass *pass) {
+    return fst_recover_waiting(pass->session, &pass->waiting);
 }
 
 enum faster_status fst_pass_accept(struct fst_recovery_pass *pass,

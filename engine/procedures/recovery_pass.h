@@ -14,7 +14,7 @@
 #ifndef FST_PROCEDURES_RECOVERY_PASS_H
 #define FST_PROCEDURES_RECOVERY_PASS_H
 
-#include "store/log_cursor.h"
+#include "procedures/recovery_index.h"
 
 struct fst_range_array {
     struct fst_address_range *ranges;
@@ -42,6 +42,7 @@ struct fst_recovery_pass {
     struct fst_pass_abort_list *lists;
     size_t list_count;
     size_t list_capacity;
+    struct fst_recovery_group waiting; /* to be linked */
 };
 
 void fst_pass_init(struct fst_recovery_pass *pass, struct faster_session *session,
@@ -52,6 +53,9 @@ void fst_pass_finish(struct fst_recovery_pass *pass);
  * NOMEM, COPY (a commit differs from the one the manifest knows to be durable). */
 enum faster_status fst_pass_record(struct fst_recovery_pass *pass,
                                    const struct fst_log_item *item) FASTER_MUST_CHECK;
+
+/* Links the records that wait, after the last one. OK, FULL (the index). */
+enum faster_status fst_pass_link(struct fst_recovery_pass *pass) FASTER_MUST_CHECK;
 
 /* The decider's newest row names the candidate: it counts. CORRUPT if it is another one. */
 enum faster_status fst_pass_accept(struct fst_recovery_pass *pass,

@@ -129,6 +129,10 @@ bool fst_hash_index_publish(struct fst_hash_index *index, struct fst_index_slot 
 /* Hints the processor to load the bucket of `hash`. */
 void fst_hash_index_prefetch(const struct fst_hash_index *index, uint64_t hash);
 
+/* About so many entries are to come: huge pages are asked for before small ones have been touched,
+ * if that many entries will touch them all. Any thread. */
+void fst_hash_index_expect(struct fst_hash_index *index, uint64_t entry_count);
+
 /* ---- growth ---- */
 
 /* Doubles the table, or carries a growth under way to its end. Outside the epoch; `slot` is the

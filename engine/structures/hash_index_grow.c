@@ -112,6 +112,17 @@ void fst_index_advise(struct fst_hash_index *index, uint32_t bits) {
                           index->env->advise_huge(index->env, index->buckets, bytes));
 }
 
+static bool touches_all(uint64_t entry_count, uint32_t bits) {
+    return entry_count >= UINT64_C(1) << bits >> 6;
+}
+
+void fst_hash_index_expect(struct fst_hash_index *index, uint64_t entry_count) {
+    const uint32_t bits = fst_hash_index_bits(index);
+    if (touches_all(entry_count, bits)) {
+        fst_index_advise(index, bits);
+    }
+}
+
 void fst_index_count(struct fst_hash_index *index, uint64_t number, int change) {
     if ((number & index->sample_mask) == 0 && change != 0) {
         (void)fst_add_relaxed_u64(&index->sampled_count, (uint64_t)(int64_t)change);
@@ -367,7 +378,7 @@ void fst_index_note_insert(struct fst_hash_index *index, uint64_t level, uint64_
         const uint32_t bits = fst_index_level_bits(level);
         const uint64_t entries = (uint64_t)count * (index->sample_mask + 1);
 
-        if (entries >= UINT64_C(1) << bits >> 6) {
+        if (touches_all(entries, bits)) {
             fst_index_advise(index, bits);
         }
         if (index->load_percent != FST_INDEX_LOAD_NEVER &&

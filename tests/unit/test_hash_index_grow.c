@@ -196,3 +196,35 @@ Test(hash_index_grow, presize_beside_a_growth_ends_it_first) {
     cr_assert_eq(fst_hash_index_bits(table), BITS + 3);
     cr_assert_eq(stats().phase, FST_INDEX_SETTLED);
 }
+
+static size_t advise_all(const struct faster_env *env, void *memory, size_t bytes) {
+    (void)env;
+    (void)memory;
+    return bytes;
+}
+
+/* One entry for each 64 buckets is about one for each small page. */
+Test(hash_index_grow, huge_pages_are_asked_for_if_entries_will_touch_all_small_ones) {
+    const uint32_t bits = BITS + 3;
+    const uint64_t table_bytes = BUCKET_BYTES << bits;
+    struct faster_env env = *fst_test_env_get(test);
+    const struct fst_hash_index_config config = {.env = &env,
+                                                 .epoch = epoch,
+                                                 .begin = &begin,
+                                                 .budget_bytes = table_bytes * 2,
+                                                 .bits = bits,
+                                                 .bits_max = bits,
+                                                 .divide = divide};
+    struct fst_hash_index *made;
+    struct fst_hash_index_stats found;
+
+    env.advise_huge = advise_all;
+    cr_assert_eq(fst_hash_index_create(&config, &made), FASTER_OK);
+    fst_hash_index_expect(made, (UINT64_C(1) << bits) / 64 - 1);
+    fst_hash_index_get_stats(made, &found);
+    cr_assert_eq(found.huge_bytes, 0);
+    fst_hash_index_expect(made, (UINT64_C(1) << bits) / 64);
+    fst_hash_index_get_stats(made, &found);
+    cr_assert_eq(found.huge_bytes, table_bytes);
+    fst_hash_index_destroy(made);
+}
