@@ -318,7 +318,7 @@ other_system() {
     }
   done
   build "$name" -Dbuildtype=debugoptimized -Doptimization=1 -Dextension=false \
-    --cross-file "$cross" && suite_log=run && meson_tests "$name" "$percent"
+    --cross-file "$cross" && tests_of "$name" "$percent" unit stress
 }
 
 asan_build() {
@@ -411,7 +411,7 @@ if [ -z "$quick" ]; then
   suite coverage       500 in_memory coverage_run
   suite valgrind       700 in_memory valgrind_tests
   suite musl           300 in_memory other_system musl musl "$fiftieth" musl-gcc
-  suite aarch64        300 in_memory other_system aarch64 aarch64-linux-gnu "$fiftieth" \
+  suite aarch64        450 in_memory other_system aarch64 aarch64-linux-gnu "$fiftieth" \
     aarch64-linux-gnu-gcc qemu-aarch64
 fi
 
