@@ -77,7 +77,7 @@ static bool ask(struct client *client, const char *sql, int64_t *number) {
      SIM_FILE_CHECKPOINT)
 #define SQLITE_FILES (SIM_FILE_DATABASE | SIM_FILE_JOURNAL)
 /* SQLite takes a file for missing that it cannot ask about, and does not look whether the sync of a
- * directory worked: these are not what it survives. */
+ * directory worked: these are not what it survives. Its locks are for faults_sql. */
 #define CODE(name) (1u << SQLITE_##name)
 #define STORE_ERROR CODE(IOERR)
 /* CORRUPT is what SQLite makes of EIO from a read of a file of its own. */
@@ -85,7 +85,7 @@ static bool ask(struct client *client, const char *sql, int64_t *number) {
 #define NO_SPACE (CODE(FULL) | CODE(IOERR) | CODE(CANTOPEN))
 #define NO_DESCRIPTOR (CODE(CANTOPEN) | CODE(FULL) | CODE(IOERR))
 #define ALL_CALLS (~(1u << SIM_CALL_DIRSYNC))
-#define SQLITE_CALLS (ALL_CALLS & ~(1u << SIM_CALL_INFO))
+#define SQLITE_CALLS (ALL_CALLS & ~(1u << SIM_CALL_INFO | 1u << SIM_CALL_LOCK))
 
 static const struct {
     enum sim_effect effect;

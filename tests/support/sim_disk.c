@@ -142,7 +142,7 @@ static enum sim_result find_file(struct sim_disk *disk, enum sim_side side, cons
     *inode = place.inode;
     *file_class =
         place.directory == 0 ? SIM_FILE_DIRECTORY : sim_file_class(place.name, place.name_bytes);
-    if (sim_fault_enter(disk, SIM_CALL_OPEN, *file_class, &effect) &&
+    if (sim_fault_enter(disk, side, SIM_CALL_OPEN, *file_class, &effect) &&
         (effect != SIM_ENOSPC || (place.inode == 0 && (flags & SIM_OPEN_CREATE) != 0))) {
         return sim_fault_result(effect);
     }
@@ -169,7 +169,7 @@ enum sim_result sim_open(enum sim_side side, const char *path, unsigned flags, u
     uint32_t file_class = SIM_FILE_JOURNAL;
     if ((flags & SIM_OPEN_SCRATCH) == 0) {
         result = find_file(disk, side, path, flags, mode, &inode, &file_class);
-    } else if (sim_fault_enter(disk, SIM_CALL_OPEN, file_class, &effect)) {
+    } else if (sim_fault_enter(disk, side, SIM_CALL_OPEN, file_class, &effect)) {
         result = sim_fault_result(effect);
     }
     if (result != SIM_OK) {
@@ -216,6 +216,10 @@ const struct sim_disk *sim_handle_disk(const struct sim_handle *handle) {
     return handle->disk;
 }
 
+static bool enter(const struct sim_handle *handle, enum sim_call call, enum sim_effect *effect) {
+    return sim_fault_enter(handle->disk, handle->side, call, handle->file_class, effect);
+}
+
 /* ---- reading ---- */
 
 /* What a silent fault makes of a read. */
@@ -247,7 +251,7 @@ enum sim_result sim_read(struct sim_handle *handle, uint64_t offset, void *bytes
                          size_t *done) {
     enum sim_effect effect;
     *done = 0;
-    if (!sim_fault_enter(handle->disk, SIM_CALL_READ, handle->file_class, &effect)) {
+    if (!enter(handle, SIM_CALL_READ, &effect)) {
         *done = sim_node_read(node_of(handle), offset, bytes, count);
         return SIM_OK;
     }
@@ -260,7 +264,7 @@ enum sim_result sim_read(struct sim_handle *handle, uint64_t offset, void *bytes
 
 enum sim_result sim_size(struct sim_handle *handle, uint64_t *size_bytes) {
     enum sim_effect effect;
-    if (sim_fault_enter(handle->disk, SIM_CALL_SIZE, handle->file_class, &effect)) {
+    if (enter(handle, SIM_CALL_SIZE, &effect)) {
         return sim_fault_result(effect);
     }
     *size_bytes = node_of(handle)->size_bytes;
@@ -327,7 +331,7 @@ static enum sim_result store_flipped(struct sim_handle *handle, uint64_t offset,
 enum sim_result sim_write(struct sim_handle *handle, uint64_t offset, const void *bytes,
                           size_t count) {
     enum sim_effect effect;
-    if (!sim_fault_enter(handle->disk, SIM_CALL_WRITE, handle->file_class, &effect)) {
+    if (!enter(handle, SIM_CALL_WRITE, &effect)) {
         return store(handle, offset, bytes, count);
     }
     if (effect == SIM_FLIP) {
@@ -345,7 +349,7 @@ enum sim_result sim_write(struct sim_handle *handle, uint64_t offset, const void
 enum sim_result sim_truncate(struct sim_handle *handle, uint64_t size_bytes) {
     struct sim_disk *disk = handle->disk;
     enum sim_effect effect;
-    const bool fails = sim_fault_enter(disk, SIM_CALL_TRUNCATE, handle->file_class, &effect);
+    const bool fails = enter(handle, SIM_CALL_TRUNCATE, &effect);
     if (!fails || effect == SIM_EIO_DONE) {
         struct sim_node *node = edit_node(handle);
         const uint64_t before = sim_node_used_blocks(node);
@@ -363,7 +367,7 @@ enum sim_result sim_truncate(struct sim_handle *handle, uint64_t size_bytes) {
 
 enum sim_result sim_sync(struct sim_handle *handle) {
     enum sim_effect effect;
-    const bool fails = sim_fault_enter(handle->disk, SIM_CALL_SYNC, handle->file_class, &effect);
+    const bool fails = enter(handle, SIM_CALL_SYNC, &effect);
     if (handle->scratch == NULL && (!fails || effect == SIM_EIO_DONE || effect == SIM_EIO_LOST)) {
         const bool is_lost = fails && effect == SIM_EIO_LOST;
         struct sim_entry *entry =
@@ -376,9 +380,14 @@ enum sim_result sim_sync(struct sim_handle *handle) {
 
 /* ---- locks and owners ---- */
 
+enum sim_result sim_lock_elsewhere(struct sim_handle *handle) {
+    enum sim_effect effect;
+    return enter(handle, SIM_CALL_LOCK, &effect) ? sim_fault_result(effect) : SIM_OK;
+}
+
 enum sim_result sim_flock(struct sim_handle *handle) {
     enum sim_effect effect;
-    if (sim_fault_enter(handle->disk, SIM_CALL_LOCK, handle->file_class, &effect)) {
+    if (enter(handle, SIM_CALL_LOCK, &effect)) {
         return sim_fault_result(effect);
     }
     for (const struct sim_handle *other = handle->disk->handles; other != NULL;

@@ -47,8 +47,9 @@ enum sim_result {
     SIM_FAILED     /* EIO */
 };
 
-/* On whose behalf a call is made; only the log and its hash tell them apart. */
+/* On whose behalf a call is made; the log, its hash and faults tell them apart. */
 enum sim_side { SIM_ENGINE = 1, SIM_SQLITE = 2 };
+#define SIM_SIDES 2
 
 enum sim_call {
     SIM_CALL_OPEN,
@@ -129,6 +130,9 @@ enum sim_result sim_size(struct sim_handle *handle, uint64_t *size_bytes);
 enum sim_result sim_sync(struct sim_handle *handle);
 /* An exclusive lock on the file until this handle is closed, as flock(): OK or BUSY. */
 enum sim_result sim_flock(struct sim_handle *handle);
+/* A lock on a part of the file, of which the caller keeps account itself: OK, or a fault's
+ * result. */
+enum sim_result sim_lock_elsewhere(struct sim_handle *handle);
 
 uint64_t sim_handle_inode(const struct sim_handle *handle);
 const struct sim_disk *sim_handle_disk(const struct sim_handle *handle);
@@ -193,14 +197,14 @@ enum {
     SIM_FILE_CLASSES = 7
 };
 
-/* Calls of these kinds on these files, to which the effect applies, are numbered from 1, whichever
- * side makes them; `times` of them fail, from `first` on. A rename counts as a call on the
- * file of the new name. */
+/* Calls of these kinds on these files, to which the effect applies, are numbered from 1; `times` of
+ * them fail, from `first` on. A rename counts as a call on the file of the new name. */
 struct sim_fault {
     uint32_t calls; /* bits 1 << enum sim_call */
     uint32_t files; /* SIM_FILE_... */
     uint64_t first, times;
     enum sim_effect effect;
+    uint32_t sides; /* enum sim_side, or both of them; 0: whichever makes the call */
 };
 
 /* One at a time; NULL heals. */
@@ -211,5 +215,6 @@ uint64_t sim_fault_fired(void);
 bool sim_fault_applies(enum sim_call call, enum sim_effect effect);
 /* Calls of these kinds on these files since the disk was made: where an enumeration ends. */
 uint64_t sim_calls(uint32_t calls, uint32_t files);
+uint64_t sim_calls_of(uint32_t sides, uint32_t calls, uint32_t files); /* as in sim_fault */
 
 #endif

@@ -168,7 +168,7 @@ struct sim_disk {
     bool is_armed;
     uint64_t matched, fired;
     struct sim_tree stale; /* the tree when the fault was armed, for SIM_STALE */
-    uint64_t calls[SIM_CALL_COUNT][SIM_FILE_CLASSES];
+    uint64_t calls[SIM_SIDES][SIM_CALL_COUNT][SIM_FILE_CLASSES];
 };
 
 struct sim_image {
@@ -189,8 +189,8 @@ void sim_disk_own(struct sim_disk *disk, enum sim_side side, uint64_t inode, uin
                   uint32_t user, uint32_t group);
 
 /* Counts a call. True if it is to have an effect. */
-bool sim_fault_enter(struct sim_disk *disk, enum sim_call call, uint32_t file_class,
-                     enum sim_effect *effect);
+bool sim_fault_enter(struct sim_disk *disk, enum sim_side side, enum sim_call call,
+                     uint32_t file_class, enum sim_effect *effect);
 uint32_t sim_file_class(const char *name, size_t length); /* not of a directory */
 /* What the caller is told. */
 enum sim_result sim_fault_result(enum sim_effect effect);

@@ -22,10 +22,10 @@ struct verdict {
     enum sim_result result;
 };
 
-static struct verdict enter(struct sim_disk *disk, enum sim_call call, uint32_t file_class,
-                            enum sim_result result) {
+static struct verdict enter(struct sim_disk *disk, enum sim_side side, enum sim_call call,
+                            uint32_t file_class, enum sim_result result) {
     enum sim_effect effect;
-    if (!sim_fault_enter(disk, call, file_class, &effect)) {
+    if (!sim_fault_enter(disk, side, call, file_class, &effect)) {
         return (struct verdict){result == SIM_OK, result};
     }
     return (struct verdict){result == SIM_OK && effect == SIM_EIO_DONE, sim_fault_result(effect)};
@@ -70,7 +70,7 @@ static enum sim_result remove_name(enum sim_side side, const char *path, bool is
         result = SIM_EXISTS;
     }
     const struct verdict verdict =
-        enter(disk, is_directory ? SIM_CALL_RMDIR : SIM_CALL_REMOVE,
+        enter(disk, side, is_directory ? SIM_CALL_RMDIR : SIM_CALL_REMOVE,
               is_directory ? SIM_FILE_DIRECTORY : class_of(disk, &place), result);
     if (verdict.is_done) {
         struct sim_entry *entry = sim_entry_create(SIM_OP_NAMES, side, 0);
@@ -109,7 +109,7 @@ enum sim_result sim_path_rename(enum sim_side side, const char *from, const char
     if (result == SIM_OK && old.directory != new.directory) {
         sim_die("%s is renamed to another directory", from);
     }
-    const struct verdict verdict = enter(disk, SIM_CALL_RENAME, class_of(disk, &new), result);
+    const struct verdict verdict = enter(disk, side, SIM_CALL_RENAME, class_of(disk, &new), result);
     if (verdict.is_done && old.inode != new.inode) {
         struct sim_entry *entry = sim_entry_create(SIM_OP_NAMES, side, 0);
         add_change(entry, &old, 0);
@@ -126,7 +126,7 @@ enum sim_result sim_directory_create(enum sim_side side, const char *path, uint3
     if (result == SIM_OK && place.inode != 0) {
         result = SIM_EXISTS;
     }
-    const struct verdict verdict = enter(disk, SIM_CALL_MKDIR, SIM_FILE_DIRECTORY, result);
+    const struct verdict verdict = enter(disk, side, SIM_CALL_MKDIR, SIM_FILE_DIRECTORY, result);
     if (verdict.is_done) {
         struct sim_entry *entry = sim_entry_create(SIM_OP_NAMES, side, 0);
         const uint64_t inode = disk->next_inode++;
@@ -147,11 +147,10 @@ enum sim_result sim_path_info(enum sim_side side, const char *path, struct sim_i
     struct sim_place place;
     enum sim_result result = sim_tree_find(&disk->live, path, &place);
     const struct sim_node *node = node_at(disk, &place);
-    (void)side;
     if (result == SIM_OK && node == NULL) {
         result = SIM_MISSING;
     }
-    result = enter(disk, SIM_CALL_INFO, class_of(disk, &place), result).result;
+    result = enter(disk, side, SIM_CALL_INFO, class_of(disk, &place), result).result;
     if (result == SIM_OK) {
         *info = (struct sim_info){node->is_directory, node->size_bytes, place.inode,
                                   node->mode,         node->user,       node->group};
@@ -200,7 +199,7 @@ enum sim_result sim_directory_sync(enum sim_side side, const char *path) {
     struct sim_place place;
     enum sim_effect effect;
     const enum sim_result found = find_directory(disk, path, &place);
-    const bool fails = sim_fault_enter(disk, SIM_CALL_DIRSYNC, SIM_FILE_DIRECTORY, &effect);
+    const bool fails = sim_fault_enter(disk, side, SIM_CALL_DIRSYNC, SIM_FILE_DIRECTORY, &effect);
     if (found == SIM_OK && (!fails || effect == SIM_EIO_DONE)) {
         struct sim_entry *entry = sim_entry_create(SIM_OP_DIRSYNC, side, 0);
         entry->inode = place.inode;
@@ -214,8 +213,7 @@ enum sim_result sim_directory_list(enum sim_side side, const char *path,
     struct sim_disk *disk = sim_disk_required();
     struct sim_place place;
     enum sim_result result = find_directory(disk, path, &place);
-    (void)side;
-    result = enter(disk, SIM_CALL_LIST, SIM_FILE_DIRECTORY, result).result;
+    result = enter(disk, side, SIM_CALL_LIST, SIM_FILE_DIRECTORY, result).result;
     if (result == SIM_OK) {
         struct sim_node *copy = sim_node_copy(node_at(disk, &place));
         for (size_t i = 0; i < copy->name_count && each(context, copy->names[i].name); i++) {

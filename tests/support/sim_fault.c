@@ -83,14 +83,18 @@ uint32_t sim_file_class(const char *name, size_t length) {
 
 /* ---- calls ---- */
 
-bool sim_fault_enter(struct sim_disk *disk, enum sim_call call, uint32_t file_class,
-                     enum sim_effect *effect) {
+static bool is_side(uint32_t sides, enum sim_side side) {
+    return sides == 0 || (sides & side) != 0;
+}
+
+bool sim_fault_enter(struct sim_disk *disk, enum sim_side side, enum sim_call call,
+                     uint32_t file_class, enum sim_effect *effect) {
     const struct sim_fault *fault = &disk->fault;
     for (unsigned i = 0; i < SIM_FILE_CLASSES; i++) {
-        disk->calls[call][i] += file_class >> i & 1;
+        disk->calls[side - 1][call][i] += file_class >> i & 1;
     }
     if (!disk->is_armed || (fault->calls >> call & 1) == 0 || (fault->files & file_class) == 0 ||
-        !sim_fault_applies(call, fault->effect)) {
+        !is_side(fault->sides, side) || !sim_fault_applies(call, fault->effect)) {
         return false;
     }
     disk->matched++;
@@ -120,13 +124,24 @@ uint64_t sim_fault_fired(void) {
     return sim_disk_required()->fired;
 }
 
-uint64_t sim_calls(uint32_t calls, uint32_t files) {
+static uint64_t calls_of_one(enum sim_side side, uint32_t calls, uint32_t files) {
     const struct sim_disk *disk = sim_disk_required();
     uint64_t sum = 0;
     for (unsigned call = 0; call < SIM_CALL_COUNT; call++) {
         for (unsigned i = 0; i < SIM_FILE_CLASSES; i++) {
-            sum += (calls >> call & 1) != 0 && (files >> i & 1) != 0 ? disk->calls[call][i] : 0;
+            sum += (calls >> call & 1) != 0 && (files >> i & 1) != 0
+                       ? disk->calls[side - 1][call][i]
+                       : 0;
         }
     }
     return sum;
+}
+
+uint64_t sim_calls_of(uint32_t sides, uint32_t calls, uint32_t files) {
+    return (is_side(sides, SIM_ENGINE) ? calls_of_one(SIM_ENGINE, calls, files) : 0) +
+           (is_side(sides, SIM_SQLITE) ? calls_of_one(SIM_SQLITE, calls, files) : 0);
+}
+
+uint64_t sim_calls(uint32_t calls, uint32_t files) {
+    return sim_calls_of(0, calls, files);
 }

@@ -5,6 +5,8 @@
  *   SHARED     unless another holds PENDING or EXCLUSIVE
  *   RESERVED   unless another holds RESERVED or more
  *   EXCLUSIVE  as RESERVED; then PENDING is held, and EXCLUSIVE once no other has SHARED
+ *
+ * Locks that are taken may fail, with any fault of SIM_CALL_LOCK; giving them back never does.
  */
 #include "sim_vfs.h"
 
@@ -82,6 +84,9 @@ int sim_vfs_lock(sqlite3_file *handle, int level) {
         return SQLITE_OK;
     }
     sim_point();
+    if (sim_lock_elsewhere(file->handle) != SIM_OK) {
+        return SQLITE_IOERR_LOCK;
+    }
     if (level == SQLITE_LOCK_SHARED) {
         return take_shared(file);
     }

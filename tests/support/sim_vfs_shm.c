@@ -97,7 +97,8 @@ int sim_vfs_shm_lock(sqlite3_file *handle, int offset, int count, int flags) {
         file->exclusive_slots &= (uint16_t)~slots;
         return SQLITE_OK;
     }
-    if (!is_free(file, slots, for_sharing)) {
+    /* os_unix.c says so of every lock that it does not get. */
+    if (sim_lock_elsewhere(file->handle) != SIM_OK || !is_free(file, slots, for_sharing)) {
         return SQLITE_BUSY;
     }
     if (for_sharing) {

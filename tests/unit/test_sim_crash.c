@@ -276,7 +276,7 @@ Test(sim_crash, lost_directory_takes_its_files_with_it) {
 /* ---- failed syncs ---- */
 
 static void fail_sync(struct sim_handle *file, enum sim_effect effect) {
-    const struct sim_fault fault = {1u << SIM_CALL_SYNC, UINT32_MAX, 1, 1, effect};
+    const struct sim_fault fault = {1u << SIM_CALL_SYNC, UINT32_MAX, 1, 1, effect, 0};
     sim_fault_arm(&fault);
     cr_assert_eq(sim_sync(file), SIM_FAILED);
     sim_fault_arm(NULL);

@@ -243,7 +243,7 @@ Test(sim_disk, marks_are_found_behind_their_boundary) {
 
 static void arm(uint32_t calls, uint32_t files, uint64_t first, uint64_t times,
                 enum sim_effect effect) {
-    const struct sim_fault fault = {calls, files, first, times, effect};
+    const struct sim_fault fault = {calls, files, first, times, effect, 0};
     sim_fault_arm(&fault);
 }
 
