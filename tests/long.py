@@ -34,6 +34,8 @@ PROGRAMS = [
     ("crash_sql", "--deeper", 1_000_000),
     ("faults_engine", "", 6_000_000),
     ("faults_engine", "--allocations", 500_000),
+    ("faults_sql", "", 4_000_000),
+    ("faults_sql", "--allocations", 500_000),
     ("damage", "", 10_000_000),
     ("simulate", "", 350_000),
     ("simulate_sql", "", 150_000),

@@ -83,6 +83,7 @@ int64_t sql_number(sqlite3 *db, const char *format, ...) __attribute__((format(p
 void sql_expect_text(sqlite3 *db, const char *sql, const char *expected, const char *promise);
 /* A hash of all rows that a query returns, in its order. */
 uint64_t sql_hash(sqlite3 *db, const char *sql);
+int sql_try_hash(sqlite3 *db, const char *sql, uint64_t *hash); /* the result code */
 
 /* A connection as the configuration wants it. The second returns the result code; *db is to be
  * closed in any case. */
@@ -97,8 +98,8 @@ void sql_close(struct sql_run *run);
 uint64_t sql_faster_content(const struct sql_run *run);
 uint64_t sql_ordinary_content(const struct sql_run *run);
 uint64_t sql_direct_content(const struct sql_run *run);
-/* sql_ordinary_content() through a connection of one's own; false: it could not be read. */
-bool sql_try_content(sqlite3 *db, uint64_t *content);
+/* sql_ordinary_content() through a connection of one's own; the result code. */
+int sql_try_content(sqlite3 *db, uint64_t *content);
 
 uint32_t sql_draw(struct sql_run *run, uint32_t bound);
 
@@ -125,6 +126,8 @@ struct sql_expected sql_expected_at(const struct sql_run *recorded, const struct
 void sql_expect_same_tables(const struct sql_run *run);
 /* integrity_check and faster_verify() find nothing. */
 void sql_expect_sound(const struct sql_run *run);
+/* No store is there that a CREATE or a DROP has left over; after the first write of a connection. */
+void sql_expect_no_orphans(const struct sql_run *run);
 /* Opens what a crash has left, compares, opens it again, and goes on. */
 void sql_check_state(const struct sql_run *recorded, const struct sim_image *image,
                      enum sim_variant variant, uint64_t draw, const struct sql_expected *expected);

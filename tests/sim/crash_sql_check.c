@@ -152,7 +152,7 @@ static bool check_orphan(void *context, const char *name) {
 }
 
 /* The first write has removed the stores of tables that a crash has undone. */
-static void expect_no_orphans(const struct sql_run *run) {
+void sql_expect_no_orphans(const struct sql_run *run) {
     struct orphans orphans = {.run = run};
 
     (void)sim_directory_list(SIM_SQLITE, STORES_DIRECTORY, check_orphan, &orphans);
@@ -175,7 +175,7 @@ static void write_on(struct sql_run *run) {
     for (uint32_t i = 0; i < WRITE_COMMITS; i++) {
         sql_insert_rows(run, WRITE_ROWS, WRITE_VALUE_BYTES);
         if (i == 0) {
-            expect_no_orphans(run);
+            sql_expect_no_orphans(run);
         }
     }
     sql_operate(run, 11); /* the direct table */

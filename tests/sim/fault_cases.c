@@ -360,7 +360,7 @@ static void replay(const char *words) {
     cases_fail("setup", "there is no such case");
 }
 
-void fault_cases_run(const struct cases *cases, const struct fault_program *the_program) {
+void fault_cases_run(struct cases *cases, const struct fault_program *the_program) {
     program = the_program;
     make_list(cases);
     if (!cases_replay(cases, replay)) {

@@ -59,7 +59,7 @@ struct fault_program {
 };
 
 /* Makes the list; then the case of --replay, or the regressions and the slices. */
-void fault_cases_run(const struct cases *cases, const struct fault_program *program);
+void fault_cases_run(struct cases *cases, const struct fault_program *program);
 
 void fault_count_from_here(void);
 void fault_count_to_here(void);

@@ -184,7 +184,7 @@ static bool put_some(struct client *client) {
 static bool note_content(struct client *client, uint64_t version) {
     struct sim_sql *sim = client->sim;
 
-    if (!sql_try_content(client->db, &sim->run.contents[version])) {
+    if (sql_try_content(client->db, &sim->run.contents[version]) != SQLITE_OK) {
         CASES_CHECK(sim->has_failed, "P6", "reading: %s", sqlite3_errmsg(client->db));
         return false;
     }
