@@ -126,7 +126,7 @@ struct sql_expected sql_expected_at(const struct sql_run *recorded, const struct
 void sql_expect_same_tables(const struct sql_run *run);
 /* integrity_check and faster_verify() find nothing. */
 void sql_expect_sound(const struct sql_run *run);
-/* No store is there that a CREATE or a DROP has left over; after the first write of a connection. */
+/* After a connection's first write: no store is there that a CREATE or DROP has left over. */
 void sql_expect_no_orphans(const struct sql_run *run);
 /* Opens what a crash has left, compares, opens it again, and goes on. */
 void sql_check_state(const struct sql_run *recorded, const struct sim_image *image,

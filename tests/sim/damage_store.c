@@ -222,8 +222,8 @@ static void copy_index(struct maker *maker) {
 
 /* A commit fails half written, the process ends, and the next one jumps over what is left. */
 static void fail_half(struct maker *maker) {
-    const struct sim_fault fault = {1u << SIM_CALL_WRITE, SIM_FILE_SEGMENT, 1, UINT64_MAX,
-                                    SIM_EIO_HALF, 0};
+    const struct sim_fault fault = {1u << SIM_CALL_WRITE, SIM_FILE_SEGMENT, 1,
+                                    UINT64_MAX,           SIM_EIO_HALF,     0};
     struct damage_value expected[DAMAGE_KEYS];
     memcpy(expected, maker->made->expected, sizeof expected);
     if (!maker->made->is_direct) {

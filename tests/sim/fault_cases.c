@@ -28,17 +28,10 @@ static const struct {
     const char *name;
     enum sim_effect effect;
 } effects[] = {
-    {"EIO", SIM_EIO},
-    {"EIO_HALF", SIM_EIO_HALF},
-    {"EIO_DONE", SIM_EIO_DONE},
-    {"EIO_LOST", SIM_EIO_LOST},
-    {"ENOSPC", SIM_ENOSPC},
-    {"ENOSPC_HALF", SIM_ENOSPC_HALF},
-    {"EMFILE", SIM_EMFILE},
-    {"SHORT", SIM_SHORT},
-    {"FLIP", SIM_FLIP},
-    {"STALE", SIM_STALE},
-    {"MISDIRECT", SIM_MISDIRECT},
+    {"EIO", SIM_EIO},           {"EIO_HALF", SIM_EIO_HALF},   {"EIO_DONE", SIM_EIO_DONE},
+    {"EIO_LOST", SIM_EIO_LOST}, {"ENOSPC", SIM_ENOSPC},       {"ENOSPC_HALF", SIM_ENOSPC_HALF},
+    {"EMFILE", SIM_EMFILE},     {"SHORT", SIM_SHORT},         {"FLIP", SIM_FLIP},
+    {"STALE", SIM_STALE},       {"MISDIRECT", SIM_MISDIRECT},
 };
 #define EFFECTS (sizeof effects / sizeof effects[0])
 
@@ -112,7 +105,7 @@ static const char *kind_name(const struct fault_group *group) {
 }
 
 static const char *place_name(const struct fault_group *group) {
-    return group->source == FAULT_DISK     ? file_names[group->side == SIM_SQLITE][group->file_class]
+    return group->source == FAULT_DISK ? file_names[group->side == SIM_SQLITE][group->file_class]
            : group->source == FAULT_DEVICE ? "device"
            : group->source == FAULT_MEMORY ? "memory"
                                            : program->other->place;

@@ -1,9 +1,9 @@
 /* fault_cases.h - the list of all calls that can fail, for faults_engine and faults_sql.
  *
  * A phase runs once without a fault, and the calls that it makes are counted: by kind of call, kind
- * of file and who makes it, by kind of request to the device, and allocations. Each of them, in each
- * way that it can fail, once or as every one after it, is a case, in an order that follows from the
- * phases. Replay words: PHASE KIND PLACE EFFECT NTH once|lasting SEED.
+ * of file and who makes it, by kind of request to the device, and allocations. Each of them, in
+ * each way that it can fail, once or as every one after it, is a case, in an order that follows
+ * from the phases. Replay words: PHASE KIND PLACE EFFECT NTH once|lasting SEED.
  */
 #ifndef TESTS_SIM_FAULT_CASES_H
 #define TESTS_SIM_FAULT_CASES_H

@@ -82,8 +82,8 @@ static void fill(struct faults_life *life) {
 
 /* A commit of which half arrives; the process ends there. */
 static void kill_in_commit(struct faults_life *life) {
-    const struct sim_fault fault = {1u << SIM_CALL_WRITE, SIM_FILE_SEGMENT, 1, UINT64_MAX,
-                                    SIM_EIO_HALF, 0};
+    const struct sim_fault fault = {1u << SIM_CALL_WRITE, SIM_FILE_SEGMENT, 1,
+                                    UINT64_MAX,           SIM_EIO_HALF,     0};
     faults_put(life, 13, MODEL_MEDIUM);
     faults_put(life, 14, MODEL_PAGE);
     sim_fault_arm(&fault);

@@ -4,21 +4,21 @@
  * phases (faults_sql_phases.c), each in WAL, DELETE and PERSIST mode. A phase runs without a fault,
  * and its calls are counted: the engine's and SQLite's, by kind of call and kind of file. Then it
  * runs again and again, and each time another one of them fails, in each way that it can
- * (fault_cases.h), once or as every one after it does, until the phase ends. With --allocations only
- * memory is short: the engine's, and SQLite's, which is the extension's, too.
+ * (fault_cases.h), once or as every one after it does, until the phase ends. With --allocations
+ * only memory is short: the engine's, and SQLite's, which is the extension's, too.
  *
- * Invariants. While it lasts: a statement succeeds, or fails with a code that the fault can have and
- * with a message; what is read is right (P4); a statement that has failed in an open transaction,
- * which is committed in every second case, has done nothing to both tables; after a write or sync of
- * a direct store's log that has failed, no commit of it is acknowledged (P5). Afterwards the same
- * connection shows one version, whole, in both kinds of table: the newest acknowledged one, or one
- * whose COMMIT has failed (P1); it writes again, or, after a failure that may have cost something, it
- * says each time that a store wants to be opened again (P5, P6, P7). A new connection shows the same,
- * and the direct table all its writes, or, if its store was broken, a prefix with all that a commit
- * has covered (P2, P3); it takes commits, and no store is left over; and after a reopen, in some
- * cases after a power cut, it shows them, and integrity_check and faster_verify() find nothing.
- * A copy that faster_backup() has made shows what it was made of. No file is left open, nor anything
- * allocated.
+ * Invariants. While it lasts: a statement succeeds, or fails with a code that the fault can have
+ * and with a message; what is read is right (P4); a statement that has failed in an open
+ * transaction, which is committed in every second case, has done nothing to both tables; after a
+ * write or sync of a direct store's log that has failed, no commit of it is acknowledged (P5).
+ * Afterwards the same connection shows one version, whole, in both kinds of table: the newest
+ * acknowledged one, or one whose COMMIT has failed (P1); it writes again, or, after a failure that
+ * may have cost something, it says each time that a store wants to be opened again (P5, P6, P7). A
+ * new connection shows the same, and the direct table all its writes, or, if its store was broken,
+ * a prefix with all that a commit has covered (P2, P3); it takes commits, and no store is left
+ * over; and after a reopen, in some cases after a power cut, it shows them, and integrity_check and
+ * faster_verify() find nothing. A copy that faster_backup() has made shows what it was made of. No
+ * file is left open, nor anything allocated.
  *
  * --self runs the same with ordinary tables in place of FASTER ones: what fails there is SQLite's
  * own behaviour.
@@ -49,8 +49,9 @@ static uint32_t sqlite_codes(const struct fault_group *group) {
     if (group->kind == SIM_CALL_LOCK) {
         return CODE(IOERR) | CODE(BUSY) | CODE(PROTOCOL);
     }
-    return fault_effect_is_eio(fault_disk_effect(group)) ? CODE(IOERR) | CODE(CORRUPT) | CODE(CANTOPEN)
-                                                         : CODE(FULL) | CODE(IOERR) | CODE(CANTOPEN);
+    return fault_effect_is_eio(fault_disk_effect(group))
+               ? CODE(IOERR) | CODE(CORRUPT) | CODE(CANTOPEN)
+               : CODE(FULL) | CODE(IOERR) | CODE(CANTOPEN);
 }
 
 static uint32_t store_codes(const struct fault_group *group) {
@@ -84,7 +85,9 @@ static struct sql_allowed allowed_on_device(const struct fault_group *group) {
     const bool is_short = fault_device_is_short(group);
 
     return (struct sql_allowed){
-        .codes = is_short ? CODE(IOERR) | CODE(CORRUPT) : may_fail ? CODE(IOERR) : 0,
+        .codes = is_short   ? CODE(IOERR) | CODE(CORRUPT)
+                 : may_fail ? CODE(IOERR)
+                            : 0,
         .damage = is_short,
         .breaking = may_fail && group->kind != FST_IO_READ,
     };

@@ -5,8 +5,8 @@
  *     faults_sql_life.c    statements that may fail, and what they have acknowledged
  *     faults_sql_after.c   what must hold when nothing fails any more
  *
- * The database is that of crash_sql.h, with a view `both`: what is inserted into it and deleted from
- * it, o and f get, in one statement.
+ * The database is that of crash_sql.h, with a view `both`: what is inserted into it and deleted
+ * from it, o and f get, in one statement.
  */
 #ifndef TESTS_SIM_FAULTS_SQL_H
 #define TESTS_SIM_FAULTS_SQL_H
@@ -46,15 +46,16 @@ struct faults_sql {
     uint64_t possible; /* ... and not newer */
     uint64_t last;     /* the last number that was given to a version */
     struct direct_log direct;
-    bool has_opened;       /* the database, while calls may fail */
-    bool keeps_on;         /* after a statement that failed, what the transaction has is committed */
+    bool has_opened; /* the database, while calls may fail */
+    bool keeps_on;   /* after a statement that failed, what the transaction has is committed */
     bool is_direct_broken; /* its store has refused to commit: a close may, too */
     bool has_copy;         /* the backup has succeeded, of version `acked` */
     uint64_t failures;
     uint64_t outstanding; /* SQLite's allocations before the database was opened */
 };
 
-/* ---- faults_sql_life.c: false is a failure that is allowed; one that is not ends the program ---- */
+/* ---- faults_sql_life.c: false is a failure that is allowed; one that is not ends the program ----
+ */
 
 bool fsql_open(struct faults_sql *life);
 void fsql_close(struct faults_sql *life);

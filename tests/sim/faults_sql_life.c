@@ -116,7 +116,8 @@ bool fsql_transact(struct faults_sql *life, bool (*body)(struct faults_sql *life
         return false;
     }
     const bool is_done = body(life);
-    CASES_CHECK(!is_done || is_in_transaction(life), "P6", "the transaction is gone, for no reason");
+    CASES_CHECK(!is_done || is_in_transaction(life), "P6",
+                "the transaction is gone, for no reason");
     if (is_in_transaction(life) && (is_done || life->keeps_on)) {
         is_committed = commit(life);
     }
@@ -163,6 +164,8 @@ bool fsql_direct_commit(struct faults_sql *life) {
     if (!fsql_run(life, "SELECT faster_commit('d')")) {
         return false;
     }
+    CASES_CHECK(!life->allowed.is_final || sim_fault_fired() == 0, "P5",
+                "a commit that is acknowledged after a failed write or sync");
     life->direct.acked_count = life->direct.count;
     return true;
 }
@@ -215,7 +218,8 @@ void fsql_read_all(struct faults_sql *life) {
     uint64_t hash;
     int64_t number;
 
-    if (ask(life, "SELECT count(*) FROM o LEFT JOIN f ON f.k = o.k WHERE f.v IS NOT o.v", &number)) {
+    if (ask(life, "SELECT count(*) FROM o LEFT JOIN f ON f.k = o.k WHERE f.v IS NOT o.v",
+            &number)) {
         CASES_CHECK(number == 0, "P1", "lookups show other rows than the ordinary table has");
     }
     if (may_fail(life,

@@ -202,12 +202,11 @@ static void run_direct(struct faults_sql *life) {
 }
 
 static void run_backup(struct faults_sql *life) {
-    life->has_copy =
-        fsql_run(life, "VACUUM INTO '/copy'") &&
-        (life->run.is_self ||
-         (fsql_run(life, "SELECT faster_backup('f', '/copy-faster', '/copy')") &&
-          fsql_run(life, "SELECT faster_backup('g1', '/copy-faster', '/copy')") &&
-          fsql_run(life, "SELECT faster_backup('d', '/copy-faster', '/copy')")));
+    life->has_copy = fsql_run(life, "VACUUM INTO '/copy'") &&
+                     (life->run.is_self ||
+                      (fsql_run(life, "SELECT faster_backup('f', '/copy-faster', '/copy')") &&
+                       fsql_run(life, "SELECT faster_backup('g1', '/copy-faster', '/copy')") &&
+                       fsql_run(life, "SELECT faster_backup('d', '/copy-faster', '/copy')")));
 }
 
 static const struct faults_sql_phase phases[] = {
