@@ -249,15 +249,19 @@ static void add_disk(unsigned phase, uint32_t side, bool is_listed) {
 static void add_device(unsigned phase, bool is_listed) {
     for (unsigned kind = FST_IO_READ; kind <= FST_IO_WRITE_SYNC; kind++) {
         for (unsigned effect = 0; effect < DEVICE_FAULTS; effect++) {
-            if (kind == FST_IO_SYNC && device_faults[effect].effect == DEVICE_SHORT) {
-                continue; /* it has no bytes */
+            const struct fault_group group = {
+                .phase = phase,
+                .source = FAULT_DEVICE,
+                .kind = kind,
+                .effect = effect,
+                .count = after.device[kind] - before.device[kind],
+                .is_listed = is_listed,
+            };
+            /* A sync has no bytes. */
+            if ((kind != FST_IO_SYNC || !fault_device_is_short(&group)) &&
+                program->is_case(&group)) {
+                add_group(group);
             }
-            add_group((struct fault_group){.phase = phase,
-                                           .source = FAULT_DEVICE,
-                                           .kind = kind,
-                                           .effect = effect,
-                                           .count = after.device[kind] - before.device[kind],
-                                           .is_listed = is_listed});
         }
     }
 }

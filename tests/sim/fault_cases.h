@@ -52,7 +52,8 @@ struct fault_program {
     void (*measure)(unsigned phase);
     /* Whether the fault has struck: another order of the fibres may need fewer calls. */
     bool (*run)(const struct fault_case *one);
-    /* Which groups of the disk's calls are in the list, of those that sim_fault_applies() to. */
+    /* Which groups of the disk's and the device's calls are in the list, of those that the effect
+     * is for. */
     bool (*is_case)(const struct fault_group *group);
     bool tells_sides;                /* the engine's calls and SQLite's are different groups */
     const struct fault_other *other; /* or NULL */

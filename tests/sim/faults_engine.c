@@ -91,6 +91,9 @@ static void measure(unsigned phase) {
 
 /* What is read wrongly and written again is damage, as what is written wrongly: see damage.c. */
 static bool is_case(const struct fault_group *group) {
+    if (group->source == FAULT_DEVICE) {
+        return true;
+    }
     const enum sim_effect effect = fault_disk_effect(group);
     return effect == SIM_SHORT || !fault_effect_is_silent(effect) ||
            (group->kind == SIM_CALL_READ && faults_phases[group->phase].only_reads);

@@ -44,13 +44,16 @@
 
 #define CODE(name) (1u << SQLITE_##name)
 
-/* CORRUPT is what SQLite makes of EIO from a read of a file of its own. */
+/* CORRUPT is what SQLite makes of EIO from a read of a file of its own. VACUUM INTO takes a file
+ * whose size it cannot ask for one that is there already. */
 static uint32_t sqlite_codes(const struct fault_group *group) {
+    const uint32_t size_codes = group->kind == SIM_CALL_SIZE ? CODE(ERROR) : 0;
+
     if (group->kind == SIM_CALL_LOCK) {
         return CODE(IOERR) | CODE(BUSY) | CODE(PROTOCOL);
     }
     return fault_effect_is_eio(fault_disk_effect(group))
-               ? CODE(IOERR) | CODE(CORRUPT) | CODE(CANTOPEN)
+               ? CODE(IOERR) | CODE(CORRUPT) | CODE(CANTOPEN) | size_codes
                : CODE(FULL) | CODE(IOERR) | CODE(CANTOPEN);
 }
 
@@ -156,16 +159,27 @@ static void measure(unsigned phase) {
     faults_sql_after(&life, false, false);
 }
 
-/* What a store reads wrongly and writes again is damage, and what SQLite reads wrongly it does not
- * notice. SQLite takes a file for missing that it cannot ask about. */
-static bool is_case(const struct fault_group *group) {
-    const enum sim_effect effect = fault_disk_effect(group);
+/* Bytes that are said to be missing where a log may end are its end, and what is written there next
+ * takes the place of what was. What is read wrongly and written again is damage, too. */
+static bool is_case_of_store(const struct fault_group *group, bool is_silent, bool is_short) {
+    const struct faults_sql_phase *phase = faults_sql_phase(group->phase);
 
+    return !is_silent || phase->only_reads || (is_short && !phase->begins_closed);
+}
+
+/* What SQLite reads wrongly it does not notice, and it takes a file for missing that it cannot ask
+ * about. */
+static bool is_case(const struct fault_group *group) {
+    if (group->source == FAULT_DEVICE) {
+        const bool is_short = group->kind == FST_IO_READ && fault_device_is_short(group);
+        return is_case_of_store(group, is_short, is_short);
+    }
+    const enum sim_effect effect = fault_disk_effect(group);
     if (group->side == SIM_SQLITE) {
         return group->kind != SIM_CALL_INFO && !fault_effect_is_silent(effect);
     }
-    return effect == SIM_SHORT || !fault_effect_is_silent(effect) ||
-           (group->kind == SIM_CALL_READ && faults_sql_phase(group->phase)->only_reads);
+    return (group->kind == SIM_CALL_READ || !fault_effect_is_silent(effect)) &&
+           is_case_of_store(group, fault_effect_is_silent(effect), effect == SIM_SHORT);
 }
 
 int main(int argc, char **argv) {
