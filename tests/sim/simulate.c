@@ -128,18 +128,18 @@ static void arm_fault(struct run *run) {
         enum faster_status failure;
         bool may_break;
     } FAULTS[] = {
-        {{1u << SIM_CALL_READ, SIM_FILE_SEGMENT, 0, 1, SIM_EIO}, FASTER_IO, false},
-        {{1u << SIM_CALL_READ, SIM_FILE_SEGMENT, 0, 20, SIM_EIO}, FASTER_IO, false},
-        {{1u << SIM_CALL_READ, SIM_FILE_SEGMENT, 0, 1, SIM_SHORT}, FASTER_CORRUPT, false},
-        {{1u << SIM_CALL_WRITE, UINT32_MAX, 0, 1, SIM_EIO_HALF}, FASTER_IO, true},
-        {{1u << SIM_CALL_WRITE, UINT32_MAX, 0, 30, SIM_ENOSPC_HALF}, FASTER_FULL, false},
-        {{1u << SIM_CALL_WRITE | 1u << SIM_CALL_OPEN, UINT32_MAX, 0, 5, SIM_ENOSPC},
+        {{1u << SIM_CALL_READ, SIM_FILE_SEGMENT, 0, 1, SIM_EIO, 0}, FASTER_IO, false},
+        {{1u << SIM_CALL_READ, SIM_FILE_SEGMENT, 0, 20, SIM_EIO, 0}, FASTER_IO, false},
+        {{1u << SIM_CALL_READ, SIM_FILE_SEGMENT, 0, 1, SIM_SHORT, 0}, FASTER_CORRUPT, false},
+        {{1u << SIM_CALL_WRITE, UINT32_MAX, 0, 1, SIM_EIO_HALF, 0}, FASTER_IO, true},
+        {{1u << SIM_CALL_WRITE, UINT32_MAX, 0, 30, SIM_ENOSPC_HALF, 0}, FASTER_FULL, false},
+        {{1u << SIM_CALL_WRITE | 1u << SIM_CALL_OPEN, UINT32_MAX, 0, 5, SIM_ENOSPC, 0},
          FASTER_FULL,
          false},
-        {{1u << SIM_CALL_SYNC, UINT32_MAX, 0, 1, SIM_EIO}, FASTER_IO, true},
-        {{1u << SIM_CALL_SYNC, UINT32_MAX, 0, 1, SIM_EIO_DONE}, FASTER_IO, true},
-        {{1u << SIM_CALL_SYNC, UINT32_MAX, 0, 1, SIM_EIO_LOST}, FASTER_IO, true},
-        {{1u << SIM_CALL_DIRSYNC, UINT32_MAX, 0, 1, SIM_EIO}, FASTER_IO, true},
+        {{1u << SIM_CALL_SYNC, UINT32_MAX, 0, 1, SIM_EIO, 0}, FASTER_IO, true},
+        {{1u << SIM_CALL_SYNC, UINT32_MAX, 0, 1, SIM_EIO_DONE, 0}, FASTER_IO, true},
+        {{1u << SIM_CALL_SYNC, UINT32_MAX, 0, 1, SIM_EIO_LOST, 0}, FASTER_IO, true},
+        {{1u << SIM_CALL_DIRSYNC, UINT32_MAX, 0, 1, SIM_EIO, 0}, FASTER_IO, true},
     };
     const uint32_t count = sizeof FAULTS / sizeof FAULTS[0];
     const uint32_t drawn = run_draw(run, count + 2);
