@@ -37,9 +37,14 @@ void load_create(const struct test_options *options, const struct configuration 
     db_close(db);
 }
 
+#define FAILURES_MAX 5
+
 struct load {
     sqlite3 *db;
+    sqlite3 *reader; /* NULL: none */
+    char *seen;      /* by the reader, whose snapshot is open then */
     bool self;
+    struct random_state random;
     sqlite3_stmt *statement[OPERATION_COUNTER + 1][2];
     sqlite3_stmt *add_command;
 };
@@ -78,8 +83,8 @@ static void prepare_all(struct load *load) {
         "c");
 }
 
-static void run_statement(struct load *load, sqlite3_stmt *statement,
-                          const struct operation *operation) {
+/* The extended code; the message stays in sqlite3_errmsg(). */
+static int run_statement(sqlite3_stmt *statement, const struct operation *operation) {
     char value[VALUE_BYTES_MAX];
     int parameters = sqlite3_bind_parameter_count(statement);
     sqlite3_bind_int64(statement, 1, operation->key);
@@ -91,30 +96,27 @@ static void run_statement(struct load *load, sqlite3_stmt *statement,
     if (parameters > 2) {
         sqlite3_bind_int64(statement, 3, operation->amount);
     }
-    int code;
-    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+    while (sqlite3_step(statement) == SQLITE_ROW) {
     }
-    if (code != SQLITE_DONE) {
-        test_fail("%s: %s (%d)", sqlite3_sql(statement), sqlite3_errmsg(load->db),
-                  sqlite3_extended_errcode(load->db));
-    }
-    sqlite3_reset(statement);
+    return sqlite3_reset(statement);
 }
 
-static void run_operations(struct load *load, const struct operations *operations) {
+static int run_operations(struct load *load, const struct operations *operations) {
     static const char *const savepoints[] = {"SAVEPOINT", "ROLLBACK TO", "RELEASE"};
-    for (size_t i = 0; i < operations->count; i++) {
+    int code = SQLITE_OK;
+    for (size_t i = 0; i < operations->count && code == SQLITE_OK; i++) {
         const struct operation *operation = &operations->operation[i];
         if (operation->kind >= OPERATION_SAVEPOINT) {
-            db_must(load->db, "%s s%d", savepoints[operation->kind - OPERATION_SAVEPOINT],
-                    (int)operation->amount);
+            code = db_run(load->db, "%s s%d", savepoints[operation->kind - OPERATION_SAVEPOINT],
+                          (int)operation->amount);
             continue;
         }
         bool command = operation->kind == OPERATION_COUNTER && operation->tag % 2;
-        run_statement(load, command ? load->add_command : load->statement[operation->kind][0],
-                      operation);
-        run_statement(load, load->statement[operation->kind][1], operation);
+        code = run_statement(command ? load->add_command : load->statement[operation->kind][0],
+                             operation);
+        code = code ? code : run_statement(load->statement[operation->kind][1], operation);
     }
+    return code;
 }
 
 static const char *const snapshot_sql =
@@ -146,36 +148,119 @@ static void watch_snapshot(sqlite3 *reader, char **seen) {
     *seen = NULL;
 }
 
+/* What comes between transactions: one that is undone, a checkpoint, a look at a snapshot. */
+static int run_between(struct load *load, struct operations *operations, uint64_t seed,
+                       uint64_t number) {
+    int code = SQLITE_OK;
+    if (random_percent(&load->random, 10)) {
+        operations_make(operations, seed, number, true);
+        code = db_run(load->db, "BEGIN");
+        code = code ? code : run_operations(load, operations);
+        code = code ? code : db_run(load->db, "ROLLBACK");
+    }
+    if (code == SQLITE_OK && random_percent(&load->random, 3) && !load->self) {
+        code = db_run(load->db, "INSERT INTO f(f) VALUES ('checkpoint')");
+    }
+    if (load->reader && random_percent(&load->random, 4)) {
+        watch_snapshot(load->reader, &load->seen);
+    }
+    return code;
+}
+
+static int run_transaction(struct load *load, struct operations *operations, uint64_t seed,
+                           uint64_t number) {
+    operations_make(operations, seed, number, false);
+    int code = db_run(load->db, "BEGIN");
+    code = code ? code : run_operations(load, operations);
+    for (int i = 0; i < 2 && code == SQLITE_OK; i++) {
+        code = db_run(load->db, "UPDATE %s SET n = %llu WHERE key = '#'", i ? "o" : "f",
+                      (unsigned long long)number);
+    }
+    return code ? code : db_run(load->db, "COMMIT");
+}
+
+static void load_stop(struct load *load) {
+    for (int i = 0; i <= OPERATION_COUNTER; i++) {
+        sqlite3_finalize(load->statement[i][0]);
+        sqlite3_finalize(load->statement[i][1]);
+    }
+    sqlite3_finalize(load->add_command);
+    free(load->seen);
+    db_close(load->reader);
+    db_close(load->db);
+}
+
+static void load_start(struct load *load, const struct test_options *options,
+                       const struct configuration *configuration, uint64_t number) {
+    bool has_reader =
+        strcmp(configuration->journal_mode, "WAL") == 0 && configuration->power == NULL;
+    *load = (struct load){.db = load_open(options, configuration),
+                          .reader = has_reader ? load_open(options, configuration) : NULL,
+                          .self = options->self,
+                          .random = random_of(configuration->seed, UINT64_MAX - number)};
+    prepare_all(load);
+}
+
+static int load_power(const struct configuration *configuration) {
+    return configuration->power ? atomic_load(configuration->power) : LOAD_POWER_ON;
+}
+
+/* SQLite calls EIO of a read SQLITE_CORRUPT; FASTER's own is SQLITE_CORRUPT_VTAB. */
+static bool is_of_dead_disk(int extended_code) {
+    int code = extended_code & 0xff;
+    return code == SQLITE_IOERR || code == SQLITE_FULL || code == SQLITE_READONLY ||
+           code == SQLITE_CANTOPEN || extended_code == SQLITE_CORRUPT;
+}
+
+/* Ends the test unless the power has been cut, and the code is one of a disk that fails. Else what
+ * is open is rolled back, if it can be. */
+static void expect_dead_disk(struct load *load, const struct configuration *configuration,
+                             uint64_t number) {
+    int code = sqlite3_extended_errcode(load->db);
+    bool is_cut = load_power(configuration) != LOAD_POWER_ON;
+    if (!is_cut || !is_of_dead_disk(code)) {
+        test_fail("transaction %llu: %s (%d)%s", (unsigned long long)number,
+                  sqlite3_errmsg(load->db), code, is_cut ? " after the power cut" : "");
+    }
+    if (!sqlite3_get_autocommit(load->db)) {
+        (void)db_run(load->db, "ROLLBACK");
+    }
+}
+
 void load_run(const struct test_options *options, const struct configuration *configuration,
               uint64_t number, int pipe) {
-    struct load load = {.db = load_open(options, configuration), .self = options->self};
+    struct load load;
     struct operations operations = {0};
-    struct random_state random = random_of(configuration->seed, UINT64_MAX - number);
-    bool wal = strcmp(configuration->journal_mode, "WAL") == 0;
-    sqlite3 *reader = wal ? load_open(options, configuration) : NULL;
-    char *seen = NULL;
-    prepare_all(&load);
-    for (;; number++) {
-        if (random_percent(&random, 10)) {
-            operations_make(&operations, configuration->seed, number, true);
-            db_must(load.db, "BEGIN");
-            run_operations(&load, &operations);
-            db_must(load.db, "ROLLBACK");
+    load_start(&load, options, configuration, number);
+    for (unsigned failures = 0; failures < FAILURES_MAX;) {
+        int before = load_power(configuration);
+        if (run_between(&load, &operations, configuration->seed, number) != SQLITE_OK ||
+            run_transaction(&load, &operations, configuration->seed, number) != SQLITE_OK) {
+            expect_dead_disk(&load, configuration, number);
+            failures++;
+            continue;
         }
-        if (random_percent(&random, 3) && !options->self) {
-            db_must(load.db, "INSERT INTO f(f) VALUES ('checkpoint')");
+        uint64_t report = number++;
+        if (load_is_unsure(before, load_power(configuration))) {
+            report |= LOAD_REPORT_UNSURE;
         }
-        if (reader && random_percent(&random, 4)) {
-            watch_snapshot(reader, &seen);
-        }
-        operations_make(&operations, configuration->seed, number, false);
-        db_must(load.db, "BEGIN");
-        run_operations(&load, &operations);
-        db_must(load.db, "UPDATE f SET n = %llu WHERE key = '#'", (unsigned long long)number);
-        db_must(load.db, "UPDATE o SET n = %llu WHERE key = '#'", (unsigned long long)number);
-        db_must(load.db, "COMMIT");
-        if (write(pipe, &number, sizeof number) != sizeof number) {
+        if (write(pipe, &report, sizeof report) != sizeof report) {
             _exit(1);
         }
     }
+    _exit(0);
+}
+
+void load_write(const struct test_options *options, const struct configuration *configuration,
+                uint64_t number, uint64_t count) {
+    struct load load;
+    struct operations operations = {0};
+    load_start(&load, options, configuration, number);
+    for (uint64_t i = 0; i < count; i++) {
+        if (run_transaction(&load, &operations, configuration->seed, number + i) != SQLITE_OK) {
+            expect_dead_disk(&load, configuration, number + i);
+        }
+    }
+    operations_finish(&operations);
+    load_stop(&load);
 }
