@@ -61,7 +61,8 @@ enum faster_status faster_session_take_checkpoint(struct faster_session *session
         return FASTER_MISUSE;
     }
     enum faster_status status = session->store->direct ? fst_make_writable(session) : FASTER_OK;
-    return status == FASTER_OK ? take(session, request, FST_CAUSE_CALL, made) : status;
+    status = status == FASTER_OK ? take(session, request, FST_CAUSE_CALL, made) : status;
+    return fst_session_explain(session, status);
 }
 
 enum faster_status faster_session_checkpoint(struct faster_session *session,
@@ -95,7 +96,7 @@ enum faster_status faster_session_checkpoint(struct faster_session *session,
     if (status == FASTER_OK) {
         *obsolete_below = durable->number;
     }
-    return status;
+    return fst_session_explain(session, status);
 }
 
 size_t faster_store_checkpoints(struct faster_store *store, struct faster_checkpoint *checkpoints,

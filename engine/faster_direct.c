@@ -68,5 +68,5 @@ enum faster_status faster_session_commit(struct faster_session *session) {
     }
     fst_clear_message(session);
     enum faster_status status = fst_make_writable(session);
-    return status == FASTER_OK ? fst_cut(session) : status;
+    return fst_session_explain(session, status == FASTER_OK ? fst_cut(session) : status);
 }

@@ -54,11 +54,9 @@ static void explain_failure(struct faster_session *session, const struct faster_
     }
     if (op->status == FASTER_FULL && index_full) {
         fst_session_fail_index_full(session);
-    } else if (op->status == FASTER_FULL) {
-        fst_session_fail(session, FASTER_FULL, "the disk is full, or no file descriptor is left");
-    } else if (op->status == FASTER_FAILED) {
-        fst_session_fail(session, FASTER_FAILED,
-                         "an earlier write or sync failed: close the store and open it again");
+    } else {
+        session->message[0] = '\0';
+        (void)fst_session_explain(session, (enum faster_status)op->status);
     }
 }
 

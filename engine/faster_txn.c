@@ -55,7 +55,8 @@ enum faster_status faster_txn_begin(struct faster_session *session,
         return FASTER_MISUSE;
     }
     fst_lock_writer(session->store);
-    return fst_locked_result(session->store, fst_txn_begin(session, newest, txn));
+    return fst_session_explain(
+        session, fst_locked_result(session->store, fst_txn_begin(session, newest, txn)));
 }
 
 /* What was called inside the transaction so far counts to it: no operation may be carried out
@@ -107,7 +108,7 @@ enum faster_status faster_txn_prepare(struct faster_txn *txn, struct faster_comm
     fst_lock_writer(store);
     enum faster_status status = fst_locked_result(store, fst_txn_prepare(txn, row, &needs_sync));
     if (status != FASTER_OK) {
-        return status;
+        return fst_session_explain(txn->session, status);
     }
     if (needs_sync) {
         status = fst_txn_sync(txn);
@@ -118,7 +119,7 @@ enum faster_status faster_txn_prepare(struct faster_txn *txn, struct faster_comm
     } else {
         fst_txn_not_prepared(txn);
     }
-    return fst_locked_result(store, status);
+    return fst_session_explain(txn->session, fst_locked_result(store, status));
 }
 
 /* The store outlives its transactions: sessions, and so handles, end before it. */

@@ -55,7 +55,7 @@ needed="gcc=cmd:gcc libc6-dev=h:stdio.h meson=cmd:meson ninja-build=cmd:ninja
 [ -n "$quick$long" ] || needed="$needed clang=cmd:clang clang-format=cmd:clang-format
   clang-tidy=cmd:clang-tidy valgrind=cmd:valgrind git=cmd:git xz-utils=cmd:xz"
 require_packages $needed
-want_packages liburing-dev=pc:liburing
+want_packages liburing-dev=pc:liburing e2fsprogs=cmd:mkfs.ext4
 [ -n "$quick$long" ] || want_packages musl-tools=cmd:musl-gcc \
   gcc-aarch64-linux-gnu=cmd:aarch64-linux-gnu-gcc qemu-user=cmd:qemu-aarch64 \
   libc6-dev-arm64-cross=f:/usr/aarch64-linux-gnu/include/stdio.h
@@ -383,6 +383,7 @@ suite gcc-sql          700 in_memory tests_of gcc "$scale" sql
 suite gcc-disk         500 in_memory tests_of gcc $(((scale * 2 + 4) / 5)) disk
 suite gcc-planted      400 in_memory tests_of gcc 100 planted
 suite gcc-crash        200 tests_of gcc "$scale" crash
+suite gcc-limits       200 tests_of gcc "$scale" limits
 suite gcc-bench        130 tests_of gcc "$scale" bench
 suite layers            60 "$tests_directory/check_layers.py" "$build_root/build-gcc"
 suite orders            60 "$tests_directory/check_orders.py"

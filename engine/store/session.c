@@ -19,6 +19,23 @@ enum faster_status fst_session_fail(struct faster_session *session, enum faster_
     return status;
 }
 
+enum faster_status fst_session_explain(struct faster_session *session, enum faster_status status) {
+    if (session->message[0] != '\0') {
+        return status;
+    }
+    if (status == FASTER_FULL) {
+        return fst_session_fail(session, status,
+                                "the disk is full, a file is as large as the process may make it, "
+                                "or no file descriptor is left");
+    }
+    if (status == FASTER_FAILED) {
+        return fst_session_fail(session, status,
+                                "an earlier write or sync failed: close the store and open it "
+                                "again");
+    }
+    return status;
+}
+
 enum faster_status fst_session_fail_foreign(struct faster_session *session, uint64_t address) {
     char name[FST_SEGMENT_NAME_BYTES];
     fst_segment_name(address >> session->store->budget.segment_bits, name);

@@ -255,6 +255,9 @@ static inline void fst_session_note_version(struct faster_session *session) {
 /* Sets the session's message and returns `status`. */
 enum faster_status fst_session_fail(struct faster_session *session, enum faster_status status,
                                     const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Says what FULL and FAILED mean of a write to the disk, unless the session has a message; returns
+ * `status`, whatever it is. */
+enum faster_status fst_session_explain(struct faster_session *session, enum faster_status status);
 /* FOREIGN: the segment file that holds the address is none of this store's. */
 enum faster_status fst_session_fail_foreign(struct faster_session *session, uint64_t address);
 

@@ -64,7 +64,7 @@ enum client_code client_count(struct client *client, uint64_t *count);
 enum client_code client_verify(struct client *client);
 /* A commit of its own; the index is copied. */
 enum client_code client_checkpoint(struct client *client);
-/* Doubles the index; OK as well if it is as large as it may be. */
+/* Doubles the index. FULL if it is as large as it may be. */
 enum client_code client_grow(struct client *client);
 
 /* ---- inside ---- */

@@ -154,6 +154,23 @@ static enum client_code engine_remove(struct client *client, const char *key) {
     return done(client, complete(self, &op, status));
 }
 
+/* As ledger_commit(), but that the message is taken before the next call. */
+static enum client_code commit_transaction(struct client *client, struct faster_txn *txn) {
+    struct faster_commit_row row;
+    uint64_t obsolete_below = 0;
+    enum faster_status status = faster_txn_prepare(txn, &row, &obsolete_below);
+    enum client_code code = done(client, status == FASTER_NOT_FOUND ? FASTER_OK : status);
+    if (code != CLIENT_OK) {
+        faster_txn_rollback(txn);
+        return code;
+    }
+    if (status == FASTER_OK) {
+        ledger_insert(client->config.decider, &row, obsolete_below);
+    }
+    faster_txn_commit(txn);
+    return CLIENT_OK;
+}
+
 static enum client_code engine_commit(struct client *client) {
     struct engine_client *self = client->self;
     struct faster_txn *txn = self->txn;
@@ -161,7 +178,7 @@ static enum client_code engine_commit(struct client *client) {
     if (client->config.is_direct) {
         return done(client, faster_session_commit(self->session));
     }
-    return txn ? done(client, ledger_commit(client->config.decider, txn)) : CLIENT_OK;
+    return txn ? commit_transaction(client, txn) : CLIENT_OK;
 }
 
 /* The view of the open transaction, or the newest. */
@@ -233,8 +250,7 @@ static enum client_code engine_checkpoint(struct client *client) {
 
 static enum client_code engine_grow(struct client *client) {
     struct engine_client *self = client->self;
-    enum faster_status status = faster_session_grow(self->session);
-    return status == FASTER_FULL ? CLIENT_OK : done(client, status);
+    return done(client, faster_session_grow(self->session));
 }
 
 const struct client_calls client_engine_calls = {

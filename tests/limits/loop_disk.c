@@ -161,6 +161,10 @@ void loop_disk_make(uint64_t size_bytes, const char *mount_options, char path[TE
     }
 }
 
+const char *loop_disk_path(void) {
+    return disk.path;
+}
+
 /* A process that was killed a moment ago may still be on its way out. */
 static void unmount_disk(void) {
     int code = 0;

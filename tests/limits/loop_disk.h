@@ -16,6 +16,7 @@ void loop_disk_require(void);
 
 /* Makes the file system and mounts it; *path is where. It has no room kept for root. */
 void loop_disk_make(uint64_t size_bytes, const char *mount_options, char path[TEST_PATH_BYTES]);
+const char *loop_disk_path(void);
 /* Unmounts, and frees the device and the memory. Nothing may be open there. */
 void loop_disk_remove(void);
 
