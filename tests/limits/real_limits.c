@@ -162,7 +162,7 @@ static void run_case(const struct test_options *options, const struct limit_case
 /* False: it was skipped, and has said why. */
 static bool run_in_process(const struct test_options *options, const struct limit_case *one,
                            unsigned client_number, uint64_t seed) {
-    char path[TEST_PATH_BYTES];
+    char path[TEST_PATH_BYTES], group[TEST_PATH_BYTES];
     int status = 0;
     loop_disk_make(DISK_BYTES, "", path);
     fflush(NULL);
@@ -174,6 +174,8 @@ static bool run_in_process(const struct test_options *options, const struct limi
         _exit(0);
     }
     waitpid(pid, &status, 0);
+    limit_cgroup(pid, group);
+    (void)rmdir(group); /* of a process that was killed */
     bool is_skipped = WIFEXITED(status) && WEXITSTATUS(status) == TEST_EXIT_SKIP;
     if (status != 0 && !is_skipped) {
         test_fail("%s, %s %s: ended with 0x%x; replay with --seed %llu --only %s", one->name,

@@ -2,6 +2,8 @@
 #ifndef TESTS_LIMITS_REAL_LIMITS_H
 #define TESTS_LIMITS_REAL_LIMITS_H
 
+#include <sys/types.h>
+
 #include "client.h"
 
 #define ROW_COUNT 1500u
@@ -29,6 +31,9 @@ void world_must(const struct world *world, enum client_code code, const char *wh
 /* A limit that was met: the code, and a word of the message. */
 void world_expect(const struct world *world, enum client_code code, enum client_code expected,
                   const char *word);
+
+/* The directory of the memory cgroup that a case's process may make. */
+void limit_cgroup(pid_t pid, char path[TEST_PATH_BYTES]);
 
 struct limit_case {
     const char *name;

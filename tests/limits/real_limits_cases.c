@@ -276,6 +276,10 @@ static void no_memory_to_open(struct world *world) {
 
 #define CGROUPS "/sys/fs/cgroup/memory"
 
+void limit_cgroup(pid_t pid, char path[TEST_PATH_BYTES]) {
+    path_format(path, CGROUPS "/faster-limits-%d", (int)pid);
+}
+
 static bool write_text(const char *path, const char *text) {
     int file = open(path, O_WRONLY | O_CLOEXEC);
     bool is_written = file >= 0 && write(file, text, strlen(text)) == (ssize_t)strlen(text);
@@ -289,7 +293,7 @@ static bool write_text(const char *path, const char *text) {
  * process that needs more. */
 static void within_a_cgroup(struct world *world) {
     char group[TEST_PATH_BYTES], path[TEST_PATH_BYTES], text[40];
-    path_format(group, CGROUPS "/faster-limits-%d", (int)getpid());
+    limit_cgroup(getpid(), group);
     if (mkdir(group, 0755) != 0) {
         printf("SKIPPED: a memory cgroup cannot be made: %s\n", strerror(errno));
         fflush(stdout);
