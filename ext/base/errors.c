@@ -69,8 +69,7 @@ const char *errors_text(enum faster_status status) {
         return "out of memory";
     case FASTER_FULL:
         return "the disk is full, a file is as large as the process may make it, or no file "
-               "descriptor "
-               "is left";
+               "descriptor is left";
     case FASTER_MISUSE:
         return "the store was used in a way it does not allow";
     case FASTER_BUSY:
