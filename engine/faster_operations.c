@@ -54,7 +54,7 @@ static void explain_failure(struct faster_session *session, const struct faster_
     }
     if (op->status == FASTER_FULL && index_full) {
         fst_session_fail_index_full(session);
-    } else {
+    } else if (op->status == FASTER_FULL || op->status == FASTER_FAILED) {
         session->message[0] = '\0';
         (void)fst_session_explain(session, (enum faster_status)op->status);
     }
