@@ -18,7 +18,8 @@
  * before it, since both were under way when the head moved. So it may have read the head any time
  * before, as an operation of a batch has, or an RMW whose merge ran meanwhile: what overtakes it,
  * even an operation of its own batch, is blind or meets the guard. Only that the record may still
- * be changed must be known of the present stay in the epoch.
+ * be changed must be known of the present stay in the epoch. A blind write under a key lock is an
+ * exception: it seals what it overtakes (key_locks.c, claim 2).
  *
  * A VALUE LARGER THAN A PAGE is written in chunks (chunks.h) between two attempts. The first one
  * ends with the old version sealed, or final anyhow; the second one finds the same version, and
@@ -205,6 +206,12 @@ enum fst_attempt fst_hold_version(struct faster_session *session, struct fst_fou
     return FST_ATTEMPT_FOUND;
 }
 
+enum fst_attempt fst_hold_overtaken(struct faster_session *session, struct fst_found *found,
+                                    struct fst_held *held) {
+    const bool must_seal = session->held_locks.count > 0 && found != NULL && !found->shape.chunked;
+    return must_seal ? fst_hold_version(session, found, held) : FST_ATTEMPT_FOUND;
+}
+
 void fst_release_version(struct fst_held *held) {
     if (held->has_guard) {
         fst_guard_give(held->found->record, false);
@@ -212,8 +219,8 @@ void fst_release_version(struct fst_held *held) {
     }
 }
 
-/* A record is about to follow that was made from the held version: nobody may change that one any
- * more. */
+/* A record is about to follow that was made from the held version, or under a lock on its key:
+ * nobody may change that one any more. */
 static void release_overtaken(const struct faster_session *session, struct fst_held *held) {
     if (held->has_guard && session->store->direct) {
         fst_guard_seal(held->found->record);
@@ -293,12 +300,7 @@ enum fst_attempt fst_apply_value(struct faster_session *session, struct faster_o
 
 enum fst_attempt fst_apply_removal(struct faster_session *session, struct faster_op *op,
                                    struct fst_index_slot *slot, struct fst_held *held) {
-    release_overtaken(session, held);
-    return fst_apply_tombstone(session, op, slot);
-}
-
-enum fst_attempt fst_apply_tombstone(struct faster_session *session, struct faster_op *op,
-                                     struct fst_index_slot *slot) {
     struct faster_bytes nothing = {NULL, 0};
+    release_overtaken(session, held);
     return append(session, op, slot, FST_HEADER_TOMBSTONE, &nothing, false);
 }

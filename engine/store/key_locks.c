@@ -34,6 +34,17 @@
  *       epoch.c: the table; a user_count that includes the holder, since that word is only added
  *       to; and the stripe held, since nobody but the holder frees it. Relaxed loads are enough.
  *       W finds the stripe LOCKED and leaves without having changed anything.
+ *   W may also begin after give(), and have found its record before: an RMW in the stay before its
+ *   merge, an operation of a batch, or of one stay, that has read the chain's head before the lock
+ *   (newest.h). If the record is still the key's newest, nothing is wrong. If a write has overtaken
+ *   it, an update of it in place counts as before that write (apply.c), which is right unless that
+ *   write was the holder's: then the update would lie between two of his operations. So
+ *   (c) what a holder's write overtakes is sealed before the new record is published: by RMW and
+ *   compare-and-set as always, by UPSERT and DELETE because the session holds locks
+ *   (fst_hold_overtaken()). W does not see the lock, so it has seen give(), and so the seal: it
+ *   takes the guard, finds the seal, and begins anew, with the lock first and the head after it. A
+ *   record that is evicted or read-only by then is not changed in place anyhow.
+ *
  *   A write of case (a) may see any part of this: a count without a table (there is nothing to look
  *   at, and it goes on), or a stripe that its taker will not keep (it waits once in vain). None is
  *   half done when W ends: an attempt lies within its stay, and chunks of a large value are in no
@@ -61,10 +72,9 @@
  *
  *   make_table(): release store of stripes  <->  fst_key_locks_look(), take(): acquire load
  *   give_one(): CAS of the stripe           <->  try_take(): CAS of the stripe
- *   give(): the count, after the stripes    <->  take() of the next: the count. A reader of the
- *                                                count needs no order: claim 2.
- *   fst_key_locks_look(): acquire load of the stripe needs none either; it has the write see what
- *                                                the last holder did
+ *   give(): the count, after the stripes    <->  fst_key_access_of(): acquire load of the count
+ *   give_one(): CAS of the stripe           <->  fst_key_locks_look(): acquire load of the stripe
+ *                                                both for claim 2, (c)
  */
 #include "store/key_locks.h"
 

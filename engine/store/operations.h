@@ -30,8 +30,9 @@ static inline bool fst_op_writes(const struct faster_op *op) {
  * effect, before it does (key_locks.c, claim 2). */
 static inline enum fst_key_access fst_key_access_of(const struct faster_session *session,
                                                     const struct faster_op *op) {
-    /* relaxed: who entered too early to see a lock is waited for by who takes it */
-    return fst_load_relaxed_u64(&session->store->key_locks.user_count) == 0
+    /* acquire: pairs with give_all() of key_locks.c: what the last holder has sealed is sealed.
+     * Who entered too early to see a lock is waited for by who takes it. */
+    return fst_load_acquire_u64(&session->store->key_locks.user_count) == 0
                ? FST_KEY_FREE
                : fst_key_locks_look(session, op->hash);
 }
@@ -163,6 +164,11 @@ static inline void fst_found_renew_size(struct fst_found *found) {
 /* Makes the found value stable, whose size is then in found->shape. FOUND, or BUSY. */
 enum fst_attempt fst_hold_version(struct faster_session *session, struct fst_found *found,
                                   struct fst_held *held);
+/* The same before a blind write appends, for which the version need not be held: a session that
+ * holds key locks seals what it overtakes (key_locks.c, claim 2). FOUND, with nothing held for any
+ * other session, without a version, and of one that never changes; or BUSY. */
+enum fst_attempt fst_hold_overtaken(struct faster_session *session, struct fst_found *found,
+                                    struct fst_held *held);
 /* Unchanged. Does nothing if it is not held. */
 void fst_release_version(struct fst_held *held);
 
@@ -174,12 +180,9 @@ enum fst_attempt fst_apply_value(struct faster_session *session, struct faster_o
                                  struct fst_index_slot *slot, struct fst_held *held,
                                  const struct faster_bytes *value);
 
-/* Removes the key whose version is held, and releases it. DONE with OK, ROOM, AGAIN. */
+/* Removes the key, whose version is held or may be overtaken blindly; releases it. DONE with OK,
+ * ROOM, AGAIN. */
 enum fst_attempt fst_apply_removal(struct faster_session *session, struct faster_op *op,
                                    struct fst_index_slot *slot, struct fst_held *held);
-
-/* Appends a tombstone. */
-enum fst_attempt fst_apply_tombstone(struct faster_session *session, struct faster_op *op,
-                                     struct fst_index_slot *slot);
 
 #endif

@@ -2,16 +2,16 @@
 #include "store/operations.h"
 
 /* A version that may not change, or has no room for the value, needs no guard: it is
- * overwritten blindly. */
+ * overwritten blindly, unless the session holds key locks (fst_hold_overtaken()). */
 static enum fst_attempt set_value(struct faster_session *session, struct faster_op *op,
                                   struct fst_index_slot *slot, struct fst_found *found) {
     struct fst_held held = {0};
-    if (found != NULL && fst_found_may_change(session, found) &&
-        op->value.size_bytes <= found->shape.value_capacity_bytes) {
-        enum fst_attempt attempt = fst_hold_version(session, found, &held);
-        if (attempt != FST_ATTEMPT_FOUND) {
-            return attempt;
-        }
+    const bool has_room = found != NULL && fst_found_may_change(session, found) &&
+                          op->value.size_bytes <= found->shape.value_capacity_bytes;
+    const enum fst_attempt attempt = has_room ? fst_hold_version(session, found, &held)
+                                              : fst_hold_overtaken(session, found, &held);
+    if (attempt != FST_ATTEMPT_FOUND) {
+        return attempt;
     }
     return fst_apply_value(session, op, slot, &held, &op->value);
 }

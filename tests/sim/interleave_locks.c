@@ -3,10 +3,10 @@
  * Built and run as interleave_direct: a fibre may lose the processor at each access to a shared
  * word. Two or three fibres lock keys, alone or beside others that write or commit without.
  *
- * Invariants: who has locked a key reads it and writes one more, in two operations, and no update
- * of anybody is lost; whoever changes 'a' and 'b' under locks keeps them equal, and who shares both
- * finds them so, unchanged as long as it holds them; a wait that has an end ends; when all is over
- * every lock is free.
+ * Invariants: who has locked a key reads it and writes one more, in two operations, in place or
+ * not, or removes it, and no update of anybody is lost; whoever changes 'a' and 'b' under locks
+ * keeps them equal, and who shares both finds them so, unchanged as long as it holds them; a wait
+ * that has an end ends; when all is over every lock is free.
  */
 #include "arena_store.h"
 #include "store/store.h"
@@ -18,7 +18,8 @@
 #define WAIT_NS 1000000000u /* of a clock that counts calls: longer than any schedule */
 #define KEYS 3u
 #define FIRST 10u /* every key's number at first */
-#define ROOM 'd'  /* a key that is not looked at */
+#define FAR 100u
+#define ROOM 'd' /* a key that is not looked at */
 
 static const char NAMES[KEYS] = {'a', 'b', 'c'};
 
@@ -27,6 +28,7 @@ static struct {
     struct faster_session *sessions[SCHED_FIBRES_MAX];
     struct faster_snapshot views[SCHED_FIBRES_MAX];
     uint64_t added[KEYS]; /* to 'a', 'b', 'c' */
+    uint64_t removed;     /* what 'a' was */
     bool has_table;
     bool has_saved;
 } world;
@@ -35,11 +37,11 @@ static struct {
 
 static uint64_t read_key(uint32_t fibre, char key) {
     uint64_t number = 0;
-    uint64_t room[4]; /* for what a value may become */
+    uint64_t room[8]; /* for what a value may become */
     struct faster_buffer result = {.env = &arena_env, .data = room, .capacity_bytes = sizeof room};
     struct faster_op op = {.key = {&key, 1}, .result = &result};
     sched_expect(faster_snapshot_read(&world.views[fibre], &op) == FASTER_OK &&
-                     result.size_bytes == sizeof number,
+                     result.size_bytes >= sizeof number,
                  "a read failed");
     memcpy(&number, result.data, sizeof number);
     return number;
@@ -47,6 +49,13 @@ static uint64_t read_key(uint32_t fibre, char key) {
 
 static void write_key(uint32_t fibre, char key, uint64_t number) {
     struct faster_op op = {.key = {&key, 1}, .value = {&number, 8}};
+    sched_expect(faster_session_upsert(world.sessions[fibre], &op) == FASTER_OK, "a write failed");
+}
+
+/* A value that has no room where the key's is: it goes into a record of its own. */
+static void write_longer(uint32_t fibre, char key, uint64_t number) {
+    const uint64_t words[8] = {number};
+    struct faster_op op = {.key = {&key, 1}, .value = {words, sizeof words}};
     sched_expect(faster_session_upsert(world.sessions[fibre], &op) == FASTER_OK, "a write failed");
 }
 
@@ -205,6 +214,69 @@ static void run_holder_and_batch(uint32_t fibre) {
     }
 }
 
+/* The others may have found the key's record before the lock was taken, and come back to it when
+ * another one has its place. */
+static void add_longer(void) {
+    sched_expect(lock(0, "a", FASTER_LOCK_EXCLUSIVE, WAIT_NS) == FASTER_OK, "no lock");
+    write_longer(0, 'a', read_key(0, 'a') + 1);
+    world.added[0]++;
+    unlock(0);
+}
+
+static void run_longer_and_update(uint32_t fibre) {
+    if (fibre == 0) {
+        add_longer();
+    } else {
+        add_in_one_step(fibre, 'a');
+    }
+}
+
+static void run_longer_and_batch(uint32_t fibre) {
+    if (fibre == 0) {
+        add_longer();
+    } else {
+        add_as_batch(fibre, 'c', 'a');
+    }
+}
+
+/* Whoever writes blindly comes before the holder, who has read it then, or behind. */
+static void run_longer_and_upsert(uint32_t fibre) {
+    if (fibre == 0) {
+        add_longer();
+    } else {
+        const uint64_t number = FAR;
+        struct faster_op ops[2] = {
+            {.kind = FASTER_OP_RMW, .key = {"c", 1}, .merge = add_one},
+            {.kind = FASTER_OP_UPSERT, .key = {"a", 1}, .value = {&number, 8}}};
+        sched_expect(faster_session_batch(world.sessions[fibre], ops, 2) == FASTER_OK &&
+                         ops[0].status == FASTER_OK && ops[1].status == FASTER_OK,
+                     "a batch failed");
+    }
+}
+
+static void finish_far(void) {
+    const uint64_t number = read_key(LAST, 'a');
+    sched_expect(number == FAR || number == FAR + 1, "a write was lost");
+}
+
+/* A holder takes the key away; who adds meanwhile adds to what there was, or to nothing. */
+static void run_removal_and_update(uint32_t fibre) {
+    if (fibre == 0) {
+        sched_expect(lock(0, "a", FASTER_LOCK_EXCLUSIVE, WAIT_NS) == FASTER_OK, "no lock");
+        struct faster_op op = {.key = {"a", 1}};
+        world.removed = read_key(0, 'a');
+        sched_expect(faster_session_delete(world.sessions[0], &op) == FASTER_OK, "no removal");
+        unlock(0);
+    } else {
+        add_in_one_step(fibre, 'a');
+    }
+}
+
+static void finish_removal(void) {
+    const uint64_t left = world.removed == FIRST ? read_key(LAST, 'a') : 0;
+    sched_expect(world.removed == FIRST + 1 || left == 1, "an update was lost");
+}
+
 static void run_holder_and_reader(uint32_t fibre) {
     if (fibre == 0) {
         add_to_both(0, "ab", WAIT_NS);
@@ -273,6 +345,10 @@ static const struct sched_scenario scenarios[] = {
     {"first_lock_and_update", 2, prepare_first_lock, run_holder_and_update, finish},
     {"holder_and_update", 2, prepare, run_holder_and_update, finish},
     {"holder_and_batch", 2, prepare, run_holder_and_batch, finish},
+    {"longer_and_update", 2, prepare, run_longer_and_update, finish},
+    {"longer_and_batch", 2, prepare, run_longer_and_batch, finish},
+    {"longer_and_upsert", 2, prepare, run_longer_and_upsert, finish_far},
+    {"removal_and_update", 2, prepare, run_removal_and_update, finish_removal},
     {"holder_and_reader", 2, prepare, run_holder_and_reader, finish},
     {"reader_and_update", 2, prepare, run_reader_and_update, finish},
     {"holder_and_cut", 3, prepare, run_holder_and_cut, finish},
